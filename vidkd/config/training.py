@@ -1,0 +1,36 @@
+"""Settings of the training engine, shared by all methods."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from vidkd.config.base import Section
+
+
+class TrainingSettings(Section):
+    """How a network is trained; every method's settings extend these."""
+
+    epochs: int = Field(50, ge=1, description="Passes over the training split.")
+    batch_size: int = Field(8, ge=1, description="Clips per optimizer step and process.")
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients are added before a step.")
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd (momentum) or adamw.")
+    lr: float = Field(0.01, gt=0, description="Peak learning rate.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum, with sgd.")
+    weight_decay: float = Field(5e-4, ge=0, description="Weight decay.")
+    schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="Learning-rate schedule.")
+    milestones: tuple[int, ...] = Field((20, 40), description="Epochs at which `step` multiplies the rate by gamma.")
+    gamma: float = Field(0.1, gt=0, le=1, description="Factor of `step`.")
+    warmup_epochs: float = Field(0, ge=0, description="Epochs of linear warm-up from zero.")
+    clip_grad: float | None = Field(None, gt=0, description="Largest gradient norm; null leaves gradients alone.")
+    precision: Literal["no", "bf16", "fp16"] = Field("no", description="Mixed precision; `no` is float32.")
+    patience: int | None = Field(
+        None, ge=1, description="Validations without improvement before training stops early; null never does."
+    )
+    validate_every: int = Field(1, ge=1, description="Epochs between validations; the best one's weights are kept.")
+    save_every_s: float = Field(300, gt=0, description="Seconds between saved states inside an epoch.")
+    workers: int = Field(0, ge=0, description="Loader processes; the result does not depend on it.")
+    cpu_threads: int = Field(
+        1, ge=1, description="Threads of one training on the CPU. A setting, because sums depend on it in the last bit."
+    )
