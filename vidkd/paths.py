@@ -1,0 +1,115 @@
+"""The one place that knows how a results folder is laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Every artefact below `root` as a Snakemake pattern with {split}, {shard}, {variant} and {seed} to fill in."""
+
+    root: str = "results"
+
+    @property
+    def demo(self) -> str:
+        """Folder of the demo's videos; each split has its annotation file in it and its videos below."""
+        return f"{self.root}/demo"
+
+    @property
+    def demo_annotations(self) -> str:
+        """Annotation file of one split of the demo."""
+        return f"{self.demo}/{{split}}.csv"
+
+    @property
+    def videos(self) -> str:
+        """The videos of one shard as the data set's own files list them."""
+        return f"{self.root}/data/videos/shard_{{shard}}.csv"
+
+    @property
+    def classes(self) -> str:
+        """Class names; a label_id is a position in them."""
+        return f"{self.root}/data/classes.json"
+
+    @property
+    def probe(self) -> str:
+        """The videos of one shard with what their files really contain."""
+        return f"{self.root}/data/probe/shard_{{shard}}.csv"
+
+    @property
+    def manifest(self) -> str:
+        """All videos."""
+        return f"{self.root}/data/manifest.csv"
+
+    @property
+    def excluded(self) -> str:
+        """The unreadable videos and why."""
+        return f"{self.root}/data/excluded.csv"
+
+    @property
+    def frames(self) -> str:
+        """Frame store of one split and shard."""
+        return f"{self.root}/frames/{{split}}/shard_{{shard}}.h5"
+
+    @property
+    def run(self) -> str:
+        """Folder of one trained network."""
+        return f"{self.root}/ffn/{{variant}}/seed{{seed}}"
+
+    @property
+    def weights(self) -> str:
+        """Its trained weights."""
+        return f"{self.run}/model.safetensors"
+
+    @property
+    def run_config(self) -> str:
+        """Its resolved settings and class names."""
+        return f"{self.run}/config.json"
+
+    @property
+    def history(self) -> str:
+        """Its losses and validation accuracies, epoch by epoch."""
+        return f"{self.run}/history.csv"
+
+    @property
+    def predictions(self) -> str:
+        """Its predictions on the test split, one row per clip."""
+        return f"{self.run}/predictions.csv"
+
+    @property
+    def metrics(self) -> str:
+        """Its figures on the test split."""
+        return f"{self.run}/metrics.json"
+
+    @property
+    def tfd(self) -> str:
+        """Table over the reported frame counts."""
+        return f"{self.root}/ffn/tfd.csv"
+
+    @property
+    def any_frame(self) -> str:
+        """Table over every frame count."""
+        return f"{self.root}/ffn/any_frame.csv"
+
+    @property
+    def tfd_figure(self) -> str:
+        """Curves over every frame count."""
+        return f"{self.root}/ffn/tfd.svg"
+
+    @property
+    def report(self) -> str:
+        """The report page."""
+        return f"{self.root}/report/index.html"
+
+    def log(self, rule: str, job: str = "all") -> str:
+        """Log of one job of `rule`."""
+        return f"{self.root}/logs/{rule}/{job}.log"
+
+    def benchmark(self, rule: str, job: str = "all") -> str:
+        """Time and memory of one job of `rule`."""
+        return f"{self.root}/benchmarks/{rule}/{job}.tsv"
+
+
+def sidecar(artefact: str) -> str:
+    """The provenance file beside `artefact`."""
+    return f"{artefact}.provenance.json"
