@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Paths:
-    """Every artefact below `root` as a Snakemake pattern with {split}, {shard}, {variant} and {seed} to fill in."""
+    """Every artefact below `root` as a Snakemake pattern: {split}, {shard}, {variant} and {seed} are open."""
 
     root: str = "results"
 

@@ -1,7 +1,7 @@
 """What made an artefact: digests of the code behind a rule, and the sidecar beside each file.
 
-A digest covers the code that can change a result: the script of a rule and every module of the project that it
-imports, without comments, formatting, docstrings, log messages and option help.
+A digest covers the code that can change a result: the script of a rule and every module of the project that
+it imports, without comments, formatting, docstrings, log messages and option help.
 """
 
 from __future__ import annotations

@@ -1,0 +1,38 @@
+# From raw videos to trained networks, tables and a report page.
+#
+#   snakemake --cores all                                            the demo (config/config.yaml)
+#   snakemake --cores all --configfile config/experiments/x.yaml     an experiment, below its own results_dir
+#   snakemake --profile slurm --configfile ...                       the same on a cluster
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+# An experiment stands alone: Snakemake would merge it into the demo's settings otherwise, variants and all.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+##### helpers #####
+
+
+include: "rules/common.smk"
+
+
+##### stages #####
+
+
+include: "rules/demo.smk"
+include: "rules/data.smk"
+include: "rules/frames.smk"
+include: "rules/ffn.smk"
+include: "rules/report.smk"
+
+
+##### target #####
+
+
+rule all:
+    default_target: True
+    input:
+        final_output(),

@@ -1,0 +1,153 @@
+"""Everything in Python that the rules use; keep torch and pandas out: each cluster job reads this again."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+# The project need not be installed: its own folder comes first, here and in every job.
+sys.path.insert(0, str(workflow.basedir))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
+)
+# `python` in a job is the interpreter that runs Snakemake, also when its environment is not activated;
+# with --sdm conda the environment of the rule goes before it.
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+)
+
+from vidkd.config.load import load_settings
+from vidkd.errors import UserError
+from vidkd.paths import Paths
+from vidkd.provenance import code_digest
+
+
+def sentence_or(make, *arguments):
+    """`make(*arguments)`; a mistake of the user ends Snakemake with its sentence instead of a traceback."""
+    try:
+        return make(*arguments)
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(2)
+
+
+cfg = sentence_or(load_settings, config)
+paths = Paths(cfg.results_dir)
+
+SPLITS = ("train", "val", "test")
+SHARDS = range(cfg.data.n_shards)
+
+
+wildcard_constraints:
+    split="|".join(SPLITS),
+    shard=r"\d+",
+    seed=r"\d+",
+
+
+def compact(values):
+    """Values as JSON that is the same text whatever order they came in."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def settings(section, *fields):
+    """A params function: the settings of a section, or only the named fields of it, as JSON.
+
+    A function, because Snakemake would take the braces of a plain string for wildcards.
+    """
+    values = getattr(cfg, section).model_dump(
+        mode="json", include=set(fields) if fields else None
+    )
+    return lambda wildcards: compact(values)
+
+
+def variant_settings(wildcards):
+    """The complete settings of the variant as JSON."""
+    return compact(cfg.ffn.variant(wildcards.variant).model_dump(mode="json"))
+
+
+def code(script, *more):
+    """Digest of the code behind a rule: its script, what that imports, and lazily chosen modules."""
+    return sentence_or(code_digest, script, *more)
+
+
+def one_of(names):
+    """A wildcard constraint: one of the names; nothing when there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def data_root():
+    """Folder of the videos."""
+    return paths.demo if cfg.data.adapter == "demo" else cfg.data.root
+
+
+def annotations_root():
+    """Folder of the annotation files."""
+    if cfg.data.adapter == "demo":
+        return paths.demo
+    return str(Path(cfg.data.root, cfg.data.annotations))
+
+
+def annotations(wildcards):
+    """What a listing is made from: a change of one of these lists the videos again."""
+    if cfg.data.adapter == "demo":
+        return expand(paths.demo_annotations, split=SPLITS)
+    if cfg.data.adapter == "folder":
+        folders = [Path(cfg.data.root, split) for split in SPLITS]
+        return sorted(str(found) for folder in folders for found in folder.glob("**/"))
+    return sorted(str(found) for found in Path(annotations_root()).iterdir())
+
+
+def check_data():
+    """Say at once what is missing; Snakemake would name its rule and input only."""
+    if cfg.data.adapter == "demo":
+        return
+    needed = [("data.root", cfg.data.root)]
+    if cfg.data.adapter != "folder":
+        needed.append(("data.annotations", annotations_root()))
+    for option, folder in needed:
+        if not Path(folder).is_dir():
+            raise UserError(
+                f"{option}: there is no folder {folder}. Put the data set there,"
+                f" or set {option}; config/README.md shows what each adapter expects."
+            )
+
+
+sentence_or(check_data)
+
+
+def frames(split):
+    """The frame stores of a split."""
+    return expand(paths.frames, split=split, shard=SHARDS)
+
+
+def initial_weights(wildcards):
+    """The trained weights that a variant starts from, if it starts from another variant."""
+    source = cfg.ffn.variant(wildcards.variant).init_from
+    return expand(paths.weights, variant=source, seed=wildcards.seed) if source else []
+
+
+def training_work(wildcards):
+    """Priority of a training: the longest first, so that no core waits for it at the end."""
+    variant = cfg.ffn.variant(wildcards.variant)
+    return variant.epochs * sum(variant.frame_counts)
+
+
+def ensemble_members(wildcards):
+    """Predictions of the networks of an ensemble."""
+    return expand(
+        paths.predictions,
+        variant=cfg.ffn.ensembles[wildcards.variant],
+        seed=wildcards.seed,
+    )
+
+
+def all_metrics():
+    """Figures of every variant and ensemble with every seed."""
+    names = [*cfg.ffn.variants, *cfg.ffn.ensembles]
+    return expand(paths.metrics, variant=names, seed=cfg.seeds)
+
+
+def final_output():
+    """What a run is for."""
+    return [paths.tfd, paths.any_frame, paths.tfd_figure, paths.report]

@@ -1,0 +1,77 @@
+checkpoint list_videos:
+    input:
+        annotations=annotations,
+    output:
+        shards=expand(paths.videos, shard=SHARDS),
+        classes=paths.classes,
+    log:
+        paths.log("list_videos"),
+    benchmark:
+        paths.benchmark("list_videos")
+    conda:
+        "../envs/video.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("data"),
+        code=code(
+            "workflow_scripts.list_videos", f"vidkd.data.adapters.{cfg.data.adapter}"
+        ),
+        root=data_root(),
+        annotations=annotations_root(),
+        folder=str(Path(paths.videos).parent),
+    shell:
+        "python -m workflow_scripts.list_videos --root {params.root:q} --annotations {params.annotations:q}"
+        " --shards {params.folder:q} --classes {output.classes} --settings {params.settings:q} > {log} 2>&1"
+
+
+rule probe_videos:
+    input:
+        videos=paths.videos,
+        classes=paths.classes,
+    output:
+        probe=paths.probe,
+    log:
+        paths.log("probe_videos", "{shard}"),
+    benchmark:
+        paths.benchmark("probe_videos", "{shard}")
+    conda:
+        "../envs/video.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        code=code("workflow_scripts.probe_videos"),
+        root=data_root(),
+    shell:
+        "python -m workflow_scripts.probe_videos --root {params.root:q} --videos {input.videos}"
+        " --classes {input.classes} --shard {wildcards.shard} --output {output.probe} > {log} 2>&1"
+
+
+rule build_manifest:
+    input:
+        probes=expand(paths.probe, shard=SHARDS),
+        classes=paths.classes,
+    output:
+        manifest=paths.manifest,
+        excluded=paths.excluded,
+    log:
+        paths.log("build_manifest"),
+    benchmark:
+        paths.benchmark("build_manifest")
+    conda:
+        "../envs/video.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=settings("data", "max_excluded"),
+        code=code("workflow_scripts.build_manifest"),
+    shell:
+        "python -m workflow_scripts.build_manifest {input.probes} --classes {input.classes}"
+        " --manifest {output.manifest} --excluded {output.excluded}"
+        " --settings {params.settings:q} > {log} 2>&1"

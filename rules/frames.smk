@@ -1,0 +1,25 @@
+rule extract_frames:
+    input:
+        probe=paths.probe,
+        # Not read: a direct input of the checkpoint's listing, without which Snakemake would extract every
+        # shard again when the listing of one has changed.
+        videos=paths.videos,
+    output:
+        frames=paths.frames,
+    log:
+        paths.log("extract_frames", "{split}.{shard}"),
+    benchmark:
+        paths.benchmark("extract_frames", "{split}.{shard}")
+    conda:
+        "../envs/video.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    params:
+        settings=settings("frames"),
+        code=code("workflow_scripts.extract_frames"),
+        root=data_root(),
+    shell:
+        "python -m workflow_scripts.extract_frames --root {params.root:q} --probe {input.probe}"
+        " --split {wildcards.split} --output {output.frames} --settings {params.settings:q} > {log} 2>&1"

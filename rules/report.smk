@@ -1,0 +1,25 @@
+rule build_report:
+    input:
+        tfd=paths.tfd,
+        any_frame=paths.any_frame,
+        figure=paths.tfd_figure,
+        excluded=paths.excluded,
+    output:
+        page=paths.report,
+    log:
+        paths.log("build_report"),
+    benchmark:
+        paths.benchmark("build_report")
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("report"),
+        code=code("workflow_scripts.build_report"),
+    shell:
+        "python -m workflow_scripts.build_report --tfd {input.tfd} --any-frame {input.any_frame}"
+        " --figure {input.figure} --excluded {input.excluded} --output {output.page}"
+        " --settings {params.settings:q} > {log} 2>&1"
