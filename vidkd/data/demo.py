@@ -1,0 +1,125 @@
+"""The procedural demo data set: real H.264 videos whose motion only time can tell.
+
+What a video shows is drawn in `demo_specs`, its frames in `demo_drawing`; here they are encoded and written.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from vidkd.config.data import DemoSettings
+from vidkd.data.demo_drawing import render
+from vidkd.data.demo_specs import (
+    COLOURS,
+    FLIP_LABELS,
+    MOTIONS,
+    RANGES,
+    SHAPES,
+    SPLITS,
+    TEXTURES,
+    DomainRanges,
+    VideoSpec,
+    video_spec,
+)
+from vidkd.errors import UserError
+from vidkd.files import atomic, write_text
+
+__all__ = [
+    "COLOURS",
+    "FLIP_LABELS",
+    "MOTIONS",
+    "RANGES",
+    "SHAPES",
+    "SPLITS",
+    "TEXTURES",
+    "DomainRanges",
+    "VideoSpec",
+    "generate_split",
+    "render",
+    "video_spec",
+    "write_video",
+]
+
+COLUMNS = ("path", "motion", "shape", "texture", "colour", "labelled")
+
+log = logging.getLogger(__name__)
+
+
+def write_video(frames: NDArray[np.uint8], path: str | Path, fps: int, crf: int) -> None:
+    """Encode RGB frames (T, H, W, 3) as H.264 in mp4, atomically and with the same bytes each time.
+
+    Raises:
+        UserError: the file cannot be written, or this PyAV has no libx264.
+    """
+    with atomic(path) as temporary:
+        try:
+            with av.open(str(temporary), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+                options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+                stream = container.add_stream("libx264", rate=fps, options=options)
+                stream.height, stream.width = frames.shape[1:3]
+                stream.pix_fmt = "yuv420p"
+                for image in frames:
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+                container.mux(stream.encode(None))
+        except av.codec.codec.UnknownCodecError as error:
+            raise UserError(
+                "this PyAV has no libx264. Install PyPI's wheel: pip install --force-reinstall av"
+            ) from error
+
+
+def generate_split(
+    settings: DemoSettings, split: str, folder: str | Path, annotation_csv: str | Path
+) -> None:
+    """Write every video of a split to `folder` and, last, the annotation that names them.
+
+    Files that an earlier run left in `folder` (temporary ones, videos beyond the split's end) are removed.
+
+    Raises:
+        UserError: the split does not exist, or a file cannot be written.
+    """
+    folder, annotation_csv = Path(folder), Path(annotation_csv)
+    if split not in SPLITS:
+        raise UserError(f"the demo has no split {split!r}. Choose one of {', '.join(SPLITS)}.")
+    specs = [video_spec(settings, split, index) for index in range(getattr(settings, split))]
+    _sweep_folder(folder, {f"{spec.video_id}.mp4" for spec in specs})
+    rows = []
+    for spec in _progress(specs, split):
+        path = folder / f"{spec.video_id}.mp4"
+        write_video(render(spec), path, settings.fps, settings.crf)
+        place = Path(os.path.relpath(path, annotation_csv.parent)).as_posix()
+        rows.append((place, spec.motion, spec.shape, spec.texture, spec.colour, str(spec.labelled).lower()))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    write_text(annotation_csv, text.getvalue())
+
+
+def _sweep_folder(folder: Path, keep: set[str]) -> None:
+    ours = re.compile(r"(target|source)_(train|val|test)_\d{5,}\.mp4")
+    for path in folder.glob("*.mp4"):
+        if ours.fullmatch(path.name) and path.name not in keep:
+            path.unlink()
+    for path in folder.glob(".*.mp4.*.tmp"):
+        path.unlink()
+
+
+def _progress(specs: list[VideoSpec], split: str) -> Iterator[VideoSpec]:
+    """A bar on a terminal, a line every 500 videos in a log."""
+    if sys.stderr.isatty():
+        yield from tqdm(specs, desc=f"demo {split}", unit="video")
+        return
+    for done, spec in enumerate(specs):
+        if done % 500 == 0:
+            log.info("demo %s: %d of %d videos", split, done, len(specs))
+        yield spec

@@ -1,0 +1,35 @@
+"""Write the videos of one split of the demo, and the table that names them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from vidkd.config.data import DemoSettings
+from vidkd.config.options import command, settings_options
+from vidkd.data.demo import SPLITS, generate_split
+from vidkd.provenance import code_digest, write_sidecar
+
+
+@command
+@settings_options(DemoSettings)
+@click.option("--split", type=click.Choice(SPLITS), required=True, help="Which split.")
+@click.option("--folder", type=click.Path(path_type=Path), required=True, help="Where the videos go.")
+@click.option("--annotation", type=click.Path(path_type=Path), required=True, help="The table (csv).")
+def main(settings: DemoSettings, split: str, folder: Path, annotation: Path) -> None:
+    """Generate the procedural videos of one split of the demo."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    generate_split(settings, split, folder, annotation)
+    write_sidecar(
+        annotation,
+        settings=settings,
+        inputs=[],
+        code=code_digest("workflow_scripts.generate_demo"),
+        seed=settings.seed,
+    )
+
+
+if __name__ == "__main__":
+    main()
