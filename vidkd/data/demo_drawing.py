@@ -26,21 +26,22 @@ def render(spec: VideoSpec) -> NDArray[np.uint8]:
         _draw_distractor(rng, ranges, frames)
     _draw_object(rng, ranges, spec, frames)
     # The sum of three bytes is nearly a Gaussian of sigma 128 and, unlike one, the same on any machine.
-    noise = rng.integers(0, 256, (3, *frames.shape[:3]), dtype=np.uint8).sum(0, dtype=np.int16)
-    frames += ((noise.astype(np.float32) - 382.5) * np.float32(rng.uniform(*ranges.noise) / 128))[..., None]
-    return np.clip(frames + np.float32(0.5), 0, 255).astype(np.uint8)
+    draws = rng.integers(0, 256, (3, len(frames), 1, spec.size, spec.size), dtype=np.uint8)
+    noise = draws.sum(0, dtype=np.int16).astype(np.float32) - np.float32(382.5)
+    frames += noise * np.float32(rng.uniform(*ranges.noise) / 128) + np.float32(0.5)
+    return np.ascontiguousarray(np.clip(frames, 0, 255, out=frames).astype(np.uint8).transpose(0, 2, 3, 1))
 
 
 def _background(rng: np.random.Generator, ranges: DomainRanges, size: int, frames: int) -> Image:
-    """A smooth random field, drawn at quarter pixels: its slow drift is a choice of every fourth one."""
+    """A smooth random field (T, 3, H, W), drawn at quarter pixels so that drifting is a choice of pixels."""
     n = int(rng.integers(ranges.cells[0], ranges.cells[1] + 1)) + 1
     grey = rng.uniform(-1, 1, (n, n, 1)) + 0.25 * rng.uniform(-1, 1, (n, n, 3))
     grid = rng.uniform(*ranges.ground) + 255 * rng.uniform(*ranges.contrast) * grey
     reach = math.ceil(ranges.drift * size / 56)
-    field = _upsample(grid, 4 * (size + reach + 1)).astype(np.float32)
+    field = np.moveaxis(_upsample(grid, 4 * (size + reach + 1)), 2, 0).astype(np.float32, order="C")
     span = 4 * reach * (np.arange(frames) / frames)[:, None] * rng.uniform(-1, 1, 2)
     steps = np.floor(span - span.min(0)).astype(int)
-    return np.stack([field[y : y + 4 * size : 4, x : x + 4 * size : 4] for y, x in steps])
+    return np.stack([field[:, y : y + 4 * size : 4, x : x + 4 * size : 4] for y, x in steps])
 
 
 def _upsample(grid: Array, side: int) -> Array:
@@ -55,12 +56,12 @@ def _upsample(grid: Array, side: int) -> Array:
 
 
 def _draw_distractor(rng: np.random.Generator, ranges: DomainRanges, frames: Image) -> None:
-    size = frames.shape[1]
+    size = frames.shape[-1]
     x, y = rng.uniform(0, size, 2)
     shape, radius = str(rng.choice(SHAPES)), rng.uniform(*ranges.radius) * size / 56
     angle, grey = rng.uniform(0, 2 * np.pi), np.float32(rng.uniform(*ranges.ground))
     u, v = _own_coordinates(size, *(np.array([value]) for value in (x, y, radius, angle)))
-    cover = np.clip(0.5 - SIGNED_DISTANCE[shape](u, v) * np.float32(radius), 0, 1)[..., None]
+    cover = np.clip(0.5 - SIGNED_DISTANCE[shape](u, v) * np.float32(radius), 0, 1)
     frames += cover * (grey - frames)
 
 
@@ -71,11 +72,11 @@ def _draw_object(rng: np.random.Generator, ranges: DomainRanges, spec: VideoSpec
     full = np.array(COLOURS[spec.colour]) * rng.uniform(0.85, 1.0)
     saturation = rng.uniform(*ranges.saturation)
     colour = (saturation * full + (1 - saturation) * full.mean()).astype(np.float32)
-    mark = np.float32(245) if spec.texture == "dots" else np.float32(0.3) * colour
+    mark = np.full(3, 245, np.float32) if spec.texture == "dots" else np.float32(0.3) * colour
     marked = cover * TEXTURE_MARKS[spec.texture](u, v)
-    frames *= (1 - cover)[..., None]
-    frames += marked[..., None] * mark
-    frames += (cover - marked)[..., None] * colour
+    frames *= (1 - cover)[:, None]
+    for channel in range(3):
+        frames[:, channel] += marked * mark[channel] + (cover - marked) * colour[channel]
 
 
 def _own_coordinates(size: int, x: Array, y: Array, radius: Array, angle: Array) -> tuple[Image, Image]:
