@@ -1,0 +1,71 @@
+"""The data sets that are understood, and the files their listing becomes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from importlib import import_module
+from pathlib import Path
+
+from vidkd.config.data import DataSettings
+from vidkd.data.adapters.base import Video
+from vidkd.errors import UserError
+from vidkd.files import write_text
+
+Adapter = Callable[[DataSettings, Path, Path], tuple[list[Video], list[str]]]
+
+ADAPTERS = {
+    "demo": "vidkd.data.adapters.demo:list_videos",
+    "csv": "vidkd.data.adapters.csv:list_videos",
+    "folder": "vidkd.data.adapters.folder:list_videos",
+    "ucf101": "vidkd.data.adapters.ucf101:list_videos",
+    "hmdb51": "vidkd.data.adapters.hmdb51:list_videos",
+    "ssv2": "vidkd.data.adapters.ssv2:list_videos",
+}
+
+
+def find_adapter(name: str) -> Adapter:
+    """The `list_videos` function of adapter `name`.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in ADAPTERS:
+        raise UserError(f"data.adapter: {name!r} is not known; known: {', '.join(ADAPTERS)}")
+    module, function = ADAPTERS[name].split(":")
+    adapter: Adapter = getattr(import_module(module), function)
+    return adapter
+
+
+def shard_of(video_id: str, n_shards: int) -> int:
+    """The shard of a video: depends on its id alone, so that adding videos moves none."""
+    return zlib.crc32(video_id.encode()) % n_shards
+
+
+def write_listing(
+    settings: DataSettings, root: Path, annotations: Path, folder: Path, classes_json: Path
+) -> int:
+    """List a data set and write `folder/shard_{k}.csv` for every k < n_shards, and the class names.
+
+    Returns:
+        The number of videos.
+
+    Raises:
+        UserError: see the adapter.
+    """
+    videos, classes = find_adapter(settings.adapter)(settings, root, annotations)
+    shards: list[list[Video]] = [[] for _ in range(settings.n_shards)]
+    for video in videos:
+        shards[shard_of(video.video_id, settings.n_shards)].append(video)
+    for number, members in enumerate(shards):
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [field.name for field in fields(Video)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(video) for video in members)
+        write_text(folder / f"shard_{number}.csv", text.getvalue())
+    write_text(classes_json, json.dumps(classes, ensure_ascii=False, indent=1) + "\n")
+    return len(videos)

@@ -1,0 +1,101 @@
+"""Extraction: decode each video of a shard once and keep its uniformly spaced frames."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from vidkd.config.data import FrameSettings
+from vidkd.data.decode import Image, TooFewFrames, UnreadableVideo, decode_frames
+from vidkd.data.frames import FrameWriter, StoredClip, encode_jpeg
+from vidkd.data.probe import OK, read_rows
+from vidkd.data.progress import progress
+
+logger = logging.getLogger(__name__)
+
+
+def extract_shard(
+    probe_csv: Path, split: str, root: Path, output_h5: Path, settings: FrameSettings
+) -> tuple[int, int]:
+    """Write the frame store of one shard and split.
+
+    Args:
+        probe_csv: the probed shard; videos that it excludes are left out.
+        split: train, val or test.
+        root: folder that paths are relative to.
+        output_h5: the store; valid with no clips when the shard has no video of this split.
+        settings: which frames are kept and how.
+
+    Returns:
+        How many clips were kept, and how many videos were excluded here.
+
+    Raises:
+        UserError: the probe file is missing, or the output cannot be written.
+    """
+    rows = [row for row in read_rows(probe_csv) if row["split"] == split and row["status"] == OK]
+    rows.sort(key=lambda row: row["video_id"])
+    writer = FrameWriter(output_h5, settings)
+    for row in progress(rows, f"extract {split}"):
+        try:
+            _add_video(writer, row, root, settings)
+        except UnreadableVideo as problem:
+            writer.excluded.append((row["video_id"], str(problem)))
+    total = writer.finish()
+    kept, excluded = len(rows) - len(writer.excluded), len(writer.excluded)
+    logger.info("%s: %d clips, %d excluded, %d bytes", output_h5, kept, excluded, total)
+    return kept, excluded
+
+
+def uniform_indices(frames: int, count: int) -> NDArray[np.int32]:
+    """The centre of each of `count` equal segments of `frames` frames; repeats when there are too few."""
+    positions = (2 * np.arange(count, dtype=np.int64) + 1) * frames // (2 * count)
+    return positions.astype(np.int32)
+
+
+def _add_video(writer: FrameWriter, row: dict[str, str], root: Path, settings: FrameSettings) -> None:
+    path, frames = root / row["path"], int(row["frames"])
+    try:
+        index, images, seconds = _sampled(path, frames, settings)
+    except TooFewFrames as problem:  # sound, but fewer frames come out than packets go in
+        frames = problem.decoded
+        index, images, seconds = _sampled(path, frames, settings)
+    height, width = images[0].shape[:2]
+    clip = StoredClip(
+        row["video_id"], int(row["label_id"]), index, seconds, frames < settings.per_video, (height, width)
+    )
+    writer.add(clip, [_encoded(image, settings) for image in images])
+
+
+def _sampled(
+    path: Path, frames: int, settings: FrameSettings
+) -> tuple[NDArray[np.int32], list[Image], NDArray[np.float64]]:
+    if frames < settings.min_frames:
+        raise UnreadableVideo(
+            "too_short", f"{frames} frames, fewer than frames.min_frames = {settings.min_frames}"
+        )
+    index = uniform_indices(frames, settings.per_video)
+    shrink = functools.partial(shrink_short_side, short_side=settings.short_side)
+    images, seconds = decode_frames(path, index.tolist(), shrink)
+    return index, images, seconds
+
+
+def shrink_short_side(image: Image, short_side: int) -> Image:
+    """Resize (H, W, 3) so that its short side is `short_side` pixels; a smaller image is left as it is."""
+    height, width = image.shape[:2]
+    scale = short_side / min(height, width)
+    if scale >= 1:
+        return image
+    size = [max(short_side, round(height * scale)), max(short_side, round(width * scale))]
+    pixels_1chw = torch.from_numpy(image).permute(2, 0, 1)[None]
+    resized = interpolate(pixels_1chw, size=size, mode="bilinear", antialias=True)
+    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
+
+
+def _encoded(image: Image, settings: FrameSettings) -> bytes:
+    return image.tobytes() if settings.encoding == "raw" else encode_jpeg(image, settings.jpeg_quality)

@@ -1,0 +1,72 @@
+"""The manifest: all shards in one table, and the decision whether the data set is fit to be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from vidkd.data.adapters.base import SPLITS
+from vidkd.data.probe import COLUMNS, EXCLUDED, OK, read_classes, read_rows, rows_text
+from vidkd.errors import UserError
+from vidkd.files import write_text
+
+
+def build_manifest(
+    probe_csvs: Sequence[Path],
+    classes_json: Path,
+    manifest_csv: Path,
+    excluded_csv: Path,
+    max_excluded: float,
+) -> tuple[int, int]:
+    """Join the probed shards, sorted by video id; the excluded ones are also listed apart.
+
+    Args:
+        probe_csvs: the probe file of each shard.
+        classes_json: class names, each of which needs a training video.
+        manifest_csv: every video, usable or not.
+        excluded_csv: video_id, path and reason of the excluded ones; written even when an error follows.
+        max_excluded: largest share of videos, 0 to 1, that may be excluded.
+
+    Returns:
+        How many videos are usable, and how many are excluded.
+
+    Raises:
+        UserError: no videos, the same video twice, too many excluded, a split without usable videos, or a
+            class without a usable training video.
+    """
+    rows = sorted((row for file in probe_csvs for row in read_rows(file)), key=lambda row: row["video_id"])
+    if not rows:
+        raise UserError("the data set has no videos: check data.root, data.annotations and data.adapter")
+    for before, after in pairwise(rows):
+        if before["video_id"] == after["video_id"]:
+            raise UserError(f"video {after['video_id']!r} is in two probe files: give each shard once")
+    usable = [row for row in rows if row["status"] == OK]
+    excluded = [row for row in rows if row["status"] == EXCLUDED]
+    write_text(excluded_csv, rows_text(excluded, ["video_id", "path", "reason"]))
+    _check_share(excluded, len(rows), max_excluded, excluded_csv)
+    _check_splits(usable, read_classes(classes_json))
+    write_text(manifest_csv, rows_text(rows, COLUMNS))
+    return len(usable), len(excluded)
+
+
+def _check_share(excluded: list[dict[str, str]], total: int, max_excluded: float, excluded_csv: Path) -> None:
+    if len(excluded) <= max_excluded * total:
+        return
+    first = "\n".join(f"  {row['path']}: {row['reason']}" for row in excluded[:5])
+    raise UserError(
+        f"{len(excluded)} of {total} videos cannot be used, above data.max_excluded = {max_excluded:g}:\n"
+        f"{first}\nAll are in {excluded_csv}. Mend them, or raise data.max_excluded."
+    )
+
+
+def _check_splits(usable: list[dict[str, str]], classes: list[str]) -> None:
+    for split in SPLITS:
+        if not any(row["split"] == split for row in usable):
+            raise UserError(f"the {split} split has no usable video: check data.annotations and data.root")
+    trained = {row["label"] for row in usable if row["split"] == "train"}
+    if missing := [name for name in classes if name not in trained]:
+        raise UserError(
+            f"{len(missing)} classes have no usable training video, such as {', '.join(missing[:5])}: "
+            "mend their videos or leave the classes out"
+        )

@@ -1,0 +1,101 @@
+"""Probing: what each listed video really holds, and which ones cannot be used."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from vidkd.data.adapters.base import Video
+from vidkd.data.decode import UnreadableVideo, VideoInfo, probe_video
+from vidkd.data.progress import progress
+from vidkd.errors import UserError
+from vidkd.files import write_text
+
+INFO_COLUMNS = [field.name for field in fields(VideoInfo)]
+COLUMNS = [*(field.name for field in fields(Video)), "label_id", "shard", *INFO_COLUMNS, "status", "reason"]
+OK, EXCLUDED = "ok", "excluded"
+
+
+def probe_shard(
+    videos_csv: Path, classes_json: Path, shard: int, root: Path, output_csv: Path
+) -> tuple[int, int]:
+    """Probe the videos of one shard and write them with label id, shard, what they hold, status and reason.
+
+    Args:
+        videos_csv: `shard_{k}.csv` of the listing.
+        classes_json: class names; a label id is a position in it.
+        shard: its number.
+        root: folder that paths are relative to.
+        output_csv: the same rows with more columns; columns of an unreadable video are empty.
+
+    Returns:
+        How many videos are usable, and how many are excluded.
+
+    Raises:
+        UserError: an input is missing or malformed, or a label is not a class.
+    """
+    rows = read_rows(videos_csv)
+    label_ids = {name: position for position, name in enumerate(read_classes(classes_json))}
+    for row in progress(rows, f"probe shard {shard}"):
+        if row["label"] not in label_ids:
+            raise UserError(
+                f"{videos_csv}: label {row['label']!r} is not in {classes_json}: list the videos again"
+            )
+        row |= {"label_id": str(label_ids[row["label"]]), "shard": str(shard), **_probed(root / row["path"])}
+    write_text(output_csv, rows_text(rows, COLUMNS))
+    excluded = sum(row["status"] == EXCLUDED for row in rows)
+    return len(rows) - excluded, excluded
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a listing or probe file.
+
+    Raises:
+        UserError: the file is missing or has no video_id column.
+    """
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            rows = list(reader)
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}. Run the step that makes it.") from error
+    if "video_id" not in (reader.fieldnames or []):
+        raise UserError(f"{file} has no column video_id: it is not a list of videos")
+    return rows
+
+
+def read_classes(file: Path) -> list[str]:
+    """Class names; a label id is a position in them.
+
+    Raises:
+        UserError: the file is missing or not JSON.
+    """
+    try:
+        names: list[str] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {file}: {error}. Run list_videos.") from error
+    return names
+
+
+def rows_text(rows: list[dict[str, str]], columns: list[str]) -> str:
+    """`rows` as CSV text with these columns."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _probed(path: Path) -> dict[str, str]:
+    try:
+        info = probe_video(path)
+    except UnreadableVideo as problem:
+        return dict.fromkeys(INFO_COLUMNS, "") | {"status": EXCLUDED, "reason": str(problem)}
+    values = {
+        name: str(round(value, 6) if isinstance(value, float) else value)
+        for name, value in asdict(info).items()
+    }
+    return values | {"status": OK, "reason": ""}

@@ -1,0 +1,41 @@
+"""List the videos of a data set, in shards, and its class names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vidkd.config.data import DataSettings
+from vidkd.config.options import command, settings_options
+from vidkd.data.adapters.registry import ADAPTERS, write_listing
+from vidkd.provenance import code_digest, write_sidecar
+
+
+@command
+@settings_options(DataSettings, exclude=("root", "annotations"))
+@click.option(
+    "--root", type=click.Path(path_type=Path), help="Folder of the videos. Default: the setting `root`."
+)
+@click.option(
+    "--annotations",
+    type=click.Path(path_type=Path),
+    help="Folder of the split files. Default: the setting `annotations`, from `root`.",
+)
+@click.option("--shards", type=click.Path(path_type=Path), required=True, help="Folder of shard_<k>.csv.")
+@click.option("--classes", type=click.Path(path_type=Path), required=True, help="The class names, JSON.")
+def main(
+    settings: DataSettings, root: Path | None, annotations: Path | None, shards: Path, classes: Path
+) -> None:
+    """List the videos of a data set in shards."""
+    root = root or Path(settings.root)
+    annotations = annotations or root / settings.annotations
+    count = write_listing(settings, root, annotations, shards, classes)
+    code = code_digest("workflow_scripts.list_videos", ADAPTERS[settings.adapter].split(":")[0])
+    for artefact in [classes, *(shards / f"shard_{k}.csv" for k in range(settings.n_shards))]:
+        write_sidecar(artefact, settings=settings, inputs=[annotations], code=code)
+    click.echo(f"{count} videos in {settings.n_shards} shards", err=True)
+
+
+if __name__ == "__main__":
+    main()
