@@ -66,7 +66,8 @@ def write_video(frames: NDArray[np.uint8], path: str | Path, fps: int, crf: int)
     with atomic(path) as temporary:
         try:
             with av.open(str(temporary), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-                options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+                # With its look-ahead x264 gave other bytes from call to call; zerolatency does without.
+                options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency", "threads": "1"}
                 stream = container.add_stream("libx264", rate=fps, options=options)
                 stream.height, stream.width = frames.shape[1:3]
                 stream.pix_fmt = "yuv420p"
