@@ -23,6 +23,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
+from vidkd.config.load import canonical
 from vidkd.errors import UserError
 from vidkd.files import write_text
 from vidkd.paths import sidecar
@@ -236,6 +239,12 @@ def write_sidecar(
         **extra,
     }
     write_text(sidecar(str(artefact)), json.dumps(record, indent=2, sort_keys=True, default=_plain) + "\n")
+
+
+def stamp(settings: BaseModel, inputs: Iterable[str | Path], code: str, seed: int) -> str:
+    """Digest of all that the result of a run depends on; a resume state of another stamp is not used."""
+    parts = [canonical(settings), code, str(seed), *(str(_input_sha256(Path(path))) for path in inputs)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def file_sha256(path: str | Path) -> str:

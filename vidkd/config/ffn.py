@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from vidkd.config.base import Section
+from vidkd.config.clips import ClipSettings
+from vidkd.config.problems import Location, Problem, Problems, nearest, problems
 from vidkd.config.training import TrainingSettings
 
 Arch = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet_tiny"]
 
+NAME = "[a-z0-9_]+"
+"""What the name of a variant or an ensemble looks like, as a regular expression."""
 
-class FFNSettings(TrainingSettings):
+
+class FFNSettings(ClipSettings, TrainingSettings):
     """One network on one or several frame counts. With one count and no weight alteration it is a plain TSM."""
 
     arch: Arch = Field("resnet50", description="Backbone; resnet_tiny (0.46 M parameters) is the demo's.")
@@ -20,37 +27,45 @@ class FFNSettings(TrainingSettings):
         None,
         description="Start: a torchvision name (ResNet50_Weights.IMAGENET1K_V1), a .pth or .safetensors file, or null.",
     )
-    init_from: str | None = Field(None, description="Start from the trained weights of this variant (same seed).")
-    frame_counts: tuple[int, ...] = Field((4, 8, 16), min_length=1, description="Frame counts trained; any set.")
+    init_from: str | None = Field(
+        None, description="Start from the trained weights of this variant (same seed)."
+    )
+    frame_counts: tuple[int, ...] = Field(
+        (4, 8, 16), min_length=1, description="Frame counts trained; any set."
+    )
     specialised_norm: bool = Field(True, description="Each frame count has its own BatchNorm.")
-    weight_alteration: bool = Field(True, description="Each frame count has its own depthwise 1x1 convolutions.")
+    weight_alteration: bool = Field(
+        True, description="Each frame count has its own depthwise 1x1 convolutions."
+    )
     sharing: bool = Field(True, description="Convolutions and classifier are shared between frame counts.")
     shift: Literal["clip", "official", "none"] = Field(
         "clip",
         description="clip: shift within each clip. official: in groups of the largest count, which mixes videos.",
     )
+    shift_fraction: float = Field(
+        0.125,
+        ge=0,
+        le=0.5,
+        description="Share of the channels shifted forward in time, and as many backward.",
+    )
     objective: Literal["distillation", "cross_entropy"] = Field(
-        "distillation", description="Smaller counts learn from the largest one's predictions, or from the labels."
+        "distillation",
+        description="Smaller counts learn from the largest one's predictions, or from the labels.",
     )
     lambda_kl: float = Field(1.0, ge=0, description="Weight of the KL terms.")
     sampling: Literal["all", "mixed", "proportional"] = Field(
         "all",
         description="Counts in a step: all of them, one at random, or one with probability proportional to it.",
     )
+    select: Literal["largest", "mean"] = Field(
+        "largest",
+        description="Validation accuracy that chooses the best epoch: the largest count's, or the mean.",
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the classifier.")
     param_groups: Literal["official", "seed"] = Field(
-        "official", description="official: classifier x5 (bias x10), no decay on norms and biases. seed: one group."
+        "official",
+        description="official: classifier x5 (bias x10), no decay on norms and biases. seed: one group.",
     )
-    size: int = Field(224, ge=16, description="Height and width of a clip in pixels.")
-    crop_scales: tuple[float, ...] = Field(
-        (1.0, 0.875, 0.75, 0.66), min_length=1, description="Training crops, as shares of the short side."
-    )
-    flip: Literal["none", "plain", "swap"] = Field(
-        "none", description="Horizontal flip in training: none, plain, or swapping labels by flip_labels."
-    )
-    flip_labels: dict[str, str] = Field({}, description="Label after a flip, for those that it changes (both ways).")
-    mean: tuple[float, float, float] = Field((0.485, 0.456, 0.406), description="RGB mean of the input, 0 to 1.")
-    std: tuple[float, float, float] = Field((0.229, 0.224, 0.225), description="RGB standard deviation, 0 to 1.")
 
     @model_validator(mode="after")
     def _counts_and_sources(self) -> FFNSettings:
@@ -61,6 +76,27 @@ class FFNSettings(TrainingSettings):
         if not self.sharing and self.sampling != "all":
             raise ValueError("sharing: false trains every count in each step: sampling must be all")
         return self
+
+
+class PredictSettings(Section):
+    """Which frame counts a trained network is run at."""
+
+    max_count: int = Field(
+        16, ge=1, description="Every frame count from 1 to this is predicted, for any_frame.csv."
+    )
+    score_counts: tuple[int, ...] = Field(
+        (4, 8, 16), description="Frame counts whose class probabilities are kept in predictions.csv."
+    )
+
+
+class TFDSettings(Section):
+    """The table of temporal frequency deviation."""
+
+    report_counts: tuple[int, ...] = Field((4, 8, 16), min_length=1, description="Frame counts of tfd.csv.")
+    separate: dict[int, str] = Field(
+        {4: "st4", 8: "st8", 16: "tsm"},
+        description="The variant trained at each frame count alone: the row `st`, and what deviations are measured from.",
+    )
 
 
 class FFNExperiment(Section):
@@ -79,26 +115,107 @@ class FFNExperiment(Section):
     ensembles: dict[str, tuple[str, ...]] = Field(
         {}, description="Name of an ensemble and the variants whose class probabilities are averaged."
     )
-    separate: dict[int, str] = Field(
-        {4: "st4", 8: "st8", 16: "tsm"},
-        description="The variant trained at each frame count alone: the row `st`, and what deviations are measured from.",
-    )
-    report_counts: tuple[int, ...] = Field((4, 8, 16), min_length=1, description="Frame counts of tfd.csv.")
-    max_count: int = Field(16, ge=1, description="any_frame.csv has every count from 1 to this.")
+    predict: PredictSettings = PredictSettings()  # type: ignore[call-arg]
+    tfd: TFDSettings = TFDSettings()  # type: ignore[call-arg]
+
+    @field_validator("variants", mode="after")
+    @classmethod
+    def _changes(cls, variants: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
+        """Check each changed setting by itself, so that these problems are listed beside those of base."""
+        found: list[Problem] = []
+        checked: dict[str, dict[str, object]] = {}
+        for name, changes in variants.items():
+            try:
+                checked[name] = FFNChanges.model_validate(changes).model_dump(mode="json", exclude_unset=True)
+            except ValidationError as error:
+                found += [((name, *where), text) for where, text in problems(FFNChanges, error)]
+        found += _wrong_names(variants)
+        if found:
+            raise Problems(found)
+        return checked
+
+    @field_validator("ensembles", mode="after")
+    @classmethod
+    def _ensemble_names(cls, ensembles: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        found = _wrong_names(ensembles)
+        found += [
+            ((name,), "found []; allowed: one variant or more") for name in ensembles if not ensembles[name]
+        ]
+        if found:
+            raise Problems(found)
+        return ensembles
 
     @model_validator(mode="after")
-    def _names(self) -> FFNExperiment:
+    def _whole(self) -> FFNExperiment:
+        found: list[Problem] = []
         for name in self.variants:
-            resolved = self.variant(name)
-            if resolved.init_from is not None and resolved.init_from not in self.variants:
-                raise ValueError(f"variants.{name}.init_from: no variant is named {resolved.init_from!r}")
-        known = set(self.variants)
-        for place, names in [*self.ensembles.items(), ("separate", tuple(self.separate.values()))]:
-            for name in names:
-                if name not in known:
-                    raise ValueError(f"{place}: no variant is named {name!r}; known: {', '.join(sorted(known))}")
+            try:
+                self.variant(name)
+            except ValidationError as error:
+                found += [(("variants", name, *where), text) for where, text in problems(FFNSettings, error)]
+        if found := found or self._wrong_references() or self._wrong_starts():
+            raise Problems(found)
         return self
+
+    def _wrong_references(self) -> list[Problem]:
+        """Every place that names a variant which does not exist, and every name used twice."""
+        places: list[tuple[Location, str]] = [
+            (("tfd", "separate", count), name) for count, name in self.tfd.separate.items()
+        ]
+        places += [
+            (("ensembles", name), member) for name, members in self.ensembles.items() for member in members
+        ]
+        places += [
+            (("variants", name, "init_from"), start)
+            for name in self.variants
+            if (start := self.variant(name).init_from)
+        ]
+        found = [
+            (where, f"no variant is named {name!r}; {nearest(name, list(self.variants))}")
+            for where, name in places
+            if name not in self.variants
+        ]
+        twice = self.variants.keys() & self.ensembles.keys()
+        return found + [
+            (("ensembles", name), "a variant has this name too: choose another") for name in sorted(twice)
+        ]
+
+    def _wrong_starts(self) -> list[Problem]:
+        """Every variant that would wait for its own trained weights."""
+        found: list[Problem] = []
+        for name in self.variants:
+            seen = {name}
+            start = self.variant(name).init_from
+            while start is not None and start not in seen:
+                seen.add(start)
+                start = self.variant(start).init_from
+            if start == name:
+                found.append(
+                    (("variants", name, "init_from"), "leads back to this variant; start from another one")
+                )
+        return found
 
     def variant(self, name: str) -> FFNSettings:
         """The complete settings of variant `name`."""
         return FFNSettings.model_validate({**self.base.model_dump(), **self.variants[name]})
+
+
+FFNChanges: type[Section] = create_model(  # type: ignore[call-overload]
+    "FFNChanges",
+    __base__=Section,
+    __doc__="What a variant may change of base: every setting of FFNSettings, each checked by itself.",
+    **{name: (field.annotation, field) for name, field in FFNSettings.model_fields.items()},
+)
+
+
+def _wrong_names(names: Iterable[str]) -> list[Problem]:
+    """Names that cannot be a folder of their own, or that mean something else in the tables."""
+    found: list[Problem] = []
+    for name in names:
+        if not re.fullmatch(NAME, name):
+            found.append(
+                ((name,), "wrong name; allowed: lower-case letters, digits and _, for it names a folder")
+            )
+        elif name == "st":
+            found.append(((name,), "wrong name: st is the row of separate training; choose another"))
+    return found

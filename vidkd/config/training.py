@@ -29,8 +29,6 @@ class TrainingSettings(Section):
         None, ge=1, description="Validations without improvement before training stops early; null never does."
     )
     validate_every: int = Field(1, ge=1, description="Epochs between validations; the best one's weights are kept.")
-    save_every_s: float = Field(300, gt=0, description="Seconds between saved states inside an epoch.")
-    workers: int = Field(0, ge=0, description="Loader processes; the result does not depend on it.")
     cpu_threads: int = Field(
         1, ge=1, description="Threads of one training on the CPU. A setting, because sums depend on it in the last bit."
     )

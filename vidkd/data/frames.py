@@ -13,10 +13,11 @@ import io
 import json
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import h5py
@@ -55,46 +56,56 @@ class StoredClip:
     size: tuple[int, int]
 
 
-class FrameWriter:
-    """Writes one shard in bounded memory: bytes go to a nameless file first, as their total is unknown."""
+@contextmanager
+def frame_writer(path: Path, settings: FrameSettings) -> Iterator[FrameWriter]:
+    """Write one shard atomically, in bounded memory: bytes are spooled first, as their total is unknown.
 
-    def __init__(self, path: Path, settings: FrameSettings) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._settings = path, settings
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    with atomic(path) as temporary, tempfile.TemporaryFile(dir=path.parent) as spool:
+        writer = FrameWriter(spool, settings)
+        yield writer
+        writer.write(temporary)
+
+
+class FrameWriter:
+    """Collects the clips of one shard; see frame_writer.
+
+    Attributes:
+        excluded: (video id, reason) of the videos that were left out.
+        total: bytes of all frames so far.
+    """
+
+    def __init__(self, spool: IO[bytes], settings: FrameSettings) -> None:
+        self._spool, self._settings = spool, settings
         self._clips: list[StoredClip] = []
         self._offset: list[NDArray[np.int64]] = []
         self._crc: list[int] = []
-        self._bytes = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115, closed by finish
         self.excluded: list[tuple[str, str]] = []
+        self.total = 0
 
     def add(self, clip: StoredClip, frames: Sequence[bytes]) -> None:
         """Append a clip with its T encoded frames; clips come sorted by video_id."""
-        start = self._bytes.tell()
-        self._offset.append(start + np.cumsum([0, *map(len, frames)], dtype=np.int64))
+        self._offset.append(self.total + np.cumsum([0, *map(len, frames)], dtype=np.int64))
         joined = b"".join(frames)
-        self._bytes.write(joined)
+        self._spool.write(joined)
+        self.total += len(joined)
         self._crc.append(zlib.crc32(joined))
         self._clips.append(clip)
 
-    def finish(self) -> int:
-        """Write the file atomically.
-
-        Returns:
-            The number of bytes of all frames.
-        """
-        total = self._bytes.tell()
-        with atomic(self._path) as temporary, h5py.File(temporary, "w") as file:
-            self._write_data(file, total)
+    def write(self, path: Path) -> None:
+        """Write the HDF5 file."""
+        with h5py.File(path, "w") as file:
+            self._write_data(file)
             self._write_rows(file)
             file.attrs.update(store_attributes(self._settings), n_excluded=len(self.excluded))
-        self._bytes.close()
-        return total
 
-    def _write_data(self, file: h5py.File, total: int) -> None:
-        data = file.create_dataset("data", (total,), np.uint8)
-        self._bytes.seek(0)
-        for start in range(0, total, _BLOCK):
-            block = np.frombuffer(self._bytes.read(_BLOCK), np.uint8)
+    def _write_data(self, file: h5py.File) -> None:
+        data = file.create_dataset("data", (self.total,), np.uint8)
+        self._spool.seek(0)
+        for start in range(0, self.total, _BLOCK):
+            block = np.frombuffer(self._spool.read(_BLOCK), np.uint8)
             data[start : start + len(block)] = block
 
     def _write_rows(self, file: h5py.File) -> None:
@@ -281,3 +292,18 @@ def _write_strings(file: h5py.File, name: str, values: NDArray[np.str_]) -> None
     encoded = np.char.encode(values, "utf-8")
     dtype = h5py.string_dtype("utf-8", max(1, encoded.dtype.itemsize))
     file.create_dataset(name, data=encoded.astype(dtype))
+
+
+def find_shards(places: Sequence[Path]) -> list[Path]:
+    """The frame stores among `places`: files as they are, and every `shard_*.h5` of a folder in shard order.
+
+    Raises:
+        UserError: a place does not exist, or a folder has no shard.
+    """
+    found: list[Path] = []
+    for place in places:
+        shards = sorted(place.glob("shard_*.h5"), key=lambda p: (len(p.name), p.name)) if place.is_dir() else [place]
+        if not shards or not shards[0].exists():
+            raise UserError(f"{place}: no frame store there. Run `snakemake` first, or name its files or folder.")
+        found += shards
+    return found

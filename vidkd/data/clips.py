@@ -1,0 +1,160 @@
+"""Clips from a frame store: what a training or evaluation batch is made of.
+
+The randomness of a sample depends on (seed, epoch, video id) only: the same clip comes out whatever the number
+of workers, the order of shards, or how often a run was resumed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from vidkd.config.clips import ClipSettings
+from vidkd.data.augment import View, apply_view, centre_view, random_view
+from vidkd.data.frames import FrameStore
+from vidkd.data.sampling import random_in_segments, segment_centres
+from vidkd.errors import UserError
+
+
+@dataclass
+class Batch:
+    """uint8 clips (B, T, 3, H, W) by frame count, labels (B,), and the rows of the store they come from (B,)."""
+
+    clips: dict[int, Tensor]
+    label: Tensor
+    row: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on `device`."""
+        clips = {count: clip.to(device, non_blocking=True) for count, clip in self.clips.items()}
+        return Batch(clips, self.label.to(device, non_blocking=True), self.row)
+
+
+class TrainingClips(Dataset):
+    """Random clips of all frame counts from one read of each video; items are asked for as (epoch, row)."""
+
+    def __init__(
+        self,
+        store: FrameStore,
+        classes: Sequence[str],
+        counts: Sequence[int],
+        settings: ClipSettings,
+        seed: int,
+    ) -> None:
+        self.store, self.counts, self.settings, self.seed = store, tuple(counts), settings, seed
+        self.flipped = _labels_after_flip(classes, settings)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[dict[int, Tensor], int, int]:
+        epoch, row = key
+        settings, store = self.settings, self.store
+        rng = np.random.default_rng([self.seed, epoch, zlib.crc32(store.video_ids[row].encode())])
+        positions = {c: random_in_segments(store.per_video, c, rng) for c in self.counts}
+        height, width = store.sizes[row]
+        view = random_view(height, width, settings.crop_scales, settings.flip != "none", rng)
+        label = int(store.label_ids[row])
+        clips = _clips(store, row, positions, view, settings.size)
+        return clips, int(self.flipped[label]) if view.flip else label, row
+
+
+class EvaluationClips(Dataset):
+    """Centre clips of the given frame counts; items are asked for by row."""
+
+    def __init__(self, store: FrameStore, counts: Sequence[int], size: int) -> None:
+        self.store, self.counts, self.size = store, tuple(counts), size
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, row: int) -> tuple[dict[int, Tensor], int, int]:
+        positions = {count: segment_centres(self.store.per_video, count) for count in self.counts}
+        view = centre_view(*self.store.sizes[row], self.size)
+        return _clips(self.store, row, positions, view, self.size), int(self.store.label_ids[row]), row
+
+
+class EpochBatches(Sampler):
+    """The batches of one epoch in its seeded order, as lists of (epoch, row), from batch `start` on.
+
+    A last batch that is not full is left out: batch statistics of a few clips would differ from all others.
+    """
+
+    def __init__(self, n_clips: int, batch_size: int, seed: int, epoch: int, start: int = 0) -> None:
+        order = np.random.default_rng([seed, epoch]).permutation(n_clips)
+        n_batches = n_clips // batch_size
+        self.batches = order[: n_batches * batch_size].reshape(n_batches, batch_size)[start:]
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for batch in self.batches:
+            yield [(self.epoch, int(row)) for row in batch]
+
+
+def collate(samples: Sequence[tuple[dict[int, Tensor], int, int]]) -> Batch:
+    """Stack samples into a batch."""
+    clips, labels, rows = zip(*samples, strict=True)
+    stacked = {count: torch.stack([clip[count] for clip in clips]) for count in clips[0]}
+    return Batch(stacked, torch.tensor(labels), torch.tensor(rows))
+
+
+def evaluation_loader(
+    store: FrameStore, counts: Sequence[int], size: int, batch_size: int, workers: int
+) -> DataLoader:
+    """Every clip of the store once, in order."""
+    clips = EvaluationClips(store, counts, size)
+    return DataLoader(clips, batch_size=batch_size, num_workers=workers, collate_fn=collate)
+
+
+def check_clips(store: FrameStore, size: int, frames: int) -> None:
+    """Refuse clips that the stored videos cannot give.
+
+    Raises:
+        UserError: the store is empty, its frames are smaller than `size` pixels, or fewer than `frames`.
+    """
+    if len(store) == 0:
+        raise UserError(
+            "a split has no clip: see data/excluded.csv in the results folder, and data.annotations."
+        )
+    row = int(store.sizes.min(axis=1).argmin())
+    if int(store.sizes[row].min()) < size:
+        raise UserError(
+            f"clips of {size} pixels (size) are larger than the stored frames of {store.video_ids[row]!r} "
+            f"({store.sizes[row].min()} pixels): lower size or raise frames.short_side."
+        )
+    if frames > store.per_video:
+        raise UserError(
+            f"{frames} frames are asked of videos stored with {store.per_video}: raise frames.per_video or ask "
+            "for fewer (ffn frame_counts, ffn.predict.max_count)."
+        )
+
+
+def _clips(
+    store: FrameStore, row: int, positions: dict[int, np.ndarray], view: View, size: int
+) -> dict[int, Tensor]:
+    wanted = np.unique(np.concatenate(list(positions.values())))
+    frames = apply_view(store.clip(row, wanted), view, size)
+    return {count: frames[np.searchsorted(wanted, chosen)] for count, chosen in positions.items()}
+
+
+def _labels_after_flip(classes: Sequence[str], settings: ClipSettings) -> np.ndarray:
+    mapping = np.arange(len(classes))
+    if settings.flip != "swap":
+        return mapping
+    for left, right in settings.flip_labels.items():
+        for name in (left, right):
+            if name not in classes:
+                raise UserError(
+                    f"ffn.base.flip_labels: no class is named {name!r}; known: {', '.join(classes)}"
+                )
+        mapping[classes.index(left)], mapping[classes.index(right)] = (
+            classes.index(right),
+            classes.index(left),
+        )
+    return mapping

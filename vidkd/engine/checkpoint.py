@@ -1,0 +1,45 @@
+"""Resume state: what lets a killed run go on bit for bit where it was."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vidkd.files import atomic
+
+log = logging.getLogger(__name__)
+
+
+def save_state(folder: Path, stamp: str, state: dict[str, Any]) -> None:
+    """Save `state` (tensors, numbers, strings, lists, dicts) with the digest of what it belongs to."""
+    with atomic(folder / "state.pt") as temporary:
+        torch.save({"stamp": stamp, **state}, temporary)
+
+
+def load_state(folder: Path, stamp: str) -> dict[str, Any] | None:
+    """The saved state, or None when there is none that can be used.
+
+    A state of other settings, code or inputs, or one that cannot be read, is left aside and said so: starting
+    afresh gives the right result, going on from it would not.
+    """
+    path = folder / "state.pt"
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a truncated or foreign file fails in many ways inside torch
+        log.warning("%s cannot be read (%s): starting from the beginning", path, error)
+        return None
+    if state.pop("stamp", None) != stamp:
+        log.warning("%s belongs to other settings, code or inputs: starting from the beginning", path)
+        return None
+    return state
+
+
+def drop_state(folder: Path) -> None:
+    """Remove the state of a finished run."""
+    shutil.rmtree(folder, ignore_errors=True)

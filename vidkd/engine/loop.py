@@ -1,0 +1,215 @@
+"""The training loop that every method shares.
+
+A method is a module whose `forward(batch, generator)` returns named loss terms that add up to the loss. The
+loop knows nothing else about it, and validation is a function it calls between epochs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vidkd.config.training import TrainingSettings
+from vidkd.engine.checkpoint import load_state, save_state
+from vidkd.engine.logging import LINE_EVERY_S, on_terminal
+from vidkd.engine.optim import build_optimizer, build_schedule
+from vidkd.engine.runtime import Interrupted, StopSignal
+from vidkd.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SAVE_EVERY_S = 120.0
+
+
+class Data(Protocol):
+    """Where the loop gets its batches."""
+
+    steps_per_epoch: int
+
+    def batches(self, epoch: int, start: int) -> Iterable[Any]:
+        """The batches of an epoch from number `start` on, the same ones whenever they are asked for."""
+
+
+@dataclass
+class Progress:
+    """Where a run is. Everything here, with the weights and the optimizer, is what a resumed run needs."""
+
+    epoch: int = 0
+    batch: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float = float("-inf")
+    best_epoch: int = -1
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Trainer:
+    """One training run that can be stopped anywhere and go on as if it had not been."""
+
+    def __init__(
+        self,
+        method: nn.Module,
+        groups: list[dict[str, Any]],
+        data: Data,
+        validate: Callable[[nn.Module], tuple[float, dict[str, float]]],
+        settings: TrainingSettings,
+        accelerator: Accelerator,
+        seed: int,
+        state_dir: Path,
+        stamp: str,
+    ) -> None:
+        self.data, self.validate, self.settings = data, validate, settings
+        self.accelerator, self.seed, self.state_dir, self.stamp = accelerator, seed, state_dir, stamp
+        optimizer = build_optimizer(groups, settings)
+        steps = -(-data.steps_per_epoch // settings.accumulate)
+        self.schedule = build_schedule(optimizer, settings, steps)
+        self.method, self.optimizer = accelerator.prepare(method, optimizer)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.progress = Progress()
+        self.stop = StopSignal()
+        self.saved_at = time.monotonic()
+
+    def fit(self) -> Progress:
+        """Train to the end, or until validation has not improved for `patience` validations.
+
+        Returns:
+            The finished progress; `best_weights` are the method's weights at its best validation.
+
+        Raises:
+            Interrupted: a signal came; the state is saved.
+            UserError: the loss is not a finite number.
+        """
+        self._resume()
+        while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
+            self._train_epoch()
+            self._finish_epoch()
+        return self.progress
+
+    def _train_epoch(self) -> None:
+        self.method.train()
+        progress, total = self.progress, self.data.steps_per_epoch
+        said = time.monotonic()
+        title = f"epoch {progress.epoch + 1}/{self.settings.epochs}"
+        batches = self.data.batches(progress.epoch, progress.batch)
+        bar = tqdm(batches, title, total, initial=progress.batch, disable=not on_terminal(), leave=False)
+        for batch in bar:
+            self._train_batch(batch.to(self.accelerator.device))
+            if not on_terminal() and time.monotonic() - said > LINE_EVERY_S:
+                said = time.monotonic()
+                log.info("%s batch %d/%d %s", title, progress.batch, total, self._means())
+            if progress.batch % self.settings.accumulate == 0:
+                self._save_if_due()
+
+    def _train_batch(self, batch: Any) -> None:
+        with self.accelerator.autocast():
+            terms = self.method(batch, self.generator)
+        loss = sum(terms.values())
+        if not torch.isfinite(loss):
+            values = ", ".join(f"{name} {value.item():g}" for name, value in terms.items())
+            raise UserError(
+                f"the loss became {loss.item()} in epoch {self.progress.epoch + 1} ({values}): "
+                "lower lr, set clip_grad, or use precision bf16 or no."
+            )
+        self.accelerator.backward(loss / self.settings.accumulate)
+        progress = self.progress
+        progress.batch += 1
+        for name, value in terms.items():
+            progress.sums[name] = progress.sums.get(name, 0.0) + value.item()
+            progress.sums[f"n_{name}"] = progress.sums.get(f"n_{name}", 0) + 1
+        if progress.batch % self.settings.accumulate == 0 or progress.batch == self.data.steps_per_epoch:
+            self._step()
+
+    def _step(self) -> None:
+        if self.settings.clip_grad is not None:
+            self.accelerator.clip_grad_norm_(self.method.parameters(), self.settings.clip_grad)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.schedule.step()
+
+    def _finish_epoch(self) -> None:
+        progress = self.progress
+        row: dict[str, float] = {
+            "epoch": progress.epoch + 1,
+            "lr": self.schedule.get_last_lr()[0],
+            **self._means(),
+        }
+        progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, {}
+        last = progress.epoch == self.settings.epochs
+        if last or progress.epoch % self.settings.validate_every == 0:
+            score, metrics = self.validate(self.accelerator.unwrap_model(self.method))
+            row |= metrics
+            if score > progress.best:
+                progress.best, progress.best_epoch = score, progress.epoch
+                progress.best_weights = self._weights()
+        progress.history.append(row)
+        log.info("epoch %d/%d %s", progress.epoch, self.settings.epochs, _words(row))
+        self._save()
+
+    def _out_of_patience(self) -> bool:
+        if self.settings.patience is None or self.progress.best_epoch < 0:
+            return False
+        waited = (self.progress.epoch - self.progress.best_epoch) // self.settings.validate_every
+        return waited >= self.settings.patience
+
+    def _means(self) -> dict[str, float]:
+        sums = self.progress.sums
+        return {name: sums[name] / sums[f"n_{name}"] for name in sums if not name.startswith("n_")}
+
+    def _weights(self) -> dict[str, Tensor]:
+        method = self.accelerator.unwrap_model(self.method)
+        return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
+
+    def _save_if_due(self) -> None:
+        if self.stop.received is None and time.monotonic() - self.saved_at < SAVE_EVERY_S:
+            return
+        self._save()
+
+    def _save(self) -> None:
+        scaler = self.accelerator.scaler
+        save_state(
+            self.state_dir,
+            self.stamp,
+            {
+                "weights": self._weights(),
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "scaler": scaler.state_dict() if scaler is not None else {},
+                "progress": vars(self.progress),
+                "generator": self.generator.get_state(),
+                "torch_rng": torch.get_rng_state(),
+                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            },
+        )
+        self.saved_at = time.monotonic()
+        if self.stop.received is not None:
+            log.info("signal %d: state saved in %s; run again to go on", self.stop.received, self.state_dir)
+            raise Interrupted(self.stop.received)
+
+    def _resume(self) -> None:
+        state = load_state(self.state_dir, self.stamp)
+        if state is None:
+            return
+        self.accelerator.unwrap_model(self.method).load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.progress = Progress(**state["progress"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch_rng"])
+        if state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        log.info("going on from epoch %d, batch %d", self.progress.epoch + 1, self.progress.batch)
+
+
+def _words(row: dict[str, float]) -> str:
+    return " ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")

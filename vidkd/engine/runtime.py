@@ -1,0 +1,50 @@
+"""Seeds, device and signals of a training process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+from types import FrameType
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from vidkd.config.training import TrainingSettings
+
+log = logging.getLogger(__name__)
+
+
+class Interrupted(SystemExit):
+    """A signal asked the job to stop; its state is saved, and running the same command again resumes it."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(128 + signal_number)
+
+
+class StopSignal:
+    """Remembers SIGTERM or SIGUSR1 (time limit, preemption) until the loop can save its state."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._remember)
+
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
+        self.received = number
+
+
+def start(settings: TrainingSettings, seed: int) -> Accelerator:
+    """Seed everything, make kernels deterministic and choose the device (CUDA > MPS > CPU) and precision."""
+    # cuBLAS is deterministic only with this set before its first call.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - libraries may draw from the global generator
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_num_threads(settings.cpu_threads)
+    accelerator = Accelerator(mixed_precision=settings.precision)
+    log.info("device %s, precision %s, seed %d", accelerator.device, settings.precision, seed)
+    return accelerator

@@ -1,0 +1,104 @@
+"""Reading weights from files and hubs, and refusing a load that did not really happen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from vidkd.errors import UserError
+
+log = logging.getLogger(__name__)
+
+MIN_COVERAGE = 0.99
+
+
+def read_weights(source: str) -> dict[str, Tensor]:
+    """The state dict of a .safetensors or .pth file, or of a torchvision weights name.
+
+    Raises:
+        UserError: no such file or name, not a state dict, or the download failed.
+    """
+    path = Path(source)
+    if not path.suffix or (source.count(".") == 1 and "_Weights." in source):
+        return _from_torchvision(source)
+    if not path.is_file():
+        raise UserError(
+            f"weights: {source} does not exist. Give a .safetensors or .pth file, or a torchvision name."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise UserError(f"weights: {source} is not a safetensors file ({error}). Fetch it again.") from error
+    except Exception as error:  # torch reports a foreign, truncated or unsafe file in many ways
+        raise UserError(
+            f"weights: {source} cannot be read as plain weights ({error}). Fetch it again."
+        ) from error
+    return _unwrap(state, source)
+
+
+def load_covered(model: nn.Module, found: Mapping[str, Tensor], fresh: tuple[str, ...], source: str) -> None:
+    """Load `found` into `model`, both under the model's names, and refuse a partial fit.
+
+    Args:
+        model: module to load into.
+        found: tensors by the model's own parameter names; of another shape counts as missing.
+        fresh: beginnings of names that may stay as initialised (a new classifier).
+        source: where the weights come from, for the message.
+
+    Raises:
+        UserError: under 99% of the parameters, fresh ones aside, are in `found`.
+    """
+    state = model.state_dict()
+    fits = {
+        name: value for name, value in found.items() if name in state and value.shape == state[name].shape
+    }
+    wanted = {name: p.numel() for name, p in model.named_parameters() if not _is_fresh(name, fresh)}
+    missing = [name for name in wanted if name not in fits]
+    coverage = 1 - sum(wanted[name] for name in missing) / sum(wanted.values())
+    if coverage < MIN_COVERAGE:
+        shown = ", ".join(missing[:4]) + (" …" if len(missing) > 4 else "")
+        raise UserError(
+            f"weights: {source} fits only {coverage:.1%} of the network's parameters (missing or of another shape: "
+            f"{shown}). It is a checkpoint of another architecture: choose one that matches `arch`."
+        )
+    model.load_state_dict(fits, strict=False)
+    log.info("loaded %.1f%% of the parameters from %s", 100 * coverage, source)
+
+
+def _is_fresh(name: str, fresh: tuple[str, ...]) -> bool:
+    return any(part in f".{name}" for part in fresh)
+
+
+def _unwrap(state: object, source: str) -> dict[str, Tensor]:
+    for wrapper in ("state_dict", "model", "module"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"weights: {source} holds no state dict (names and tensors).")
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _from_torchvision(name: str) -> dict[str, Tensor]:
+    import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision
+    from torchvision.models import get_weight
+
+    try:
+        weights = get_weight(name)
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            f"weights: torchvision knows no weights named {name!r}, such as ResNet50_Weights.IMAGENET1K_V1."
+        ) from error
+    try:
+        return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    except OSError as error:
+        raise UserError(
+            f"weights: {name} could not be downloaded ({error}). Download it on a machine with network, and name the file."
+        ) from error

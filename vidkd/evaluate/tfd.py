@@ -1,0 +1,106 @@
+"""Temporal frequency deviation: how accuracy changes when a network sees another number of frames.
+
+`tfd_gap = Acc(largest) - Acc(smallest)` is seed 004's. `dev_f = Acc_separate(f) - Acc(f)` does not punish a
+network for information that fewer frames never had: it compares with training at f frames alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vidkd.config.ffn import TFDSettings
+from vidkd.errors import UserError
+from vidkd.files import atomic
+
+SEPARATE = "st"
+
+
+def tabulate(metrics: Sequence[Path], settings: TFDSettings, tfd_csv: Path, any_frame_csv: Path) -> None:
+    """Write the TFD table (one row per variant) and the accuracy at every frame count.
+
+    Raises:
+        UserError: a variant that separate training is made of, or a frame count of the table, is missing.
+    """
+    runs = _runs(metrics, settings)
+    tfd_rows = [_tfd_row(name, seeds, runs, settings) for name, seeds in runs.items()]
+    any_rows = [
+        {"variant": name, "frames": count, "acc": values.mean(), "acc_std": values.std(), "seeds": len(seeds)}
+        for name, seeds in runs.items()
+        for count in _counts(seeds)
+        for values in [pd.Series([run["accuracy"][count] for run in seeds.values()])]
+    ]
+    for path, rows in ((tfd_csv, tfd_rows), (any_frame_csv, any_rows)):
+        with atomic(path) as temporary:
+            pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.4f")
+
+
+def _runs(metrics: Sequence[Path], settings: TFDSettings) -> dict[str, dict[int, dict[str, Any]]]:
+    """Variant → seed → metrics with integer frame counts; the composed row `st` stands behind the variants."""
+    runs: dict[str, dict[int, dict[str, Any]]] = {}
+    for path in metrics:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        for key in ("accuracy", "gflops"):
+            run[key] = {int(count): value for count, value in run[key].items()}
+        runs.setdefault(run["variant"], {})[run["seed"]] = run
+    if missing := sorted(set(settings.separate.values()) - set(runs)):
+        raise UserError(
+            f"ffn.tfd.separate names {', '.join(missing)}, whose metrics are not among the inputs."
+        )
+    for name, seeds in runs.items():
+        if missing := sorted(set(settings.report_counts) - set(_counts(seeds))):
+            raise UserError(
+                f"ffn.tfd.report_counts: {name} was not predicted at {missing}: raise ffn.predict.max_count."
+            )
+    runs[SEPARATE] = _separate(runs, settings)
+    return runs
+
+
+def _separate(runs: dict[str, dict[int, dict[str, Any]]], settings: TFDSettings) -> dict[int, dict[str, Any]]:
+    """Each frame count served by the network trained at the nearest one alone (ties to the higher)."""
+    trained = {count: runs[name] for count, name in settings.separate.items()}
+    seeds = set.intersection(*(set(by_seed) for by_seed in trained.values()))
+    composed = {}
+    for seed in sorted(seeds):
+        members = {count: by_seed[seed] for count, by_seed in trained.items()}
+        nearest = {
+            n: min(members, key=lambda c: (abs(c - n), -c)) for n in next(iter(members.values()))["accuracy"]
+        }
+        composed[seed] = {
+            "accuracy": {n: members[count]["accuracy"][n] for n, count in nearest.items()},
+            "gflops": {n: members[count]["gflops"][n] for n, count in nearest.items()},
+            "params": sum(run["params"] for run in members.values()),
+        }
+    return composed
+
+
+def _tfd_row(
+    name: str,
+    seeds: dict[int, dict[str, Any]],
+    runs: dict[str, dict[int, dict[str, Any]]],
+    settings: TFDSettings,
+) -> dict[str, Any]:
+    counts = settings.report_counts
+    table = pd.DataFrame({seed: {f: run["accuracy"][f] for f in counts} for seed, run in seeds.items()})
+    separate = pd.DataFrame(
+        {seed: {f: run["accuracy"][f] for f in counts} for seed, run in runs[SEPARATE].items()}
+    )
+    row: dict[str, Any] = {"variant": name, "seeds": len(seeds)}
+    for f in counts:
+        row |= {f"acc_{f}f": table.loc[f].mean(), f"acc_{f}f_std": table.loc[f].std()}
+    gap = table.loc[max(counts)] - table.loc[min(counts)]
+    row |= {"tfd_gap": gap.mean(), "tfd_gap_std": gap.std()}
+    for f in counts:
+        deviation = (separate.loc[f] - table.loc[f]).dropna()
+        row |= {f"dev_{f}f": deviation.mean(), f"dev_{f}f_std": deviation.std()}
+    first = next(iter(seeds.values()))
+    return row | {"params": first["params"]} | {f"gflops_{f}f": first["gflops"][f] for f in counts}
+
+
+def _counts(seeds: dict[int, dict[str, Any]]) -> list[int]:
+    """Frame counts that every seed has."""
+    return sorted(set.intersection(*(set(run["accuracy"]) for run in seeds.values())))

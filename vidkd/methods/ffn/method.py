@@ -1,0 +1,37 @@
+"""FFN training as the engine sees it: a batch in, named loss terms out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vidkd.config.ffn import FFNSettings
+from vidkd.data.clips import Batch
+from vidkd.methods.ffn.loss import counts_of_step, loss_terms
+from vidkd.methods.ffn.model import build_model
+
+
+class FFN(nn.Module):
+    """The network with its objective. TSM is the case of one frame count."""
+
+    def __init__(self, settings: FFNSettings, n_classes: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.model = build_model(settings, n_classes)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Loss terms of a training batch, weighted, to be added up."""
+        counts = counts_of_step(self.settings, generator)
+        return loss_terms(
+            {count: self.model(batch.clips[count]) for count in counts}, batch.label, self.settings
+        )
+
+    def scores(self, batch: Batch) -> dict[int, Tensor]:
+        """Logits (B, K) by frame count of an evaluation batch."""
+        return {count: self.model(clip) for count, clip in batch.clips.items()}
+
+    def selection(self, accuracy: dict[int, float]) -> float:
+        """The validation figure that chooses the best epoch."""
+        if self.settings.select == "largest":
+            return accuracy[max(accuracy)]
+        return sum(accuracy.values()) / len(accuracy)

@@ -1,0 +1,52 @@
+"""Where a network starts from: an ImageNet ResNet, or another variant's weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from vidkd.config.ffn import FFNSettings
+from vidkd.engine.weights import load_covered, read_weights
+from vidkd.methods.ffn.model import TSMResNet, nearest_count
+
+PER_COUNT = re.compile(r"^(?P<before>.*\b(?:bn\d|downsample\.1))\.(?P<count>\d+)\.(?P<after>\w+)$")
+
+
+def start_from(model: nn.Module, settings: FFNSettings, init_from: Path | None) -> None:
+    """Load the weights that `settings` name; with none, the network keeps its random start.
+
+    Every frame count's BatchNorm starts from the same one: the nearest count's of the source, or the only one
+    of an image network. From an image network, the classifier is new.
+
+    Raises:
+        UserError: the weights cannot be read or are of another architecture.
+    """
+    source = str(init_from) if init_from is not None else settings.weights
+    if source is None:
+        return
+    weights = read_weights(source)
+    fresh = (".alteration.",) if init_from is not None else (".alteration.", ".fc.")
+    if init_from is None:
+        weights = {name: value for name, value in weights.items() if not name.startswith("fc.")}
+    networks = [model] if isinstance(model, TSMResNet) else list(model.networks.values())
+    for network in networks:
+        names = network.state_dict()
+        found = {name: value for name in names if (value := _source_of(name, weights)) is not None}
+        load_covered(network, found, fresh, source)
+
+
+def _source_of(name: str, weights: Mapping[str, Tensor]) -> Tensor | None:
+    if name in weights:
+        return weights[name]
+    match = PER_COUNT.match(name)
+    if match is None:
+        return None
+    before, after = match["before"], match["after"]
+    if f"{before}.{after}" in weights:
+        return weights[f"{before}.{after}"]
+    pattern = re.compile(rf"^{re.escape(before)}\.(\d+)\.{after}$")
+    counts = [int(found[1]) for key in weights if (found := pattern.match(key))]
+    return weights[f"{before}.{nearest_count(counts, int(match['count']))}.{after}"] if counts else None

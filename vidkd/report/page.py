@@ -1,0 +1,78 @@
+"""The report page: one self-contained HTML file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from vidkd.config.settings import ReportSettings
+from vidkd.files import write_text
+from vidkd.paths import sidecar
+
+
+def build_page(
+    tfd_csv: Path,
+    any_frame_csv: Path,
+    figure_svg: Path,
+    excluded_csv: Path,
+    metrics: Sequence[Path],
+    page: Path,
+    settings: ReportSettings,
+) -> None:
+    """Write `page` with the TFD table and curve, gates that fired, excluded videos and provenance."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vidkd.report"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    tfd = pd.read_csv(tfd_csv)
+    text = environment.get_template("page.html").render(
+        title=settings.title,
+        tfd=_main_columns(tfd),
+        any_frame=_by_count(pd.read_csv(any_frame_csv)),
+        figure=_inline_svg(figure_svg),
+        excluded=pd.read_csv(excluded_csv, dtype=str, keep_default_na=False).to_dict("records"),
+        failed=_failed_gates(metrics),
+        provenance=json.loads(Path(sidecar(str(tfd_csv))).read_text(encoding="utf-8")),
+    )
+    write_text(page, text)
+
+
+def _main_columns(tfd: pd.DataFrame) -> dict[str, list[Any]]:
+    """The table with `mean ± std` in one cell where there are several seeds."""
+    names = [name for name in tfd.columns if not name.endswith("_std")]
+    rows = [[_cell(row, name) for name in names] for row in tfd.to_dict("records")]
+    return {"header": names, "rows": rows}
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    value, spread = row[name], row.get(f"{name}_std")
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    if pd.isna(value):
+        return "–"
+    text = f"{value:.3f}" if name.startswith("gflops") else f"{value:.1f}"
+    return text if spread is None or pd.isna(spread) else f"{text} ± {spread:.1f}"
+
+
+def _by_count(any_frame: pd.DataFrame) -> dict[str, list[Any]]:
+    table = any_frame.pivot_table(index="variant", columns="frames", values="acc", sort=False)
+    rows = [
+        [name, *(f"{value:.1f}" for value in values)]
+        for name, values in zip(table.index, table.to_numpy(), strict=True)
+    ]
+    return {"header": ["variant", *map(str, table.columns)], "rows": rows}
+
+
+def _inline_svg(path: Path) -> str:
+    """The drawing itself, without the XML prologue that HTML does not allow."""
+    text = path.read_text(encoding="utf-8")
+    return text[text.index("<svg") :]
+
+
+def _failed_gates(metrics: Sequence[Path]) -> list[dict[str, Any]]:
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
+    return [run for run in runs if not run["result_gate"]["passed"]]

@@ -1,0 +1,41 @@
+"""The report page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vidkd.config.options import command, settings_options
+from vidkd.config.settings import ReportSettings
+from vidkd.provenance import code_digest, write_sidecar
+from vidkd.report.page import build_page
+
+FILE = click.Path(path_type=Path)
+
+
+@command
+@settings_options(ReportSettings)
+@click.option("--tfd", type=FILE, required=True, help="TFD table, CSV.")
+@click.option("--any-frame", type=FILE, required=True, help="Accuracy at every frame count, CSV.")
+@click.option("--figure", type=FILE, required=True, help="TFD curves, SVG.")
+@click.option("--excluded", type=FILE, required=True, help="Excluded videos, CSV.")
+@click.option("--page", type=FILE, required=True, help="The page to write, HTML.")
+@click.argument("metrics", nargs=-1, type=FILE)
+def main(
+    settings: ReportSettings,
+    tfd: Path,
+    any_frame: Path,
+    figure: Path,
+    excluded: Path,
+    page: Path,
+    metrics: tuple[Path, ...],
+) -> None:
+    """Build the page; METRICS are the runs whose gates it reports."""
+    build_page(tfd, any_frame, figure, excluded, metrics, page, settings)
+    inputs = [tfd, any_frame, figure, excluded, *metrics]
+    write_sidecar(page, settings=settings, inputs=inputs, code=code_digest("workflow_scripts.build_report"))
+
+
+if __name__ == "__main__":
+    main()
