@@ -2,8 +2,9 @@
 
 import json
 import os
-import re
+import shlex
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 # The project need not be installed: its own folder comes first, here and in every job.
@@ -17,7 +18,7 @@ os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
 )
 
-from vidkd.config.load import load_settings
+from vidkd.config.load import canonical, load_settings
 from vidkd.errors import UserError
 from vidkd.paths import Paths
 from vidkd.provenance import code_digest
@@ -41,39 +42,36 @@ SHARDS = range(cfg.data.n_shards)
 
 wildcard_constraints:
     split="|".join(SPLITS),
+    variant="|".join([*cfg.ffn.variants, *cfg.ffn.ensembles]),
     shard=r"\d+",
     seed=r"\d+",
 
 
-def compact(values):
-    """Values as JSON that is the same text whatever order they came in."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"))
-
-
-def settings(section, *fields):
-    """A params function: the settings of a section, or only the named fields of it, as JSON.
+def settings(section):
+    """A params function: the settings of a section (`ffn.predict`) as canonical JSON.
 
     A function, because Snakemake would take the braces of a plain string for wildcards.
     """
-    values = getattr(cfg, section).model_dump(
-        mode="json", include=set(fields) if fields else None
-    )
-    return lambda wildcards: compact(values)
+    values = canonical(attrgetter(section)(cfg))
+    return lambda wildcards: values
+
+
+def demo_settings(wildcards):
+    """The settings of one split of the demo: the sizes of the others are none of its business."""
+    values = json.loads(canonical(cfg.demo))
+    for other in set(SPLITS) - {wildcards.split}:
+        del values[other]
+    return json.dumps(values)
 
 
 def variant_settings(wildcards):
-    """The complete settings of the variant as JSON."""
-    return compact(cfg.ffn.variant(wildcards.variant).model_dump(mode="json"))
+    """The complete settings of a variant as canonical JSON."""
+    return canonical(cfg.ffn.variant(wildcards.variant))
 
 
 def code(script, *more):
     """Digest of the code behind a rule: its script, what that imports, and lazily chosen modules."""
     return sentence_or(code_digest, script, *more)
-
-
-def one_of(names):
-    """A wildcard constraint: one of the names; nothing when there are none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def data_root():
@@ -133,12 +131,23 @@ def training_work(wildcards):
     return variant.epochs * sum(variant.frame_counts)
 
 
-def ensemble_members(wildcards):
-    """Predictions of the networks of an ensemble."""
-    return expand(
-        paths.predictions,
-        variant=cfg.ffn.ensembles[wildcards.variant],
-        seed=wildcards.seed,
+def networks(artefact):
+    """An input function: an artefact of the run itself, or of every member when the run is an ensemble."""
+
+    def inputs(wildcards):
+        members = cfg.ffn.ensembles.get(wildcards.variant, [wildcards.variant])
+        return expand(artefact, variant=members, seed=wildcards.seed)
+
+    return inputs
+
+
+def repeated(option, name):
+    """A params function: `option` before each file of the input called `name`.
+
+    Files, not their folder, which may still hold shards of an earlier `n_shards`.
+    """
+    return lambda wildcards, input: " ".join(
+        f"{option} {shlex.quote(file)}" for file in getattr(input, name)
     )
 
 

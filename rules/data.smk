@@ -24,7 +24,7 @@ checkpoint list_videos:
         folder=str(Path(paths.videos).parent),
     shell:
         "python -m workflow_scripts.list_videos --root {params.root:q} --annotations {params.annotations:q}"
-        " --shards {params.folder:q} --classes {output.classes} --settings {params.settings:q} > {log} 2>&1"
+        " --output-dir {params.folder:q} --classes {output.classes} --settings {params.settings:q} > {log} 2>&1"
 
 
 rule probe_videos:
@@ -48,13 +48,12 @@ rule probe_videos:
         root=data_root(),
     shell:
         "python -m workflow_scripts.probe_videos --root {params.root:q} --videos {input.videos}"
-        " --classes {input.classes} --shard {wildcards.shard} --output {output.probe} > {log} 2>&1"
+        " --classes {input.classes} --output {output.probe} > {log} 2>&1"
 
 
 rule build_manifest:
     input:
         probes=expand(paths.probe, shard=SHARDS),
-        classes=paths.classes,
     output:
         manifest=paths.manifest,
         excluded=paths.excluded,
@@ -69,9 +68,9 @@ rule build_manifest:
         mem_mb=8000,
         runtime=60,
     params:
-        settings=settings("data", "max_excluded"),
+        settings=settings("data"),
         code=code("workflow_scripts.build_manifest"),
     shell:
-        "python -m workflow_scripts.build_manifest {input.probes} --classes {input.classes}"
+        "python -m workflow_scripts.build_manifest {input.probes}"
         " --manifest {output.manifest} --excluded {output.excluded}"
         " --settings {params.settings:q} > {log} 2>&1"

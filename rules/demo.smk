@@ -12,8 +12,10 @@ rule generate_demo:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=settings("demo"),
+        settings=demo_settings,
         code=code("workflow_scripts.generate_demo"),
+        folder=f"{paths.demo}/{{split}}",
     shell:
         "python -m workflow_scripts.generate_demo --split {wildcards.split}"
-        " --annotations {output.annotations} --settings {params.settings:q} > {log} 2>&1"
+        " --folder {params.folder:q}"
+        " --annotation {output.annotations} --settings {params.settings:q} > {log} 2>&1"

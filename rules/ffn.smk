@@ -15,7 +15,7 @@ rule train_ffn:
     benchmark:
         paths.benchmark("train_ffn", "{variant}.seed{seed}")
     wildcard_constraints:
-        variant=one_of(cfg.ffn.variants),
+        variant="|".join(cfg.ffn.variants),
     priority: training_work
     conda:
         "../envs/train.yaml"
@@ -27,26 +27,28 @@ rule train_ffn:
     params:
         settings=variant_settings,
         code=code("workflow_scripts.train_ffn"),
-        init=lambda wildcards, input: f"--init {input.init}" if input.init else "",
+        train=repeated("--train", "train"),
+        val=repeated("--val", "val"),
+        init=repeated("--init", "init"),
+        run_dir=paths.run,
     shell:
-        "python -m workflow_scripts.train_ffn --train {input.train} --val {input.val}"
-        " --classes {input.classes} {params.init} --weights {output.weights} --config {output.config}"
-        " --history {output.history} --settings {params.settings:q} --seed {wildcards.seed} > {log} 2>&1"
+        "python -m workflow_scripts.train_ffn {params.train} {params.val} {params.init}"
+        " --classes {input.classes} --run-dir {params.run_dir} --seed {wildcards.seed}"
+        " --settings {params.settings:q} > {log} 2>&1"
 
 
 rule predict_ffn:
     input:
-        weights=paths.weights,
-        config=paths.run_config,
+        weights=networks(paths.weights),
+        configs=networks(paths.run_config),
         test=frames("test"),
     output:
         predictions=paths.predictions,
+        efficiency=paths.efficiency,
     log:
         paths.log("predict_ffn", "{variant}.seed{seed}"),
     benchmark:
         paths.benchmark("predict_ffn", "{variant}.seed{seed}")
-    wildcard_constraints:
-        variant=one_of(cfg.ffn.variants),
     conda:
         "../envs/train.yaml"
     threads: cfg.ffn.base.cpu_threads
@@ -55,42 +57,20 @@ rule predict_ffn:
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
-        settings=settings("ffn", "max_count", "report_counts"),
+        settings=settings("ffn.predict"),
         code=code("workflow_scripts.predict_ffn"),
+        weights=repeated("--weights", "weights"),
+        test=repeated("--test", "test"),
     shell:
-        "python -m workflow_scripts.predict_ffn --test {input.test} --weights {input.weights}"
-        " --config {input.config} --predictions {output.predictions}"
-        " --settings {params.settings:q} > {log} 2>&1"
-
-
-rule ensemble_ffn:
-    input:
-        members=ensemble_members,
-    output:
-        predictions=paths.predictions,
-    log:
-        paths.log("ensemble_ffn", "{variant}.seed{seed}"),
-    benchmark:
-        paths.benchmark("ensemble_ffn", "{variant}.seed{seed}")
-    wildcard_constraints:
-        variant=one_of(cfg.ffn.ensembles),
-    conda:
-        "../envs/train.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        settings=settings("ffn", "report_counts"),
-        code=code("workflow_scripts.ensemble_ffn"),
-    shell:
-        "python -m workflow_scripts.ensemble_ffn {input.members} --predictions {output.predictions}"
+        "python -m workflow_scripts.predict_ffn {params.weights} {params.test}"
+        " --predictions {output.predictions} --efficiency {output.efficiency}"
         " --settings {params.settings:q} > {log} 2>&1"
 
 
 rule evaluate_ffn:
     input:
         predictions=paths.predictions,
+        efficiency=paths.efficiency,
     output:
         metrics=paths.metrics,
     log:
@@ -104,11 +84,11 @@ rule evaluate_ffn:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("ffn", "max_count", "report_counts"),
         code=code("workflow_scripts.evaluate_ffn"),
     shell:
         "python -m workflow_scripts.evaluate_ffn --predictions {input.predictions}"
-        " --metrics {output.metrics} --settings {params.settings:q} > {log} 2>&1"
+        " --efficiency {input.efficiency} --metrics {output.metrics}"
+        " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
 
 
 rule tabulate_tfd:
@@ -128,7 +108,7 @@ rule tabulate_tfd:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("ffn", "separate", "report_counts"),
+        settings=settings("ffn.tfd"),
         code=code("workflow_scripts.tabulate_tfd"),
     shell:
         "python -m workflow_scripts.tabulate_tfd {input.metrics} --tfd {output.tfd}"
@@ -144,6 +124,7 @@ rule draw_tfd:
             caption="captions/tfd.rst",
             category="Frame Flexible Network",
         ),
+        bitmap=paths.tfd_bitmap,
     log:
         paths.log("draw_tfd"),
     benchmark:
@@ -158,4 +139,4 @@ rule draw_tfd:
         code=code("workflow_scripts.draw_tfd"),
     shell:
         "python -m workflow_scripts.draw_tfd --any-frame {input.any_frame}"
-        " --figure {output.figure} > {log} 2>&1"
+        " --figure {output.figure} --figure {output.bitmap} > {log} 2>&1"

@@ -1,5 +1,6 @@
 rule build_report:
     input:
+        metrics=all_metrics(),
         tfd=paths.tfd,
         any_frame=paths.any_frame,
         figure=paths.tfd_figure,
@@ -20,6 +21,6 @@ rule build_report:
         settings=settings("report"),
         code=code("workflow_scripts.build_report"),
     shell:
-        "python -m workflow_scripts.build_report --tfd {input.tfd} --any-frame {input.any_frame}"
-        " --figure {input.figure} --excluded {input.excluded} --output {output.page}"
+        "python -m workflow_scripts.build_report {input.metrics} --tfd {input.tfd} --any-frame {input.any_frame}"
+        " --figure {input.figure} --excluded {input.excluded} --page {output.page}"
         " --settings {params.settings:q} > {log} 2>&1"

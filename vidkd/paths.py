@@ -77,6 +77,11 @@ class Paths:
         return f"{self.run}/predictions.csv"
 
     @property
+    def efficiency(self) -> str:
+        """Its parameters and operations a clip."""
+        return f"{self.run}/efficiency.json"
+
+    @property
     def metrics(self) -> str:
         """Its figures on the test split."""
         return f"{self.run}/metrics.json"
@@ -95,6 +100,11 @@ class Paths:
     def tfd_figure(self) -> str:
         """Curves over every frame count."""
         return f"{self.root}/ffn/tfd.svg"
+
+    @property
+    def tfd_bitmap(self) -> str:
+        """The same curves as pixels."""
+        return f"{self.root}/ffn/tfd.png"
 
     @property
     def report(self) -> str:
