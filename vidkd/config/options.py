@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 
 from vidkd.config.describe import Path, allowed, leaves, without_null
-from vidkd.config.problems import problems, sentence
+from vidkd.config.problems import Problem, problems, sentence
 from vidkd.errors import UserError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -88,7 +88,8 @@ def _option(path: Path, field: FieldInfo) -> Callable[[Function], Function]:
         extra = {"type": str, "metavar": "A,B,...", "multiple": True}
     elif get_origin(annotation) is dict:
         extra = {"type": str, "metavar": "JSON"}
-    words = f"{field.description or ''} [{allowed(field)}; default: {default}]".strip()
+    right = f"{allowed(field)}; " if extra.get("type") is str else ""  # click itself shows flags and choices
+    words = f"{field.description or ''} [{right}default: {default}]".strip()
     return click.option(flag, _parameter(path), default=None, show_default=False, help=words, **extra)
 
 
@@ -100,15 +101,24 @@ def _resolve(
         section = values
         for step in path[:-1]:
             section = section.setdefault(step, {})
+            if not isinstance(section, dict):
+                raise UserError(f"--settings: {step}: found {section}; allowed: a mapping of settings")
         section[path[-1]] = _value(path, fields[path], value)
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = []
-        for where, text in problems(model, error):
-            option = next((path for path in changes if where[: len(path)] == path), None)
-            lines.append(f"{_flag(option)}: {text}" if option else f"settings: {sentence((where, text))}")
+        lines = [_line(problem, changes) for problem in problems(model, error)]
         raise UserError("\n".join(lines)) from None
+
+
+def _line(problem: Problem, changes: Collection[Path]) -> str:
+    """A problem with the name of the option that it came from."""
+    where, text = problem
+    path = next((path for path in changes if where[: len(path)] == path), None)
+    if path is None:
+        return f"settings: {sentence(problem)}"
+    inside = tuple(step for step in where[len(path) :] if isinstance(step, str))
+    return f"{_flag(path)}: {sentence((inside, text))}"
 
 
 def _value(path: Path, field: FieldInfo, given: Any) -> Any:

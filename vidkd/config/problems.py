@@ -16,6 +16,7 @@ Location = tuple[int | str, ...]
 Problem = tuple[Location, str]
 
 _LONGEST = 60
+_BOOLEANS = " (YAML reads yes, no, on and off as true and false: write such a word in quotes)"
 
 
 class Problems(ValueError):
@@ -64,7 +65,7 @@ def _problem(model: type[BaseModel], detail: ErrorDetails) -> Problem:
     if detail["type"] == "invalid_key":
         return where, "the name is not text: write it in quotes"
     if where[-1:] == ("[key]",):
-        right = "text: write it in quotes" if "str" in detail["type"] else "whole number"
+        right = "text; write it in quotes" if "str" in detail["type"] else "whole number"
         return where, f"the name is {_shown(detail['input'])}; allowed: {right}"
     if detail["type"] == "missing":  # an item of a list that is too short: the list is what is wrong
         where = where[:-1]
@@ -87,14 +88,11 @@ def _wrong(model: type[BaseModel], where: Location, found: Any, message: str) ->
     if isinstance(place, type):
         return f"found {_shown(found)}; allowed: a mapping of settings; {{}} has every default"
     right = kind(item_type(place.annotation, len(inside))) if inside else allowed(place)
-    hint = (
-        " (YAML reads yes, no, on and off so: write such a word in quotes)" if isinstance(found, bool) else ""
-    )
-    return f"found {_shown(found)}; allowed: {right}{hint}"
+    return f"found {_shown(found)}; allowed: {right}{_BOOLEANS if isinstance(found, bool) else ''}"
 
 
 def _follow(model: type[BaseModel], where: Location) -> tuple[type[BaseModel] | FieldInfo | None, Location]:
-    """The section or setting that a location leads to, and the steps that go on inside the setting's value."""
+    """The section or setting that a location leads to, and the steps that go on inside its value."""
     for position, step in enumerate(where):
         field = model.model_fields.get(str(step))
         if field is None or not is_section(field.annotation):
