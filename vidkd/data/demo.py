@@ -63,21 +63,28 @@ def write_video(frames: NDArray[np.uint8], path: str | Path, fps: int, crf: int)
     Raises:
         UserError: the file cannot be written, or this PyAV has no libx264.
     """
+    encoded = _encode(frames, fps, crf)
     with atomic(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
+def _encode(frames: NDArray[np.uint8], fps: int, crf: int) -> bytes:
+    # With its look-ahead x264 gives other bytes from call to call; zerolatency does without.
+    options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency", "threads": "1"}
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         try:
-            with av.open(str(temporary), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-                # With its look-ahead x264 gave other bytes from call to call; zerolatency does without.
-                options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency", "threads": "1"}
-                stream = container.add_stream("libx264", rate=fps, options=options)
-                stream.height, stream.width = frames.shape[1:3]
-                stream.pix_fmt = "yuv420p"
-                for image in frames:
-                    container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-                container.mux(stream.encode(None))
+            stream = container.add_stream("libx264", rate=fps, options=options)
         except av.codec.codec.UnknownCodecError as error:
             raise UserError(
-                "this PyAV has no libx264. Install PyPI's wheel: pip install --force-reinstall av"
+                "this PyAV has no libx264. Install PyPI's: pip install --force-reinstall av"
             ) from error
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return file.getvalue()
 
 
 def generate_split(
