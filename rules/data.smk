@@ -24,7 +24,7 @@ checkpoint list_videos:
         folder=str(Path(paths.videos).parent),
     shell:
         "python -m workflow_scripts.list_videos --root {params.root:q} --annotations {params.annotations:q}"
-        " --output-dir {params.folder:q} --classes {output.classes} --settings {params.settings:q} > {log} 2>&1"
+        " --shards {params.folder:q} --classes {output.classes} --settings {params.settings:q} > {log} 2>&1"
 
 
 rule probe_videos:
@@ -48,12 +48,13 @@ rule probe_videos:
         root=data_root(),
     shell:
         "python -m workflow_scripts.probe_videos --root {params.root:q} --videos {input.videos}"
-        " --classes {input.classes} --output {output.probe} > {log} 2>&1"
+        " --classes {input.classes} --shard {wildcards.shard} --output {output.probe} > {log} 2>&1"
 
 
 rule build_manifest:
     input:
         probes=expand(paths.probe, shard=SHARDS),
+        classes=paths.classes,
     output:
         manifest=paths.manifest,
         excluded=paths.excluded,
@@ -71,6 +72,6 @@ rule build_manifest:
         settings=settings("data"),
         code=code("workflow_scripts.build_manifest"),
     shell:
-        "python -m workflow_scripts.build_manifest {input.probes}"
+        "python -m workflow_scripts.build_manifest {input.probes} --classes {input.classes}"
         " --manifest {output.manifest} --excluded {output.excluded}"
         " --settings {params.settings:q} > {log} 2>&1"

@@ -59,10 +59,9 @@ rule predict_ffn:
     params:
         settings=settings("ffn.predict"),
         code=code("workflow_scripts.predict_ffn"),
-        weights=repeated("--weights", "weights"),
         test=repeated("--test", "test"),
     shell:
-        "python -m workflow_scripts.predict_ffn {params.weights} {params.test}"
+        "python -m workflow_scripts.predict_ffn {input.weights} {params.test}"
         " --predictions {output.predictions} --efficiency {output.efficiency}"
         " --settings {params.settings:q} > {log} 2>&1"
 
