@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from vidkd.config.data import FrameSettings
 from vidkd.data.decode import Image, TooFewFrames, UnreadableVideo, decode_frames
-from vidkd.data.frames import FrameWriter, StoredClip, encode_jpeg
+from vidkd.data.frames import FrameWriter, StoredClip, encode_jpeg, frame_writer
 from vidkd.data.probe import OK, read_rows
 from vidkd.data.progress import progress
 
@@ -40,15 +40,14 @@ def extract_shard(
     """
     rows = [row for row in read_rows(probe_csv) if row["split"] == split and row["status"] == OK]
     rows.sort(key=lambda row: row["video_id"])
-    writer = FrameWriter(output_h5, settings)
-    for row in progress(rows, f"extract {split}"):
-        try:
-            _add_video(writer, row, root, settings)
-        except UnreadableVideo as problem:
-            writer.excluded.append((row["video_id"], str(problem)))
-    total = writer.finish()
+    with frame_writer(output_h5, settings) as writer:
+        for row in progress(rows, f"extract {split}"):
+            try:
+                _add_video(writer, row, root, settings)
+            except UnreadableVideo as problem:
+                writer.excluded.append((row["video_id"], str(problem)))
     kept, excluded = len(rows) - len(writer.excluded), len(writer.excluded)
-    logger.info("%s: %d clips, %d excluded, %d bytes", output_h5, kept, excluded, total)
+    logger.info("%s: %d clips, %d excluded, %d bytes", output_h5, kept, excluded, writer.total)
     return kept, excluded
 
 

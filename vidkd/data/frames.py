@@ -302,8 +302,14 @@ def find_shards(places: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for place in places:
-        shards = sorted(place.glob("shard_*.h5"), key=lambda p: (len(p.name), p.name)) if place.is_dir() else [place]
+        shards = (
+            sorted(place.glob("shard_*.h5"), key=lambda p: (len(p.name), p.name))
+            if place.is_dir()
+            else [place]
+        )
         if not shards or not shards[0].exists():
-            raise UserError(f"{place}: no frame store there. Run `snakemake` first, or name its files or folder.")
+            raise UserError(
+                f"{place}: no frame store there. Run `snakemake` first, or name its files or folder."
+            )
         found += shards
     return found

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.data.videos import write_audio, write_video
+from vidkd.data.probe import COLUMNS, probe_shard, read_rows
+from vidkd.errors import UserError
+
+HEADER = "video_id,path,label,split,group\n"
+
+
+@pytest.fixture
+def listed(tmp_path):
+    write_video(tmp_path / "a.mp4", 12)
+    write_audio(tmp_path / "b.mp4")
+    rows = 'a,a.mp4,"left, or ""so""",train,g1\nb,b.mp4,right,train,\nc,c.mp4,right,test,\n'
+    (tmp_path / "shard_3.csv").write_text(HEADER + rows)
+    (tmp_path / "classes.json").write_text(json.dumps(['left, or "so"', "right"]))
+    return tmp_path
+
+
+def probe(folder):
+    output = folder / "probe.csv"
+    return probe_shard(folder / "shard_3.csv", folder / "classes.json", 3, folder, output), read_rows(output)
+
+
+def test_usable_and_unusable_videos_are_told_apart(listed):
+    (usable, excluded), rows = probe(listed)
+    assert (usable, excluded) == (1, 2)
+    assert list(rows[0]) == COLUMNS
+    first, second, third = rows
+    assert (first["label"], first["label_id"], first["shard"], first["frames"]) == (
+        'left, or "so"',
+        "0",
+        "3",
+        "12",
+    )
+    assert (first["status"], first["reason"], first["codec"], first["fps"]) == ("ok", "", "h264", "10.0")
+    assert second["status"] == third["status"] == "excluded"
+    assert second["reason"].startswith("no_video: ")
+    assert third["reason"].startswith("missing: ")
+    assert second["frames"] == ""
+
+
+def test_a_second_probe_gives_the_same_bytes(listed):
+    probe(listed)
+    before = (listed / "probe.csv").read_bytes()
+    probe(listed)
+    assert (listed / "probe.csv").read_bytes() == before
+
+
+def test_empty_shard_is_valid(listed):
+    (listed / "shard_3.csv").write_text(HEADER)
+    assert probe(listed) == ((0, 0), [])
+
+
+def test_label_outside_the_classes_is_an_error(listed):
+    (listed / "classes.json").write_text('["right"]')
+    with pytest.raises(UserError, match=r"shard_3\.csv.*not in .*classes\.json"):
+        probe(listed)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("shard_3.csv", None, "cannot read .*shard_3.csv"),
+        ("shard_3.csv", "a,b\n1,2\n", "no column video_id"),
+        ("classes.json", None, "cannot read .*classes.json"),
+        ("classes.json", "not json", "cannot read .*classes.json"),
+    ],
+)
+def test_bad_input_is_named(listed, name, content, message):
+    (listed / name).unlink()
+    if content is not None:
+        (listed / name).write_text(content)
+    with pytest.raises(UserError, match=message):
+        probe(listed)
