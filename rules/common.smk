@@ -7,16 +7,19 @@ import sys
 from operator import attrgetter
 from pathlib import Path
 
+
+def put_first(variable, folder):
+    """Put `folder` before what a search path of the environment holds."""
+    rest = os.environ.get(variable)
+    os.environ[variable] = os.pathsep.join([str(folder), *([rest] if rest else [])])
+
+
 # The project need not be installed: its own folder comes first, here and in every job.
 sys.path.insert(0, str(workflow.basedir))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
-)
+put_first("PYTHONPATH", workflow.basedir)
 # `python` in a job is the interpreter that runs Snakemake, also when its environment is not activated;
 # with --sdm conda the environment of the rule goes before it.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
-)
+put_first("PATH", Path(sys.executable).parent)
 
 from vidkd.config.load import canonical, load_settings
 from vidkd.errors import UserError
@@ -93,7 +96,10 @@ def annotations(wildcards):
     if cfg.data.adapter == "folder":
         folders = [Path(cfg.data.root, split) for split in SPLITS]
         return sorted(str(found) for folder in folders for found in folder.glob("**/"))
-    return sorted(str(found) for found in Path(annotations_root()).iterdir())
+    found = Path(annotations_root()).iterdir()
+    return sorted(
+        str(file) for file in found if file.suffix in (".csv", ".json", ".txt")
+    )
 
 
 def check_data():

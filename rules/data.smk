@@ -21,7 +21,7 @@ checkpoint list_videos:
         ),
         root=data_root(),
         annotations=annotations_root(),
-        folder=str(Path(paths.videos).parent),
+        folder=lambda wildcards, output: Path(output.shards[0]).parent,
     shell:
         "python -m workflow_scripts.list_videos --root {params.root:q} --annotations {params.annotations:q}"
         " --shards {params.folder:q} --classes {output.classes} --settings {params.settings:q} > {log} 2>&1"
