@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidkd.errors import UserError
@@ -27,9 +27,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
         _fsync_folder(path.parent)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}. Free space or choose another results_dir.") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}. Free space, mend the permissions of the folder, "
+            "or choose another results_dir."
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

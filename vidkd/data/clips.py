@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,12 +105,17 @@ def collate(samples: Sequence[tuple[dict[int, Tensor], int, int]]) -> Batch:
     return Batch(stacked, torch.tensor(labels), torch.tensor(rows))
 
 
+def clip_loader(clips: Dataset, workers: int, **batching: Any) -> DataLoader:
+    """A loader of `clips` that leaves the global random generator alone, as an exact resume needs."""
+    generator = torch.Generator()
+    return DataLoader(clips, num_workers=workers, collate_fn=collate, generator=generator, **batching)
+
+
 def evaluation_loader(
     store: FrameStore, counts: Sequence[int], size: int, batch_size: int, workers: int
 ) -> DataLoader:
     """Every clip of the store once, in order."""
-    clips = EvaluationClips(store, counts, size)
-    return DataLoader(clips, batch_size=batch_size, num_workers=workers, collate_fn=collate)
+    return clip_loader(EvaluationClips(store, counts, size), workers, batch_size=batch_size)
 
 
 def check_clips(store: FrameStore, size: int, frames: int) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from vidkd.config.ffn import FFNSettings
-from vidkd.data.clips import Batch, EpochBatches, TrainingClips, check_clips, collate, evaluation_loader
+from vidkd.data.clips import Batch, EpochBatches, TrainingClips, check_clips, clip_loader, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.engine.checkpoint import drop_state
 from vidkd.engine.loop import Trainer
@@ -43,7 +43,7 @@ class ClipBatches:
     def batches(self, epoch: int, start: int) -> Iterable[Batch]:
         """The batches of `epoch` from number `start` on."""
         order = EpochBatches(len(self.clips.store), self.batch_size, self.seed, epoch, start)
-        loader = DataLoader(self.clips, batch_sampler=order, num_workers=self.workers, collate_fn=collate)
+        loader = clip_loader(self.clips, self.workers, batch_sampler=order)
         return islice(loader, self.steps_per_epoch - start)
 
 
