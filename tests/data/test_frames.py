@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
 from tests.data.videos import CLIPS, HEIGHT, WIDTH, needs_clips, number_of, write_video
@@ -67,6 +69,14 @@ def file(root, tmp_path_factory):
     assert counts == (3, 0)
     with h5py.File(path) as opened:
         yield opened
+
+
+@given(st.integers(1, 10**6), st.integers(1, 64))
+def test_indices_ascend_stay_inside_and_repeat_only_when_they_must(frames, count):
+    indices = uniform_indices(frames, count).tolist()
+    assert indices == sorted(indices)
+    assert 0 <= indices[0] <= indices[-1] < frames
+    assert len(set(indices)) == min(frames, count)
 
 
 class TestLayout:

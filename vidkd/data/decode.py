@@ -23,8 +23,8 @@ class UnreadableVideo(Exception):
     """A video that cannot be used.
 
     Attributes:
-        reason: one word to count by: missing, empty, unreadable, no_video, no_frame, truncated, decode_error,
-            size_changes.
+        reason: one word to count by: missing, empty, unreadable, no_video, no_decoder, no_frame, truncated,
+            decode_error, size_changes, too_short.
         detail: one line for a person, without the path.
     """
 
@@ -67,6 +67,11 @@ class VideoInfo:
     duration: float
     codec: str
     rotation: int
+
+
+def decoder_version() -> str:
+    """Names and versions of what decodes."""
+    return f"PyAV {av.__version__}, libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))}"
 
 
 def probe_video(path: str | Path) -> VideoInfo:
@@ -163,14 +168,14 @@ def _video_stream(path: str | Path) -> Iterator[tuple[av.container.InputContaine
         if path.stat().st_size == 0:
             raise UnreadableVideo("empty", "the file has no bytes")
         container = av.open(str(path))
-    except OSError as error:  # av.FFmpegError of a file that is no video is an OSError or a ValueError
-        raise UnreadableVideo("unreadable", _short(error)) from error
-    except ValueError as error:
+    except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideo("unreadable", _short(error)) from error
     with container:
         if not container.streams.video:
             raise UnreadableVideo("no_video", "the file has no video stream")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise UnreadableVideo("no_decoder", "this build of FFmpeg has no decoder for it")
         stream.codec_context.thread_count = 1  # decode threads cost 30-40% more CPU; jobs are the parallelism
         try:
             yield container, stream

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
 from vidkd.config.data import FrameSettings
-from vidkd.data.decode import Image, TooFewFrames, UnreadableVideo, decode_frames
+from vidkd.data.decode import Image, TooFewFrames, UnreadableVideo, decode_frames, decoder_version
 from vidkd.data.frames import FrameWriter, StoredClip, encode_jpeg, frame_writer
 from vidkd.data.probe import OK, read_rows
 from vidkd.data.progress import progress
@@ -40,7 +40,7 @@ def extract_shard(
     """
     rows = [row for row in read_rows(probe_csv) if row["split"] == split and row["status"] == OK]
     rows.sort(key=lambda row: row["video_id"])
-    with frame_writer(output_h5, settings) as writer:
+    with frame_writer(output_h5, settings, decoder_version()) as writer:
         for row in progress(rows, f"extract {split}"):
             try:
                 _add_video(writer, row, root, settings)

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import av
 import h5py
 import numpy as np
 import PIL
@@ -57,14 +56,19 @@ class StoredClip:
 
 
 @contextmanager
-def frame_writer(path: Path, settings: FrameSettings) -> Iterator[FrameWriter]:
+def frame_writer(path: Path, settings: FrameSettings, decoder: str) -> Iterator[FrameWriter]:
     """Write one shard atomically, in bounded memory: bytes are spooled first, as their total is unknown.
+
+    Args:
+        path: the store.
+        settings: how its frames are made; they become attributes.
+        decoder: what decoded the videos, for the attribute of that name.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
     with atomic(path) as temporary, tempfile.TemporaryFile(dir=path.parent) as spool:
-        writer = FrameWriter(spool, settings)
+        writer = FrameWriter(spool, settings, decoder)
         yield writer
         writer.write(temporary)
 
@@ -77,8 +81,8 @@ class FrameWriter:
         total: bytes of all frames so far.
     """
 
-    def __init__(self, spool: IO[bytes], settings: FrameSettings) -> None:
-        self._spool, self._settings = spool, settings
+    def __init__(self, spool: IO[bytes], settings: FrameSettings, decoder: str) -> None:
+        self._spool, self._settings, self._decoder = spool, settings, decoder
         self._clips: list[StoredClip] = []
         self._offset: list[NDArray[np.int64]] = []
         self._crc: list[int] = []
@@ -99,7 +103,7 @@ class FrameWriter:
         with h5py.File(path, "w") as file:
             self._write_data(file)
             self._write_rows(file)
-            file.attrs.update(store_attributes(self._settings), n_excluded=len(self.excluded))
+            file.attrs.update(store_attributes(self._settings, self._decoder), n_excluded=len(self.excluded))
 
     def _write_data(self, file: h5py.File) -> None:
         data = file.create_dataset("data", (self.total,), np.uint8)
@@ -125,16 +129,15 @@ class FrameWriter:
         _write_strings(file, "excluded", np.array(self.excluded, np.str_).reshape(-1, 2))
 
 
-def store_attributes(settings: FrameSettings) -> dict[str, str | int]:
+def store_attributes(settings: FrameSettings, decoder: str) -> dict[str, str | int]:
     """Attributes of a store: how its frames were made, and the digest by which shards are known to agree."""
-    libavcodec = ".".join(map(str, av.library_versions["libavcodec"]))
     versions = {"h5py": h5py.__version__, "numpy": np.__version__, "pillow": PIL.__version__}
     return {
         "encoding": settings.encoding,
         "per_video": settings.per_video,
         "short_side": settings.short_side,
         "digest": hashlib.sha256(canonical(settings).encode()).hexdigest(),
-        "decoder": f"PyAV {av.__version__}, libavcodec {libavcodec}",
+        "decoder": decoder,
         "versions": json.dumps(versions),
     }
 
