@@ -1,0 +1,248 @@
+"""Code digests and sidecars."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vidkd.config.training import TrainingSettings
+from vidkd.errors import UserError
+from vidkd.provenance import LEFT_OUT, ROOT, code_digest, digest_closure, serialise, write_sidecar
+
+MODEL = '''"""A model."""
+from __future__ import annotations
+
+import logging
+
+from vidkd.layers import relu
+from vidkd.names import NAMES as names
+
+log = logging.getLogger(__name__)
+
+
+class Model:
+    """Doubles."""
+
+    width: int = Field(3, description="Width.")
+
+    def __init__(self, scale=None, *, bias=0.5, **rest):
+        self.scale = scale
+
+    def forward(self, x):
+        """Double x."""
+        log.info("doubling %s", x)
+        return relu(x * 2 + 1), f"{x!r:>{self.width}}", {**names, "a": [1, -2.5, b"x", ...]}
+'''
+FILES = {
+    "vidkd/__init__.py": "",
+    "vidkd/layers.py": "def relu(x):\n    return max(x, 0)\n",
+    "vidkd/names.py": "def late():\n    from vidkd.deep import late\n    return late\nNAMES = {}\n",
+    "vidkd/deep/__init__.py": "from . import late\n",
+    "vidkd/deep/late.py": "from ..layers import relu\nlate = relu\n",
+    "vidkd/unrelated.py": "x = 1\n",
+    "vidkd/errors.py": "class UserError(Exception): ...\n",
+    "workflow_scripts/__init__.py": "",
+    "workflow_scripts/use_model.py": "import vidkd.model as m\nfrom vidkd.errors import UserError\n",
+}
+GOLDEN = "cca5c7c13628ccce1ffe8974ca16489f93f21e067205ef5ae5a1cc2d24bc3b2d"
+
+
+@pytest.fixture
+def digest(tmp_path_factory):
+    """Digest of workflow_scripts.use_model after some files of the small project were replaced."""
+
+    def compute(changes=(), modules=("workflow_scripts.use_model",)):
+        root = tmp_path_factory.mktemp("project")
+        for name, text in {**FILES, "vidkd/model.py": MODEL, **dict(changes)}.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        return digest_closure(str(root), modules)
+
+    return compute
+
+
+def test_golden_digest(digest):
+    """The same on every version of Python; a change of this figure reruns everything everywhere."""
+    assert digest() == GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return relu", "# a comment\n        return relu"),
+        ('"""Double x."""', '"""Double x, really."""'),
+        ('        """Double x."""\n', ""),
+        ('"""A model."""\n', ""),
+        ("x * 2 + 1", "(x*2)+1"),
+        ('"a"', "'a'"),
+        ('log.info("doubling %s", x)', 'log.warning("twice %s", x, 1)'),
+        ('        log.info("doubling %s", x)\n', ""),
+        ('description="Width."', 'description="Width in pixels."'),
+        ("0.5", "5e-1"),
+    ],
+)
+def test_what_cannot_matter_leaves_the_digest(digest, old, new):
+    assert old in MODEL
+    assert digest({"vidkd/model.py": MODEL.replace(old, new, 1)}) == GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("vidkd/model.py", "x * 2", "x / 2"),
+        ("vidkd/model.py", "+ 1", "+ 2"),
+        ("vidkd/model.py", "+ 1", "+ 1.0"),
+        ("vidkd/model.py", "-2.5", "2.5"),
+        ("vidkd/model.py", "bias=0.5", "bias=None"),
+        ("vidkd/model.py", "scale=None", "scale"),
+        ("vidkd/model.py", "!r", ""),
+        ("vidkd/model.py", "Field(3,", "Field(4,"),
+        ("vidkd/layers.py", "max", "min"),
+        ("vidkd/names.py", "NAMES = {}", "NAMES = {1: 2}"),
+        ("vidkd/deep/late.py", "late = relu", "late = relu, 1"),
+        ("vidkd/deep/__init__.py", "from . import late", "from . import late\nx = 1"),
+    ],
+)
+def test_what_can_matter_changes_the_digest(digest, file, old, new):
+    text = {**FILES, "vidkd/model.py": MODEL}[file]
+    assert old in text
+    assert digest({file: text.replace(old, new, 1)}) != GOLDEN
+
+
+def test_modules_outside_the_closure_do_not_count(digest):
+    assert digest({"vidkd/unrelated.py": "x = 2\n"}) == GOLDEN
+
+
+def test_left_out_modules_do_not_count(digest):
+    assert digest({"vidkd/errors.py": "class UserError(Exception):\n    code = 2\n"}) == GOLDEN
+    assert all(entry.reason for entry in LEFT_OUT)
+
+
+def test_more_modules_count(digest):
+    both = ("workflow_scripts.use_model", "vidkd.unrelated")
+    assert digest(modules=both) != GOLDEN
+    assert digest({"vidkd/unrelated.py": "x = 2\n"}, both) != digest(modules=both)
+
+
+def test_a_moved_module_changes_the_digest(digest):
+    elsewhere = {"vidkd/model.py": MODEL.replace("vidkd.layers", "vidkd.layers2")}
+    assert digest({**elsewhere, "vidkd/layers2.py": FILES["vidkd/layers.py"]}) != GOLDEN
+
+
+@pytest.mark.parametrize("module", ["workflow_scripts.use_modle", "vidkd.nothing"])
+def test_unknown_module_is_named(digest, module):
+    with pytest.raises(UserError, match=module):
+        digest(modules=(module,))
+
+
+def test_syntax_error_is_placed(digest):
+    with pytest.raises(UserError, match=r"layers\.py, line 2"):
+        digest({"vidkd/layers.py": "def relu(x):\n    return max(x, \n"})
+
+
+EXPRESSIONS = st.recursive(
+    st.one_of(
+        st.integers(0, 9).map(str),
+        st.floats(0, 1, allow_nan=False).map(repr),
+        st.text("ab'\"é\n", max_size=3).map(repr),
+        st.sampled_from(["x", "y", "None", "...", "f'{x}'", "f'{x:>{y}}z'", "lambda x: y"]),
+    ),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["+", "-", "if x else", "<", "and"]), inner).map(
+            lambda parts: f"(({parts[0]}) {parts[1]} ({parts[2]}))"
+        ),
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(f'({item})' for item in items)}]"),
+        inner.map(lambda item: f"f(({item}), k=({item}))"),
+    ),
+    max_leaves=8,
+)
+
+
+@given(EXPRESSIONS, EXPRESSIONS)
+def test_two_programs_have_one_text_exactly_when_they_are_the_same_program(left, right):
+    trees = [ast.parse(f"z = {text}") for text in (left, right)]
+    same = ast.unparse(trees[0]) == ast.unparse(trees[1])
+    assert (serialise(trees[0]) == serialise(trees[1])) == same
+
+
+@given(EXPRESSIONS)
+def test_formatting_leaves_the_text(text):
+    tree = ast.parse(f"z = {text}")
+    assert serialise(ast.parse(ast.unparse(tree) + "  # comment\n\n'docstring'\npass")) == serialise(tree)
+
+
+def test_empty_fields_of_newer_versions_are_skipped():
+    """Python 3.12 added `type_params=[]` to functions and classes; 3.13 an omitted `ctx`."""
+    tree = ast.parse("def f(): return 1\nclass C: x = 1")
+    before = serialise(tree)
+    for node in tree.body:
+        node.type_params = []
+        node._fields = (*type(node)._fields, "type_params")
+    assert serialise(tree) == before
+
+
+def test_f_strings_do_not_depend_on_how_constants_are_split():
+    split = ast.JoinedStr([ast.Constant("a"), ast.Constant(""), ast.Constant("b")])
+    assert serialise(split) == serialise(ast.JoinedStr([ast.Constant("ab")]))
+
+
+def test_every_script_is_digested_in_half_a_second_and_without_torch():
+    scripts = [f"workflow_scripts.{path.stem}" for path in (ROOT / "workflow_scripts").glob("[a-z]*.py")]
+    program = (
+        "import sys, time; from vidkd.provenance import code_digest; start = time.perf_counter();"
+        f"[code_digest(script) for script in {scripts!r}];"
+        "print(time.perf_counter() - start); assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert len(scripts) >= 11
+    assert float(done.stdout) < 0.5
+
+
+def test_sidecar(tmp_path):
+    artefact, source = tmp_path / "out.csv", tmp_path / "in.csv"
+    artefact.write_bytes(b"out")
+    source.write_bytes(b"in")
+    settings = TrainingSettings(epochs=3)
+    code = code_digest("vidkd.files")
+    write_sidecar(artefact, settings=settings, inputs=[source, tmp_path], code=code, seed=7, note="a note")
+    record = json.loads((tmp_path / "out.csv.provenance.json").read_text())
+    assert record["artefact"] == {"bytes": 3, "sha256": hashlib.sha256(b"out").hexdigest()}
+    assert record["inputs"] == {str(source): hashlib.sha256(b"in").hexdigest(), str(tmp_path): None}
+    assert record["settings"]["epochs"] == 3
+    assert (record["seed"], record["code"], record["note"]) == (7, code, "a note")
+    assert record["packages"]["h5py"]
+    assert "pytest" not in record["packages"]
+    assert record["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert 0 < record["wall_s"] < 1e5
+    assert 10 < record["peak_memory_mb"] < 1e6
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "in.csv",
+        "out.csv",
+        "out.csv.provenance.json",
+    ]
+
+
+def test_an_input_is_hashed_once_and_again_when_it_changes(tmp_path):
+    made, artefact = tmp_path / "made", tmp_path / "artefact"
+    made.write_bytes(b"old")
+    artefact.write_bytes(b"x")
+    write_sidecar(made, settings={}, inputs=[], code="c")
+
+    def recorded():
+        write_sidecar(artefact, settings={}, inputs=[made], code="c")
+        return json.loads((tmp_path / "artefact.provenance.json").read_text())["inputs"][str(made)]
+
+    assert recorded() == hashlib.sha256(b"old").hexdigest()
+    time.sleep(0.02)
+    made.write_bytes(b"new")
+    assert recorded() == hashlib.sha256(b"new").hexdigest()
