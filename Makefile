@@ -1,0 +1,49 @@
+# The developers' interface. Needs Python 3.11 or newer, git and make; everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CORES ?= all
+
+.PHONY: demo test test-fast lint fmt bench lock clean
+
+demo: .venv/.installed  ## generate the demo's videos, train everything, print the table
+	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/python -m workflow_scripts.show_tables results/ffn/tfd.csv --page results/report/index.html
+
+test: .venv/.installed-dev lint  ## everything
+	$(BIN)/python -m pytest
+
+test-fast: .venv/.installed-dev  ## under three minutes, for daily work
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/.installed-dev  ## formatting, style, types, workflow, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python -m workflow_scripts.write_config_docs --check
+
+fmt: .venv/.installed-dev  ## format code and rules, write the generated files anew
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+	$(BIN)/python -m workflow_scripts.write_config_docs
+
+bench: .venv/.installed-dev  ## ratios of speed; tables in benchmarks/results
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: .venv/.installed-dev  ## write constraints.txt from what is installed
+	(head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//') > constraints.new
+	mv constraints.new constraints.txt
+
+clean:  ## remove the environment; results stay
+	rm -rf .venv
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(PIP) --editable '.[dev]'
+	touch $@

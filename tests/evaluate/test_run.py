@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, top_k_accuracy_score
+from torchvision.models import resnet18
+
+from vidkd.config.ffn import FFNSettings
+from vidkd.errors import UserError
+from vidkd.evaluate.accuracy import top_k
+from vidkd.evaluate.efficiency import count_parameters, gflops
+from vidkd.evaluate.run import evaluate_run
+from vidkd.methods.ffn.model import build_model
+
+
+def evaluate(folder, table):
+    table.to_csv(folder / "p.csv", index=False)
+    (folder / "e.json").write_text(json.dumps({"params": 7, "gflops": {"4": 0.5}}))
+    evaluate_run(folder / "p.csv", folder / "e.json", folder / "m.json", "ffn", 3)
+    return json.loads((folder / "m.json").read_text())
+
+
+def test_accuracy_is_scikit_learns(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"video_id": range(50), "label_id": rng.integers(3, size=50)})
+    table["pred_4f"], table["pred_8f"] = rng.integers(3, size=50), table["label_id"]
+    found = evaluate(tmp_path, table)
+    assert found["accuracy"]["4"] == pytest.approx(100 * accuracy_score(table.label_id, table.pred_4f))
+    assert found["accuracy"]["8"] == 100
+    assert (found["variant"], found["seed"], found["n_clips"], found["params"]) == ("ffn", 3, 50, 7)
+    assert found["result_gate"]["passed"]
+
+
+def test_a_run_that_says_one_class_is_marked_failed(tmp_path):
+    table = pd.DataFrame({"video_id": range(4), "label_id": [0, 1, 0, 0], "pred_4f": 0, "pred_8f": [0, 1, 0, 1]})
+    gate = evaluate(tmp_path, table)["result_gate"]
+    assert not gate["passed"]
+    assert "same class at 4 frames" in gate["reason"]
+
+
+def test_no_predictions_are_an_error(tmp_path):
+    with pytest.raises(UserError, match="no predictions"):
+        evaluate(tmp_path, pd.DataFrame({"video_id": [], "label_id": [], "pred_4f": []}))
+    assert not (tmp_path / "m.json").exists()
+
+
+def test_top_k_is_scikit_learns():
+    generator = torch.Generator().manual_seed(0)
+    scores, labels = torch.randn(40, 6, generator=generator), torch.randint(6, (40,), generator=generator)
+    for k in (1, 3):
+        expected = top_k_accuracy_score(labels, scores, k=k, labels=range(6))
+        assert top_k(scores, labels, k) == pytest.approx(100 * expected)
+
+
+def test_cost_of_tsm_r50_is_the_published_one():
+    # mmaction2: 23.87 M parameters, 65.8 GFLOPs at 16 frames, of which 0.6% are norms and pools (not counted here).
+    model = build_model(FFNSettings(arch="resnet50", frame_counts=(16,), weight_alteration=False), 174).eval()
+    assert count_parameters(model) / 1e6 == pytest.approx(23.87, abs=0.01)
+    assert gflops(model, 16, 224) == pytest.approx(65.8, rel=0.01)
+
+
+def test_a_frame_costs_what_torchvisions_resnet_costs():
+    # torchvision publishes 1.814 GFLOPs for ResNet-18 at 224.
+    model = build_model(FFNSettings(arch="resnet18", frame_counts=(1,), weight_alteration=False), 1000).eval()
+    assert gflops(model, 1, 224) == pytest.approx(1.814, abs=0.01)
+    assert count_parameters(model) == count_parameters(resnet18())

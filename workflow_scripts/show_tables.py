@@ -1,0 +1,29 @@
+"""Print result tables on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from vidkd.config.options import command
+from vidkd.errors import UserError
+
+
+@command
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--page", type=click.Path(path_type=Path), help="The report page to point to.")
+def main(tables: tuple[Path, ...], page: Path | None) -> None:
+    """Print the CSV files TABLES, without their columns of standard deviations when there is one seed."""
+    for path in tables:
+        if not path.is_file():
+            raise UserError(f"{path} does not exist: run `snakemake --cores all {path}` first.")
+        table = pd.read_csv(path).dropna(axis="columns", how="all")
+        click.echo(f"\n{path}\n{table.to_string(index=False, float_format='{:.1f}'.format)}")
+    if page is not None:
+        click.echo(f"\nReport page: {page.resolve()}")
+
+
+if __name__ == "__main__":
+    main()
