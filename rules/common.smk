@@ -163,6 +163,12 @@ def all_metrics():
     return expand(paths.metrics, variant=names, seed=cfg.seeds)
 
 
+def templates():
+    """Files of the page that are not Python, which no code digest covers."""
+    found = Path(workflow.basedir, "vidkd", "report", "templates").iterdir()
+    return sorted(os.path.relpath(file) for file in found)
+
+
 def final_output():
     """What a run is for."""
     return [paths.tfd, paths.any_frame, paths.tfd_figure, paths.report]

@@ -5,6 +5,7 @@ rule build_report:
         any_frame=paths.any_frame,
         figure=paths.tfd_figure,
         excluded=paths.excluded,
+        templates=templates(),
     output:
         page=paths.report,
     log:

@@ -1,0 +1,92 @@
+"""Only what a change can matter to runs again (design: rerun only what changed)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import pytest
+
+from tests.workflow.conftest import TINY
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
+
+PAGE = {"build_report": 1}
+DRAWING = {"draw_tfd": 1, **PAGE}
+TABLES = {"tabulate_tfd": 1, **DRAWING}
+
+
+def trained(number: int) -> dict[str, int]:
+    """Plan after `number` of the runs are trained again."""
+    return {"train_ffn": number, "predict_ffn": number, "evaluate_ffn": number, **TABLES}
+
+
+EXTRACTED = {"extract_frames": 6, **trained(4)}
+LISTED = {"list_videos": 1, "probe_videos": 2, "build_manifest": 1, **EXTRACTED}
+
+
+class Change(NamedTuple):
+    name: str
+    file: str
+    old: str
+    new: str
+    plan: dict[str, int]
+
+
+CHANGES = [
+    Change("comment", "vidkd/methods/ffn/loss.py", "    largest = ", "    # why\n    largest = ", {}),
+    Change("docstring", "vidkd/methods/ffn/loss.py", "FFN's temporal", "The temporal", {}),
+    Change("formatting", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "(lambda_kl\n * kl)", {}),
+    Change("log text", "vidkd/methods/ffn/train.py", 'log.info("', 'log.info("so: ', {}),
+    Change("help text", "workflow_scripts/train_ffn.py", 'help="', 'help="So: ', {}),
+    Change("threads", "rules/ffn.smk", "threads: cfg.ffn.base.cpu_threads", "threads: 2", {}),
+    Change("resources", TINY, "mem_mb: 2000", "mem_mb: 2001", {}),
+    Change("docstring of a rule file", "rules/common.smk", "Everything in Python", "All the Python", {}),
+    Change("lambda_kl of one variant", TINY, "ffn: {}", "ffn: {lambda_kl: 0.5}", trained(1)),
+    Change("default written out", TINY, "ffn: {}", "ffn: {lambda_kl: 1.0}", {}),
+    Change("another order of keys", TINY, "lr: 1.5e-3\n    size: 48", "size: 48\n    lr: 0.0015", {}),
+    Change("base recipe", TINY, "lr: 1.5e-3", "lr: 1.6e-3", trained(4)),
+    Change("another variant", TINY, "ffn: {}", "ffn: {}\n    ce: {objective: cross_entropy}", trained(1)),
+    Change("another seed", TINY, "data:", "seeds: [0, 1]\n\ndata:", trained(4)),
+    Change("table settings", TINY, "ffn:\n", "ffn:\n  tfd: {report_counts: [4, 16]}\n", TABLES),
+    Change("TFD metric", "vidkd/evaluate/tfd.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", TABLES),
+    Change("loss", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "2 * lambda_kl * kl", trained(4)),
+    Change("frame settings", TINY, "short_side: 56", "short_side: 52", EXTRACTED),
+    Change("report title", TINY, "frames: {", 'report: {title: "Tiny"}\n\nframes: {', PAGE),
+    Change("report code", "vidkd/report/page.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", PAGE),
+    Change("report template", "vidkd/report/templates/page.html", "<body>", "<body >", PAGE),
+    Change("figure code", "vidkd/report/figures.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", DRAWING),
+    Change("demo split", TINY, "train: 48", "train: 49", {"generate_demo": 1, **LISTED}),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
+def test_plan_after_a_change(tiny, change):
+    text = (tiny.project.root / change.file).read_text()
+    tiny.project.replace(change.file, change.old, change.new)
+    try:
+        assert tiny.project.plan() == change.plan
+    finally:
+        (tiny.project.root / change.file).write_text(text)
+    assert tiny.project.plan() == {}
+
+
+def test_an_added_video_extracts_its_shard_only(project):
+    """For real, because a dry run cannot know yet that the listings of the other shards stay as they are."""
+    stores = [f"results/tiny/frames/{split}/shard_{k}.h5" for split in ("train", "val") for k in (0, 1)]
+
+    def run():
+        done = project.snakemake(*stores, "--cores", "2", "--configfile", TINY)
+        assert done.returncode == 0, done.stdout + done.stderr
+        files = [project.root / store for store in stores]
+        return [(file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).digest()) for file in files]
+
+    before = run()
+    project.replace(TINY, "train: 48", "train: 49")
+    after = run()
+    rewritten = [store for store, old, new in zip(stores, before, after, strict=True) if old[0] != new[0]]
+    changed = [store for store, old, new in zip(stores, before, after, strict=True) if old[1] != new[1]]
+    assert len(changed) == 1
+    assert "train" in changed[0]
+    assert {store[-4] for store in rewritten} == {changed[0][-4]}
+    assert run() == after
