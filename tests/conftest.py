@@ -31,7 +31,7 @@ class Stores:
 def write_store(path: Path, split: str, indices: range) -> Path:
     """A frame store of rendered demo videos."""
     demo = DemoSettings(frames=16, size=48)
-    with frame_writer(path, FRAMES) as writer:
+    with frame_writer(path, FRAMES, "rendered, not decoded") as writer:
         for index in indices:
             spec = video_spec(demo, split, index)
             frames = render(spec)
@@ -55,8 +55,8 @@ def stores(tmp_path_factory) -> Stores:
 def small() -> FFNSettings:
     """The demo's network on small clips, trained for two short epochs."""
     return FFNSettings(
-        arch="resnet_tiny", epochs=2, batch_size=8, optimizer="adamw", lr=1e-3, size=32, crop_scales=(0.8, 1.0),
-        shift_fraction=0.25, dropout=0.1,
+        arch="resnet_tiny", epochs=2, batch_size=8, optimizer="adamw", lr=1e-3, size=32,
+        crop_scales=(0.8, 1.0), shift_fraction=0.25, dropout=0.1,
     )  # fmt: skip
 
 

@@ -28,7 +28,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
         _fsync_folder(path.parent)
     except OSError as error:
         raise UserError(
-            f"cannot write {path}: {error.strerror or error}. Free space, mend the permissions of the folder, "
+            f"cannot write {path}: {error.strerror or error}. Free space, mend the permissions of the "
+            f"folder, "
             "or choose another results_dir."
         ) from error
     finally:

@@ -32,8 +32,9 @@ def main(
     annotations = annotations or root / settings.annotations
     count = write_listing(settings, root, annotations, shards, classes)
     code = code_digest("workflow_scripts.list_videos", ADAPTERS[settings.adapter].split(":")[0])
+    source = annotations if annotations.exists() else root  # folders of classes need no annotations
     for artefact in [classes, *(shards / f"shard_{k}.csv" for k in range(settings.n_shards))]:
-        write_sidecar(artefact, settings=settings, inputs=[annotations], code=code)
+        write_sidecar(artefact, settings=settings, inputs=[source], code=code)
     click.echo(f"{count} videos in {settings.n_shards} shards", err=True)
 
 

@@ -1,4 +1,4 @@
-"""Train one variant of FFN or TSM; by hand with the options of seed 004 (`--num-frames-h`, `--eval-only`, …)."""
+"""Train one variant of FFN or TSM; by hand, with the options of seed 004 (`--num-frames-h`, …)."""
 
 from __future__ import annotations
 

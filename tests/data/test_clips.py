@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from tests.conftest import CLASSES
 from vidkd.data.augment import View, apply_view, centre_view, random_view
 from vidkd.data.clips import EpochBatches, EvaluationClips, TrainingClips
 from vidkd.data.frames import FrameStore
 from vidkd.data.sampling import random_in_segments, segment_centres
-
-from tests.conftest import CLASSES
 
 
 class CountingStore(FrameStore):

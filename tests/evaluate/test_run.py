@@ -36,7 +36,9 @@ def test_accuracy_is_scikit_learns(tmp_path):
 
 
 def test_a_run_that_says_one_class_is_marked_failed(tmp_path):
-    table = pd.DataFrame({"video_id": range(4), "label_id": [0, 1, 0, 0], "pred_4f": 0, "pred_8f": [0, 1, 0, 1]})
+    table = pd.DataFrame(
+        {"video_id": range(4), "label_id": [0, 1, 0, 0], "pred_4f": 0, "pred_8f": [0, 1, 0, 1]}
+    )
     gate = evaluate(tmp_path, table)["result_gate"]
     assert not gate["passed"]
     assert "same class at 4 frames" in gate["reason"]
@@ -57,7 +59,7 @@ def test_top_k_is_scikit_learns():
 
 
 def test_cost_of_tsm_r50_is_the_published_one():
-    # mmaction2: 23.87 M parameters, 65.8 GFLOPs at 16 frames, of which 0.6% are norms and pools (not counted here).
+    # mmaction2: 23.87 M parameters, 65.8 GFLOPs at 16 frames; 0.6% are norms and pools, not counted here.
     model = build_model(FFNSettings(arch="resnet50", frame_counts=(16,), weight_alteration=False), 174).eval()
     assert count_parameters(model) / 1e6 == pytest.approx(23.87, abs=0.01)
     assert gflops(model, 16, 224) == pytest.approx(65.8, rel=0.01)

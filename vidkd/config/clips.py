@@ -19,6 +19,12 @@ class ClipSettings(Section):
     flip: Literal["none", "plain", "swap"] = Field(
         "none", description="Horizontal flip in training: none, plain, or swapping labels by flip_labels."
     )
-    flip_labels: dict[str, str] = Field({}, description="Label after a flip, for those that it changes (both ways).")
-    mean: tuple[float, float, float] = Field((0.485, 0.456, 0.406), description="RGB mean of the input, 0 to 1.")
-    std: tuple[float, float, float] = Field((0.229, 0.224, 0.225), description="RGB standard deviation, 0 to 1.")
+    flip_labels: dict[str, str] = Field(
+        {}, description="Label after a flip, for those that it changes (both ways)."
+    )
+    mean: tuple[float, float, float] = Field(
+        (0.485, 0.456, 0.406), description="RGB mean of the input, 0 to 1."
+    )
+    std: tuple[float, float, float] = Field(
+        (0.229, 0.224, 0.225), description="RGB standard deviation, 0 to 1."
+    )

@@ -21,14 +21,21 @@ class DataSettings(Section):
     )
     official_split: int = Field(1, ge=1, le=3, description="Which official split of UCF101 or HMDB51.")
     label: str = Field(
-        "motion", description="Which attribute is the label, where videos carry several (demo: motion, shape, colour)."
+        "motion",
+        description="Which attribute is the label, where videos carry several (demo: motion, shape, colour).",
     )
     val_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of train cut off by group as validation when the data set has none."
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of train cut off by group as validation when the data set has none.",
     )
     split_seed: int = Field(0, ge=0, description="Seed of that cut.")
     n_shards: int = Field(
-        8, ge=1, le=10000, description="Files that each split is spread over; a job handles one. About 1,000 videos each."
+        8,
+        ge=1,
+        le=10000,
+        description="Files that each split is spread over; a job handles one. About 1,000 videos each.",
     )
     max_excluded: float = Field(
         0.01, ge=0, le=1, description="Largest share of videos that may be unreadable before the run stops."
@@ -39,14 +46,21 @@ class DemoSettings(Section):
     """The procedural videos of the demo (../shared/tfd_demo.md); used with `data.adapter: demo` only."""
 
     domain: Literal["target", "source"] = Field(
-        "target", description="target: the demo's own data set. source: a larger one in another style, for pre-training."
+        "target",
+        description="target: the demo's own data set. source: a larger one in another style, "
+        "for pre-training.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the generator; a video depends on it, its split and index only.")
+    seed: int = Field(
+        0, ge=0, description="Seed of the generator; a video depends on it, its split and index only."
+    )
     train: int = Field(1920, ge=1, description="Training videos.")
     val: int = Field(360, ge=1, description="Validation videos.")
     test: int = Field(600, ge=1, description="Test videos.")
     low_label: float = Field(
-        0.1, gt=0, le=1, description="Share of the training videos marked as the labelled ones of the low-label task."
+        0.1,
+        gt=0,
+        le=1,
+        description="Share of the training videos marked as the labelled ones of the low-label task.",
     )
     frames: int = Field(64, ge=8, description="Frames of a video.")
     size: int = Field(56, ge=32, multiple_of=2, description="Height and width of a video in pixels.")
@@ -66,5 +80,8 @@ class FrameSettings(Section):
     )
     jpeg_quality: int = Field(95, ge=1, le=100, description="JPEG quality, when encoding is jpeg.")
     min_frames: int = Field(
-        1, ge=1, description="A video with fewer decodable frames is excluded; between this and per_video, frames repeat."
+        1,
+        ge=1,
+        description="A video with fewer decodable frames is excluded; between this and "
+        "per_video, frames repeat.",
     )

@@ -20,12 +20,13 @@ NAME = "[a-z0-9_]+"
 
 
 class FFNSettings(ClipSettings, TrainingSettings):
-    """One network on one or several frame counts. With one count and no weight alteration it is a plain TSM."""
+    """One network on one or several frame counts; with one, and no weight alteration, it is a plain TSM."""
 
     arch: Arch = Field("resnet50", description="Backbone; resnet_tiny (0.46 M parameters) is the demo's.")
     weights: str | None = Field(
         None,
-        description="Start: a torchvision name (ResNet50_Weights.IMAGENET1K_V1), a .pth or .safetensors file, or null.",
+        description="Start: a torchvision name (ResNet50_Weights.IMAGENET1K_V1), a .pth or .safetensors "
+        "file, or null.",
     )
     init_from: str | None = Field(
         None, description="Start from the trained weights of this variant (same seed)."
@@ -40,7 +41,8 @@ class FFNSettings(ClipSettings, TrainingSettings):
     sharing: bool = Field(True, description="Convolutions and classifier are shared between frame counts.")
     shift: Literal["clip", "official", "none"] = Field(
         "clip",
-        description="clip: shift within each clip. official: in groups of the largest count, which mixes videos.",
+        description="clip: shift within each clip. official: in groups of the largest count, which "
+        "mixes videos.",
     )
     shift_fraction: float = Field(
         0.125,
@@ -55,7 +57,8 @@ class FFNSettings(ClipSettings, TrainingSettings):
     lambda_kl: float = Field(1.0, ge=0, description="Weight of the KL terms.")
     sampling: Literal["all", "mixed", "proportional"] = Field(
         "all",
-        description="Counts in a step: all of them, one at random, or one with probability proportional to it.",
+        description="Counts in a step: all of them, one at random, or one with probability proportional "
+        "to it.",
     )
     select: Literal["largest", "mean"] = Field(
         "largest",
@@ -95,7 +98,8 @@ class TFDSettings(Section):
     report_counts: tuple[int, ...] = Field((4, 8, 16), min_length=1, description="Frame counts of tfd.csv.")
     separate: dict[int, str] = Field(
         {4: "st4", 8: "st8", 16: "tsm"},
-        description="The variant trained at each frame count alone: the row `st`, and what deviations are measured from.",
+        description="The variant trained at each frame count alone: the row `st`, and what deviations "
+        "are measured from.",
     )
 
 

@@ -12,7 +12,9 @@ from vidkd.config.ffn import FFNExperiment
 class ComputeSettings(Section):
     """What a job asks of the machine; never changes a result and never reruns anything."""
 
-    gpus: int = Field(1, ge=0, le=8, description="GPUs of a training or extraction job; 0 on a machine without one.")
+    gpus: int = Field(
+        1, ge=0, le=8, description="GPUs of a training or extraction job; 0 on a machine without one."
+    )
     mem_mb: int = Field(16000, ge=500, description="Memory of a training job in MB.")
     runtime: int = Field(1440, ge=1, description="Time limit of a training job in minutes.")
 
@@ -27,7 +29,9 @@ class Settings(Section):
     """Everything a run can be told."""
 
     results_dir: str = Field("results", min_length=1, description="Folder that everything is written under.")
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="Every training is repeated with each seed.")
+    seeds: tuple[int, ...] = Field(
+        (0,), min_length=1, description="Every training is repeated with each seed."
+    )
     data: DataSettings = DataSettings()  # type: ignore[call-arg]
     demo: DemoSettings = DemoSettings()  # type: ignore[call-arg]
     frames: FrameSettings = FrameSettings()  # type: ignore[call-arg]

@@ -20,15 +20,26 @@ class TrainingSettings(Section):
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum, with sgd.")
     weight_decay: float = Field(5e-4, ge=0, description="Weight decay.")
     schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="Learning-rate schedule.")
-    milestones: tuple[int, ...] = Field((20, 40), description="Epochs at which `step` multiplies the rate by gamma.")
+    milestones: tuple[int, ...] = Field(
+        (20, 40), description="Epochs at which `step` multiplies the rate by gamma."
+    )
     gamma: float = Field(0.1, gt=0, le=1, description="Factor of `step`.")
     warmup_epochs: float = Field(0, ge=0, description="Epochs of linear warm-up from zero.")
-    clip_grad: float | None = Field(None, gt=0, description="Largest gradient norm; null leaves gradients alone.")
+    clip_grad: float | None = Field(
+        None, gt=0, description="Largest gradient norm; null leaves gradients alone."
+    )
     precision: Literal["no", "bf16", "fp16"] = Field("no", description="Mixed precision; `no` is float32.")
     patience: int | None = Field(
-        None, ge=1, description="Validations without improvement before training stops early; null never does."
+        None,
+        ge=1,
+        description="Validations without improvement before training stops early; null never does.",
     )
-    validate_every: int = Field(1, ge=1, description="Epochs between validations; the best one's weights are kept.")
+    validate_every: int = Field(
+        1, ge=1, description="Epochs between validations; the best one's weights are kept."
+    )
     cpu_threads: int = Field(
-        1, ge=1, description="Threads of one training on the CPU. A setting, because sums depend on it in the last bit."
+        1,
+        ge=1,
+        description="Threads of one training on the CPU. A setting, because sums depend on it "
+        "in the last bit.",
     )

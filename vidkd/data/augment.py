@@ -25,7 +25,7 @@ def random_view(
     height: int, width: int, scales: Sequence[float], flip: bool, rng: np.random.Generator
 ) -> View:
     """A square of a random scale of the short side at a random place, mirrored half the time if `flip`."""
-    side = max(1, round(min(height, width) * scales[rng.integers(len(scales))]))
+    side = max(1, round(min(height, width) * scales[int(rng.integers(len(scales)))]))
     top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
     return View(int(top), int(left), side, bool(flip and rng.random() < 0.5))
 

@@ -1,7 +1,7 @@
 """Clips from a frame store: what a training or evaluation batch is made of.
 
-The randomness of a sample depends on (seed, epoch, video id) only: the same clip comes out whatever the number
-of workers, the order of shards, or how often a run was resumed.
+The randomness of a sample depends on (seed, epoch, video id) only: the same clip comes out whatever the
+number of workers, the order of shards, or how often a run was resumed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vidkd.errors import UserError
 
 @dataclass
 class Batch:
-    """uint8 clips (B, T, 3, H, W) by frame count, labels (B,), and the rows of the store they come from (B,)."""
+    """uint8 clips (B, T, 3, H, W) by frame count, labels (B,), and their rows in the store (B,)."""
 
     clips: dict[int, Tensor]
     label: Tensor
@@ -74,7 +74,8 @@ class EvaluationClips(Dataset):
 
     def __getitem__(self, row: int) -> tuple[dict[int, Tensor], int, int]:
         positions = {count: segment_centres(self.store.per_video, count) for count in self.counts}
-        view = centre_view(*self.store.sizes[row], self.size)
+        height, width = self.store.sizes[row]
+        view = centre_view(height, width, self.size)
         return _clips(self.store, row, positions, view, self.size), int(self.store.label_ids[row]), row
 
 
@@ -136,8 +137,8 @@ def check_clips(store: FrameStore, size: int, frames: int) -> None:
         )
     if frames > store.per_video:
         raise UserError(
-            f"{frames} frames are asked of videos stored with {store.per_video}: raise frames.per_video or ask "
-            "for fewer (ffn frame_counts, ffn.predict.max_count)."
+            f"{frames} frames are asked of videos stored with {store.per_video}: raise frames.per_video "
+            "or ask for fewer (ffn frame_counts, ffn.predict.max_count)."
         )
 
 

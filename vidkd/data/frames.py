@@ -31,6 +31,7 @@ from vidkd.errors import UserError
 from vidkd.files import atomic
 
 Pixels = NDArray[np.uint8]
+Positions = Sequence[int] | NDArray[np.int64]
 _BLOCK = 16 * 2**20
 
 
@@ -184,7 +185,7 @@ class FrameStore:
     def __len__(self) -> int:
         return len(self.video_ids)
 
-    def clip(self, i: int, positions: Sequence[int]) -> Pixels:
+    def clip(self, i: int, positions: Positions) -> Pixels:
         """Frames of clip `i`.
 
         Args:
@@ -263,7 +264,7 @@ class _Shard:
             return values
         return np.memmap(self.path, np.uint8, "r", self._start, (self._total,))
 
-    def frames(self, row: int, positions: Sequence[int]) -> Pixels:
+    def frames(self, row: int, positions: Positions) -> Pixels:
         height, width = self.sizes[row]
         out = np.empty((len(positions), height, width, 3), np.uint8)
         for place, position in enumerate(positions):

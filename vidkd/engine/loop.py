@@ -60,7 +60,7 @@ class Trainer:
         method: nn.Module,
         groups: list[dict[str, Any]],
         data: Data,
-        validate: Callable[[nn.Module], tuple[float, dict[str, float]]],
+        validate: Callable[[Any], tuple[float, dict[str, float]]],
         settings: TrainingSettings,
         accelerator: Accelerator,
         seed: int,
@@ -139,7 +139,7 @@ class Trainer:
         progress = self.progress
         row: dict[str, float] = {
             "epoch": progress.epoch + 1,
-            "lr": self.schedule.get_last_lr()[0],
+            "lr": float(self.schedule.get_last_lr()[0]),
             **self._means(),
         }
         progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, {}

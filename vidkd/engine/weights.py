@@ -66,7 +66,8 @@ def load_covered(model: nn.Module, found: Mapping[str, Tensor], fresh: tuple[str
     if coverage < MIN_COVERAGE:
         shown = ", ".join(missing[:4]) + (" …" if len(missing) > 4 else "")
         raise UserError(
-            f"weights: {source} fits only {coverage:.1%} of the network's parameters (missing or of another shape: "
+            f"weights: {source} fits only {coverage:.1%} of the network's parameters (missing or of "
+            f"another shape: "
             f"{shown}). It is a checkpoint of another architecture: choose one that matches `arch`."
         )
     model.load_state_dict(fits, strict=False)
@@ -87,8 +88,9 @@ def _unwrap(state: object, source: str) -> dict[str, Tensor]:
 
 
 def _from_torchvision(name: str) -> dict[str, Tensor]:
-    import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision
     from torchvision.models import get_weight
+
+    import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision
 
     try:
         weights = get_weight(name)
@@ -100,5 +102,6 @@ def _from_torchvision(name: str) -> dict[str, Tensor]:
         return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except OSError as error:
         raise UserError(
-            f"weights: {name} could not be downloaded ({error}). Download it on a machine with network, and name the file."
+            f"weights: {name} could not be downloaded ({error}). Download it on a machine with network, "
+            f"and name the file."
         ) from error

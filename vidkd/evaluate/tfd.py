@@ -40,16 +40,16 @@ def tabulate(metrics: Sequence[Path], settings: TFDSettings, tfd_csv: Path, any_
 
 
 def _runs(metrics: Sequence[Path], settings: TFDSettings) -> dict[str, dict[int, dict[str, Any]]]:
-    """Variant → seed → metrics with integer frame counts; the composed row `st` stands behind the variants."""
+    """Variant → seed → metrics with integer frame counts; the composed row `st` comes last."""
     runs: dict[str, dict[int, dict[str, Any]]] = {}
     for path in metrics:
         run = json.loads(path.read_text(encoding="utf-8"))
         for key in ("accuracy", "gflops"):
             run[key] = {int(count): value for count, value in run[key].items()}
         runs.setdefault(run["variant"], {})[run["seed"]] = run
-    if missing := sorted(set(settings.separate.values()) - set(runs)):
+    if unknown := sorted(set(settings.separate.values()) - set(runs)):
         raise UserError(
-            f"ffn.tfd.separate names {', '.join(missing)}, whose metrics are not among the inputs."
+            f"ffn.tfd.separate names {', '.join(unknown)}, whose metrics are not among the inputs."
         )
     for name, seeds in runs.items():
         if missing := sorted(set(settings.report_counts) - set(_counts(seeds))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 from vidkd.files import atomic
 
-STYLE = {
+STYLE: Any = {
     "svg.hashsalt": "vidkd",
     "svg.fonttype": "none",
     "font.size": 10,

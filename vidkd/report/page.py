@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def _main_columns(tfd: pd.DataFrame) -> dict[str, list[Any]]:
     return {"header": names, "rows": rows}
 
 
-def _cell(row: dict[str, Any], name: str) -> str:
+def _cell(row: Mapping[Hashable, Any], name: str) -> str:
     value, spread = row[name], row.get(f"{name}_std")
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)

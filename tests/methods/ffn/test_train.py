@@ -1,4 +1,4 @@
-"""Training on real frame stores: what is written, what learns, and that a stopped run ends in the same bytes."""
+"""Training on real frame stores: what is written, and that a stopped run ends in the same bytes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.conftest import CLASSES
 from vidkd.config.load import canonical
 from vidkd.data.clips import TrainingClips, collate
 from vidkd.data.frames import FrameStore
@@ -24,8 +25,6 @@ from vidkd.errors import UserError
 from vidkd.methods.ffn.method import FFN
 from vidkd.methods.ffn.predict import accuracies, load_network
 from vidkd.methods.ffn.train import train
-
-from tests.conftest import CLASSES
 
 
 def run(stores, settings, folder: Path, **more) -> Path:
@@ -53,8 +52,12 @@ def test_a_run_writes_its_files_and_two_runs_the_same_bytes(stores, small, tmp_p
     assert not (tmp_path / "a/.state").exists()
     history = pd.read_csv(tmp_path / "a/history.csv")
     assert list(history["epoch"]) == [1, 2]
-    assert {"ce_16f_loss", "kl_4f_loss", "kl_8f_loss", "val_acc_4f", "val_acc_8f", "val_acc_16f"} <= set(history)
-    assert files(run(stores, small, tmp_path / "c", seed=1))["model.safetensors"] != first["model.safetensors"]
+    assert {"ce_16f_loss", "kl_4f_loss", "kl_8f_loss", "val_acc_4f", "val_acc_8f", "val_acc_16f"} <= set(
+        history
+    )
+    assert (
+        files(run(stores, small, tmp_path / "c", seed=1))["model.safetensors"] != first["model.safetensors"]
+    )
 
 
 def test_workers_do_not_change_a_result(stores, small, tmp_path):
@@ -158,7 +161,9 @@ def test_official_groups(small):
 
 
 def test_finetuning_starts_every_norm_from_the_source(stores, small, tmp_path):
-    source = run(stores, small.model_copy(update={"frame_counts": (16,), "weight_alteration": False}), tmp_path / "s")
+    source = run(
+        stores, small.model_copy(update={"frame_counts": (16,), "weight_alteration": False}), tmp_path / "s"
+    )
     trained = load_file(source / "model.safetensors")
     tuned = run(
         stores, small.model_copy(update={"lr": 1e-12, "epochs": 1, "init_from": "s"}), tmp_path / "t",
@@ -166,9 +171,7 @@ def test_finetuning_starts_every_norm_from_the_source(stores, small, tmp_path):
     )  # fmt: skip
     weights = load_file(tuned / "model.safetensors")
     for count in (4, 8, 16):
-        torch.testing.assert_close(
-            weights[f"layer1.0.bn1.{count}.weight"], trained["layer1.0.bn1.16.weight"]
-        )
+        torch.testing.assert_close(weights[f"layer1.0.bn1.{count}.weight"], trained["layer1.0.bn1.16.weight"])
 
 
 def test_weights_of_another_architecture_are_refused(stores, small, tmp_path):

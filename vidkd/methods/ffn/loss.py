@@ -14,7 +14,7 @@ from vidkd.config.ffn import FFNSettings
 def temporal_distillation(
     logits: Mapping[int, Tensor], label_B: Tensor, lambda_kl: float
 ) -> dict[str, Tensor]:
-    """CE at the largest frame count, and lambda x KL(p_largest || p_f) at every other: no temperature, no CE there.
+    """CE at the largest frame count, lambda x KL(p_largest || p_f) at the others; no temperature.
 
     Args:
         logits: frame count → logits (B, K).
@@ -47,7 +47,7 @@ def loss_terms(logits: Mapping[int, Tensor], label_B: Tensor, settings: FFNSetti
 
 
 def counts_of_step(settings: FFNSettings, generator: torch.Generator) -> tuple[int, ...]:
-    """The frame counts trained in a step: all, or one drawn (mixed: uniformly; proportional: by its frames)."""
+    """The frame counts of a step: all, or one drawn (mixed: uniformly; proportional: by its frames)."""
     counts = settings.frame_counts
     if settings.sampling == "all":
         return counts

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ def nearest_count(counts: Sequence[int], frames: int) -> int:
 
 
 class TemporalShift(torch.autograd.Function):
-    """Move the first `fold` channels one frame back in time and the next `fold` one forward; zeros at the ends."""
+    """Move the first `fold` channels one frame back in time, the next `fold` forward; zeros at the ends."""
 
     @staticmethod
     def forward(ctx, x_NCHW: Tensor, frames: int, fold: int) -> Tensor:  # noqa: ANN001, D102
@@ -93,8 +94,8 @@ class PerCount(nn.ModuleDict):
 class WeightAlteration(nn.Module):
     """A frame count's own depthwise 1x1 convolution `a`, used as `conv(x + a(x))`.
 
-    A depthwise 1x1 convolution scales each channel, so that altering the weights of the convolution that
-    follows gives the same result without touching the activations: this is where FFN's name for it comes from.
+    A depthwise 1x1 convolution scales each channel, so altering the weights of the convolution that follows
+    gives the same result without touching the activations: hence FFN's name for it.
     """
 
     def __init__(self, channels: int) -> None:
@@ -136,7 +137,7 @@ class Block(nn.Module):
         self.fold = 0 if settings.shift == "none" else int(c_in * settings.shift_fraction)
 
     def forward(self, x_NCHW: Tensor, frames: int, shift_length: int) -> Tensor:
-        """`frames` chooses the frame count's own parts; the shift stays within runs of `shift_length` frames."""
+        """`frames` chooses the count's own parts; the shift stays within runs of `shift_length` frames."""
         out = TemporalShift.apply(x_NCHW, shift_length, self.fold) if self.fold else x_NCHW
         weight = self.conv1.weight
         if self.alteration is not None:
@@ -148,12 +149,15 @@ class Block(nn.Module):
             out = self.bn3.at(frames)(self.conv3(F.relu(out, inplace=True)))
         if self.downsample is not None:
             conv, norm = self.downsample
-            x_NCHW = norm.at(frames)(conv(x_NCHW))
+            x_NCHW = cast(PerCount, norm).at(frames)(conv(x_NCHW))
         return F.relu(out + x_NCHW, inplace=True)
 
 
 class TSMResNet(nn.Module):
     """A ResNet over frames with temporal shifts; logits are the mean over frames."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, settings: FFNSettings, n_classes: int) -> None:
         super().__init__()
@@ -200,7 +204,7 @@ class TSMResNet(nn.Module):
         run = self._shift_length(frames, len(x))
         x = self.pool(F.relu(self.bn1.at(frames)(self.conv1(x)), inplace=True))
         for stage in self.stages:
-            for block in self.get_submodule(stage):
+            for block in self.get_submodule(stage).children():
                 x = block(x, frames, run)
         logit_NK = self.fc(self.dropout(x.mean((2, 3))))
         return logit_NK.unflatten(0, (-1, frames)).mean(1)
@@ -237,10 +241,14 @@ class UnsharedTSM(nn.Module):
         return self.networks[str(nearest_count(self.counts, clip_BTCHW.shape[1]))](clip_BTCHW)
 
 
-def build_model(settings: FFNSettings, n_classes: int) -> nn.Module:
+Network = TSMResNet | UnsharedTSM
+
+
+def build_model(settings: FFNSettings, n_classes: int) -> Network:
     """A freshly initialised network for `settings`, channels last."""
     model = TSMResNet(settings, n_classes) if settings.sharing else UnsharedTSM(settings, n_classes)
-    return model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def _norms(settings: FFNSettings) -> Callable[[int], PerCount]:

@@ -48,7 +48,7 @@ def predict(
         workers: loader processes.
 
     Raises:
-        UserError: the networks disagree about classes or size, do not fit their weights, or the split is empty.
+        UserError: the networks disagree about classes or size, or do not fit their weights.
     """
     networks, size = _load_networks(weights)
     store = FrameStore(shards)

@@ -6,16 +6,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from vidkd.config.ffn import FFNSettings
 from vidkd.engine.weights import load_covered, read_weights
-from vidkd.methods.ffn.model import TSMResNet, nearest_count
+from vidkd.methods.ffn.model import Network, TSMResNet, nearest_count
 
 PER_COUNT = re.compile(r"^(?P<before>.*\b(?:bn\d|downsample\.1))\.(?P<count>\d+)\.(?P<after>\w+)$")
 
 
-def start_from(model: nn.Module, settings: FFNSettings, init_from: Path | None) -> None:
+def start_from(model: Network, settings: FFNSettings, init_from: Path | None) -> None:
     """Load the weights that `settings` name; with none, the network keeps its random start.
 
     Every frame count's BatchNorm starts from the same one: the nearest count's of the source, or the only one
@@ -31,7 +31,7 @@ def start_from(model: nn.Module, settings: FFNSettings, init_from: Path | None) 
     fresh = (".alteration.",) if init_from is not None else (".alteration.", ".fc.")
     if init_from is None:
         weights = {name: value for name, value in weights.items() if not name.startswith("fc.")}
-    networks = [model] if isinstance(model, TSMResNet) else list(model.networks.values())
+    networks = [model] if isinstance(model, TSMResNet) else model.networks.values()
     for network in networks:
         names = network.state_dict()
         found = {name: value for name in names if (value := _source_of(name, weights)) is not None}

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
-from torch import nn
 from torch.utils.data import DataLoader
 
 from vidkd.config.ffn import FFNSettings
@@ -92,7 +91,7 @@ def train(
         data.steps_per_epoch = min(data.steps_per_epoch, max_batches)
     loader = evaluation_loader(val_store, settings.frame_counts, settings.size, settings.batch_size, workers)
 
-    def validate(method: nn.Module) -> tuple[float, dict[str, float]]:
+    def validate(method: FFN) -> tuple[float, dict[str, float]]:
         accuracy = validation_accuracy(method, loader, accelerator, max_batches)
         return method.selection(accuracy), {f"val_acc_{count}f": value for count, value in accuracy.items()}
 
