@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import sys
 import tomllib
 
 import pytest
@@ -34,3 +37,43 @@ def test_environment_has_the_ranges_of_pyproject(file):
 
 def test_there_are_three():
     assert [file.stem for file in ENVIRONMENTS] == ["report", "train", "video"]
+
+
+IMPORT_NAMES = {"yaml": "pyyaml", "torch": "pytorch", "PIL": "pillow", "pydantic_core": "pydantic"}
+RULE = re.compile(r'conda:\s+"\.\./envs/(\w+)\.yaml".*?python -m ([\w.]+)', re.DOTALL)
+SCRIPTS = {
+    script: environment
+    for file in (ROOT / "rules").glob("*.smk")
+    for environment, script in RULE.findall(file.read_text())
+}
+
+
+def imported(module: str, seen: set[str]) -> set[str]:
+    """Packages outside the project and the standard library that `module` and what it imports need."""
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    if module in seen or not path.is_file():
+        return set()
+    seen.add(module)
+    packages = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            top = name.split(".")[0]
+            if top in ("vidkd", "workflow_scripts"):
+                packages |= imported(name, seen)
+            elif top not in sys.stdlib_module_names:
+                packages.add(IMPORT_NAMES.get(top, top))
+    return packages
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_environment_has_what_the_script_imports(script):
+    environment = yaml.safe_load((ROOT / "envs" / f"{SCRIPTS[script]}.yaml").read_text())
+    names = {dependency.partition(" ")[0] for dependency in environment["dependencies"]}
+    assert imported(script, set()) <= names
+
+
+def test_every_script_of_a_rule_is_checked():
+    assert len(SCRIPTS) == 11
