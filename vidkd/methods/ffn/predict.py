@@ -92,7 +92,7 @@ def load_network(weights: Path) -> tuple[nn.Module, FFNSettings, list[str]]:
     settings = FFNSettings.model_validate(config["settings"])
     network = build_model(settings, len(config["classes"]))
     load_covered(network, read_weights(str(weights)), (), str(weights))
-    return network.eval(), settings, config["classes"]
+    return network.eval().requires_grad_(False), settings, config["classes"]
 
 
 def _load_networks(weights: list[Path]) -> tuple[list[nn.Module], int]:
