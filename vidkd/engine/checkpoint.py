@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
+from vidkd.errors import UserError
 from vidkd.files import atomic
 
 log = logging.getLogger(__name__)
@@ -38,6 +42,27 @@ def load_state(folder: Path, stamp: str) -> dict[str, Any] | None:
         log.warning("%s belongs to other settings, code or inputs: starting from the beginning", path)
         return None
     return state
+
+
+@contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Hold a run's state folder for this process alone.
+
+    Raises:
+        UserError: another process is training into it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise UserError(
+            f"another process is training into {folder.parent}: wait for it, stop it, or choose another --run-dir."
+        ) from error
+    except PermissionError as error:
+        raise UserError(
+            f"cannot write {folder.parent}: {error.strerror}. Mend its permissions or choose another results_dir."
+        ) from error
 
 
 def drop_state(folder: Path) -> None:

@@ -20,6 +20,7 @@ from vidkd.config.load import canonical
 from vidkd.data.clips import TrainingClips, collate
 from vidkd.data.frames import FrameStore
 from vidkd.engine import loop
+from vidkd.engine.checkpoint import only_run
 from vidkd.engine.optim import build_optimizer, official_groups, one_group
 from vidkd.errors import UserError
 from vidkd.methods.ffn.method import FFN
@@ -213,3 +214,9 @@ def test_what_the_data_cannot_give_is_said(stores, small, tmp_path, change, said
 def test_a_diverging_loss_stops_the_run(stores, small, tmp_path):
     with pytest.raises(UserError, match="lower lr"):
         run(stores, small.model_copy(update={"optimizer": "sgd", "lr": 1e18}), tmp_path / "x")
+
+
+def test_two_runs_into_one_folder_are_one_too_many(stores, small, tmp_path):
+    with only_run(tmp_path / "x/.state"), pytest.raises(UserError, match="another process is training"):
+        run(stores, small, tmp_path / "x")
+    assert [path.name for path in (tmp_path / "x").iterdir()] == [".state"]

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 from vidkd.config.ffn import FFNSettings
 from vidkd.data.clips import Batch, EpochBatches, TrainingClips, check_clips, clip_loader, evaluation_loader
 from vidkd.data.frames import FrameStore
-from vidkd.engine.checkpoint import drop_state
-from vidkd.engine.loop import Trainer
+from vidkd.engine.checkpoint import drop_state, only_run
+from vidkd.engine.loop import Progress, Trainer
 from vidkd.engine.optim import official_groups, one_group
 from vidkd.engine.runtime import start
 from vidkd.errors import UserError
@@ -96,10 +96,11 @@ def train(
         return method.selection(accuracy), {f"val_acc_{count}f": value for count, value in accuracy.items()}
 
     state_dir = run_dir / ".state"
-    trainer = Trainer(method, groups, data, validate, settings, accelerator, seed, state_dir, stamp)
-    result = trainer.fit()
-    _write_run(run_dir, result.best_weights, result.history, result.best_epoch, settings, classes, seed)
-    drop_state(state_dir)
+    with only_run(state_dir):
+        trainer = Trainer(method, groups, data, validate, settings, accelerator, seed, state_dir, stamp)
+        result = trainer.fit()
+        _write_run(run_dir, result, settings, classes, seed)
+        drop_state(state_dir)
 
 
 def read_classes(path: Path) -> list[str]:
@@ -153,23 +154,21 @@ def _check_data(settings: FFNSettings, train: FrameStore, val: FrameStore) -> No
 
 def _write_run(
     run_dir: Path,
-    weights: dict[str, torch.Tensor],
-    history: list[dict[str, float]],
-    best_epoch: int,
+    result: Progress,
     settings: FFNSettings,
     classes: list[str],
     seed: int,
 ) -> None:
     with atomic(run_dir / "history.csv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
+        pd.DataFrame(result.history).to_csv(temporary, index=False)
     config = {
         "settings": settings.model_dump(mode="json"),
         "classes": classes,
         "seed": seed,
-        "best_epoch": best_epoch,
+        "best_epoch": result.best_epoch,
     }
     write_text(run_dir / "config.json", json.dumps(config, indent=2) + "\n")
     prefix = "model."
     with atomic(run_dir / "model.safetensors") as temporary:
-        save_file({n.removeprefix(prefix): v.contiguous() for n, v in weights.items()}, temporary)
-    log.info("best epoch %d; weights in %s", best_epoch, run_dir / "model.safetensors")
+        save_file({n.removeprefix(prefix): v.contiguous() for n, v in result.best_weights.items()}, temporary)
+    log.info("best epoch %d; weights in %s", result.best_epoch, run_dir / "model.safetensors")

@@ -1,0 +1,72 @@
+"""The options of seed 004 that are no settings, for training and evaluating by hand."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vidkd.config.ffn import FFNSettings
+from vidkd.data.frames import find_shards
+from vidkd.errors import UserError
+from vidkd.methods.ffn.predict import accuracies
+from vidkd.methods.ffn.train import with_seed_counts
+
+TEST_RUN_BATCHES = 2
+
+_COUNT = click.IntRange(min=1)
+_OPTIONS = (
+    click.option("--num-frames-h", type=_COUNT, help="High frame count (with -m and -l: --frame-counts)."),
+    click.option("--num-frames-m", type=_COUNT, help="Medium frame count."),
+    click.option("--num-frames-l", type=_COUNT, help="Low frame count."),
+    click.option("--test-run", is_flag=True, help="One epoch of two batches, to see that everything works."),
+    click.option(
+        "--eval-only", is_flag=True, help="No training: accuracy of the weights in --resume on --val."
+    ),
+    click.option(
+        "--resume",
+        type=click.Path(path_type=Path),
+        help="Weights (.safetensors) to start from or to evaluate. A stopped run goes on by itself.",
+    ),
+)
+
+
+def seed_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options; `function` is called for a training only, with `init` and `max_batches` resolved."""
+
+    @functools.wraps(function)
+    def wrapped(
+        *,
+        settings: FFNSettings,
+        val: tuple[Path, ...],
+        workers: int,
+        init: Path | None,
+        resume: Path | None,
+        test_run: bool,
+        eval_only: bool,
+        num_frames_l: int | None,
+        num_frames_m: int | None,
+        num_frames_h: int | None,
+        **others: Any,
+    ) -> None:
+        settings = with_seed_counts(settings, num_frames_l, num_frames_m, num_frames_h)
+        if eval_only:
+            if resume is None:
+                raise UserError("--eval-only needs --resume CKPT: the weights to evaluate.")
+            found = accuracies(resume, find_shards(val), settings.frame_counts, workers)
+            click.echo(json.dumps(found, indent=2))
+            return
+        if test_run:
+            settings = settings.model_copy(update={"epochs": 1})
+        batches = TEST_RUN_BATCHES if test_run else None
+        function(
+            settings=settings, val=val, workers=workers, init=init or resume, max_batches=batches, **others
+        )
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
