@@ -57,11 +57,13 @@ def only_run(folder: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise UserError(
-            f"another process is training into {folder.parent}: wait for it, stop it, or choose another --run-dir."
+            f"another process is training into {folder.parent}: wait for it, stop it, or "
+            "choose another --run-dir."
         ) from error
     except PermissionError as error:
         raise UserError(
-            f"cannot write {folder.parent}: {error.strerror}. Mend its permissions or choose another results_dir."
+            f"cannot write {folder.parent}: {error.strerror}. Mend its permissions or "
+            "choose another results_dir."
         ) from error
 
 
