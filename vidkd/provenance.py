@@ -47,6 +47,7 @@ LEFT_OUT = (
     LeftOut("vidkd.provenance", "describes results, never makes them"),
     LeftOut("vidkd.paths", "a moved artefact is a new target already"),
     LeftOut("vidkd.engine.logging", "writes to the log only"),
+    LeftOut("vidkd.methods.ffn.by_hand", "options for people; no rule uses them"),
     LeftOut("vidkd.errors", "an error leaves no artefact"),
 )
 

@@ -86,7 +86,7 @@ RANGES: dict[str, DomainRanges] = {
         cells=(6, 10),
         drift=4,
         distractors=(1, 3),
-        noise=(3, 7),
+        noise=(6, 14),
         saturation=(0.7, 0.9),
     ),
 }

@@ -98,6 +98,8 @@ def load_network(weights: Path) -> tuple[nn.Module, FFNSettings, list[str]]:
 def _load_networks(weights: list[Path]) -> tuple[list[nn.Module], int]:
     loaded = [load_network(path) for path in weights]
     for path, (_, settings, classes) in zip(weights, loaded, strict=True):
+        # A sum's last bit depends on the number of threads, which must not be the machine's choice.
+        torch.set_num_threads(settings.cpu_threads)
         if classes != loaded[0][2] or settings.size != loaded[0][1].size:
             raise UserError(
                 f"{path} was trained on other classes or another size than {weights[0]}: train both again."
