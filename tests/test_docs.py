@@ -1,0 +1,218 @@
+"""The documents say what is so: README against the project, and the examples of docs/adding.md, run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import Project, copy_project
+from vidkd.config.load import load_settings
+from vidkd.paths import Paths
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ADDING = (ROOT / "docs/adding.md").read_text(encoding="utf-8")
+DOCUMENTS = {"README.md": README, "docs/adding.md": ADDING}
+
+
+# ---- README
+
+
+def rule_names() -> set[str]:
+    text = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
+    return set(re.findall(r"^(?:rule|checkpoint) (\w+):$", text, re.MULTILINE))
+
+
+def test_the_picture_has_every_rule_and_every_dependency(tmp_path):
+    picture = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]
+    drawn = set(re.findall(r"^\s*(\w+) --> (\w+)$", picture, re.MULTILINE))
+    assert {name for edge in drawn for name in edge} == rule_names()
+    project = copy_project(tmp_path)
+    graph = project.snakemake("--rulegraph").stdout
+    names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', graph, re.MULTILINE))
+    edges = {(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)}
+    assert drawn == {edge for edge in edges if "all" not in edge}
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = {re.split(r"[<>=~! ]", requirement)[0] for requirement in needed}
+    table = README.partition("## Dependencies")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.+) \|$", table, re.MULTILINE))
+    assert set(rows) == wanted
+    assert all(rows.values())
+
+
+def test_every_make_target_exists():
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z-]+)", README))
+    assert named <= targets
+    assert {"demo", "test", "test-fast", "lint", "fmt", "bench"} <= named
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_files_that_are_named_exist(name):
+    """In links, and in ticks where the path starts with a folder of the project."""
+    text, folder = DOCUMENTS[name], (ROOT / name).parent
+    links = {link for link in re.findall(r"\]\(([^)#]+)(?:#[\w-]*)?\)", text) if "://" not in link}
+    assert not [link for link in links if not (folder / link).exists()]
+    folders = "config|rules|vidkd|workflow_scripts|profiles|envs|tests|docs|benchmarks"
+    named = set(re.findall(rf"(?<![\w/.])((?:{folders})/[\w/.-]+\.(?:py|md|ya?ml|smk|json))", text))
+    new = set(re.findall(r"^`([\w/.]+)`, new:$", text, re.MULTILINE))
+    assert not [file for file in named - new if "NAME" not in file and not (ROOT / file).exists()]
+
+
+def test_the_tree_of_results_is_that_of_the_rules():
+    tree = README.partition("## Where results land")[2].partition("```")[2].partition("```")[0]
+    wanted = {getattr(Paths(), name).rpartition("/")[2] for name in dir(Paths) if not name.startswith("_")
+              and isinstance(getattr(Paths, name), property)}  # fmt: skip
+    shown = {re.sub(r"\{(\w+)\}", r"{\1}", word) for word in re.findall(r"[\w{}.]+", tree)}
+    assert not {name for name in wanted if name not in shown}
+
+
+def test_options_that_are_named_exist():
+    command = [sys.executable, "-m", "workflow_scripts.train_ffn", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    block = README.partition("## By hand")[2].partition("\n## ")[0]
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(r"`snakemake .*?`", "", block)))
+    assert {"--test-run", "--eval-only", "--resume"} <= named
+    assert not [option for option in named if f"{option} " not in done.stdout]
+
+
+def test_the_configuration_for_own_videos_is_right():
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    settings = load_settings(yaml.safe_load(text))
+    assert settings.data.adapter == "folder"
+    assert settings.results_dir not in ("results", "results/ucf101")
+
+
+MESSAGES = re.findall(r"^\| `([^`]+)`", README.partition("## Troubleshooting")[2].partition("\n## ")[0], re.M)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_messages_are_those_of_the_code(message):
+    """Each piece between the dots stands in the code, or is a message of another program."""
+    foreign = ("operator torchvision::nms", "Directory cannot be locked", "IncompleteFilesException")
+    if message.startswith(foreign):
+        return
+    files = [*(ROOT / "vidkd").rglob("*.py"), ROOT / "rules/common.smk"]
+    text = "".join(re.sub(r'"\s*\n\s*f?"', "", file.read_text()) for file in files)
+    for piece in filter(None, (piece.strip(" .") for piece in message.split("…"))):
+        assert piece in text, piece
+
+
+def test_there_are_messages():
+    assert len(MESSAGES) >= 8
+
+
+# ---- docs/adding.md
+
+NEW = re.compile(r"^`([\w/.]+)`, new:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CHANGED = re.compile(r"^`([\w/.]+)`, changed[^\n]*:\n\n```diff\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def apply_examples(project: Project) -> None:
+    """Do to `project` what the document says."""
+    for name, text in NEW.findall(ADDING):
+        assert not (project.root / name).exists(), f"{name} exists: choose another example"
+        (project.root / name).write_text(text)
+    for name, diff in CHANGED.findall(ADDING):
+        lines = diff.splitlines()
+        old = "\n".join(line[1:] for line in lines if line[0] in " -")
+        new = "\n".join(line[1:] for line in lines if line[0] in " +")
+        assert (project.root / name).read_text().count(old) == 1, f"{name} has not one {old!r}"
+        project.replace(name, old, new)
+
+
+def run(project: Project, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=project.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory) -> Project:
+    """The project with the examples in it, and a data set of three classes."""
+    project = copy_project(tmp_path_factory.mktemp("extended"))
+    apply_examples(project)
+    data = project.root / "data/mine"
+    data.mkdir(parents=True)
+    lines = [
+        f"{label}/{n}.mp4\t{label}\t{'test' if n == 3 else 'train'}" for label in "abc" for n in range(4)
+    ]
+    (data / "videos.txt").write_text("\n".join(lines) + "\n")
+    run(project, "workflow_scripts.write_config_docs")
+    return project
+
+
+def test_the_examples_are_found():
+    assert [name for name, _ in NEW.findall(ADDING)] == [
+        "vidkd/data/adapters/tabs.py",
+        "config/experiments/mine.yaml",
+    ]
+    assert len(CHANGED.findall(ADDING)) == ADDING.count("```diff") == 5
+
+
+def test_the_new_adapter_lists_videos(extended):
+    settings = json.dumps({"adapter": "tabs", "root": "data/mine", "annotations": ".", "n_shards": 1})
+    run(
+        extended, "workflow_scripts.list_videos", "--shards", "out", "--classes", "out/classes.json",
+        "--settings", settings,
+    )  # fmt: skip
+    assert json.loads((extended.root / "out/classes.json").read_text()) == ["a", "b", "c"]
+    header, *rows = (extended.root / "out/shard_0.csv").read_text().splitlines()
+    assert header == "video_id,path,label,split,group"
+    assert "a/3,a/3.mp4,a,test," in rows
+    assert [row.split(",")[3] for row in rows].count("val") == 1
+    assert len(rows) == 12
+
+
+def test_the_new_variants_are_planned(extended):
+    done = extended.snakemake("-n", "--configfile", "config/experiments/mine.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
+    assert plan["train_ffn"] == plan["predict_ffn"] == "6"
+    assert plan["list_videos"] == plan["probe_videos"] == "1"
+
+
+def test_the_new_variants_change_what_they_say(extended):
+    program = (
+        "from vidkd.config.load import load_settings\n"
+        "experiment = load_settings('config/experiments/mine.yaml').ffn\n"
+        "print([experiment.variant(name).lambda_kl for name in ('ffn', 'ffn_kl05', 'ffn_kl2')])\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=extended.root, capture_output=True, text=True, check=True)
+    assert done.stdout == "[1.0, 0.5, 2.0]\n"
+
+
+def test_the_contract_tests_pick_the_new_entries_up(extended):
+    chosen = (
+        "test_an_adapter_loads or test_adapters_are or test_an_architecture_learns or test_architectures_are"
+    )
+    report = run(extended, "pytest", "tests/test_contracts.py", "-k", chosen, "-rA", "-p", "no:cacheprovider")
+    assert (
+        "PASSED tests/test_contracts.py::test_an_adapter_loads_and_its_layout_is_documented[tabs]" in report
+    )
+    assert re.search(r"^PASSED .*learns_.*\[resnet26\]$", report, re.MULTILINE)
+
+
+def test_the_generated_documents_know_the_new_entries(extended):
+    run(extended, "workflow_scripts.write_config_docs", "--check")
+    assert "tabs" in (extended.root / "config/schema.json").read_text()
+
+
+def test_the_new_code_has_the_style_of_the_old(extended):
+    new = "vidkd/data/adapters/tabs.py"
+    run(extended, "ruff", "check", new)
+    run(extended, "ruff", "format", "--check", new)
