@@ -57,7 +57,7 @@ rule build_manifest:
         classes=paths.classes,
     output:
         manifest=paths.manifest,
-        excluded=paths.excluded,
+        excluded=paths.probed_excluded,
     log:
         paths.log("build_manifest"),
     benchmark:

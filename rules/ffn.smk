@@ -3,8 +3,8 @@ rule train_ffn:
         train=frames("train"),
         val=frames("val"),
         classes=paths.classes,
-        # Waits for the checks of the manifest; a manifest made anew is no reason to train anew.
-        checked=ancient(paths.manifest),
+        # Waits for the checks of the data set; a check made anew is no reason to train anew.
+        checked=ancient(paths.excluded),
         init=initial_weights,
     output:
         weights=paths.weights,

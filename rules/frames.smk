@@ -23,3 +23,30 @@ rule extract_frames:
     shell:
         "python -m workflow_scripts.extract_frames --root {params.root:q} --probe {input.probe}"
         " --split {wildcards.split} --output {output.frames} --settings {params.settings:q} > {log} 2>&1"
+
+
+rule check_frames:
+    input:
+        stores=expand(paths.frames, split=SPLITS, shard=SHARDS),
+        manifest=paths.manifest,
+        probed=paths.probed_excluded,
+        classes=paths.classes,
+    output:
+        excluded=paths.excluded,
+    log:
+        paths.log("check_frames"),
+    benchmark:
+        paths.benchmark("check_frames")
+    conda:
+        "../envs/video.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("data"),
+        code=code("workflow_scripts.check_frames"),
+    shell:
+        "python -m workflow_scripts.check_frames {input.stores} --manifest {input.manifest}"
+        " --probed {input.probed} --classes {input.classes} --excluded {output.excluded}"
+        " --settings {params.settings:q} > {log} 2>&1"

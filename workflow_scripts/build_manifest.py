@@ -9,6 +9,7 @@ import click
 from vidkd.config.data import DataSettings
 from vidkd.config.options import command, settings_options
 from vidkd.data.manifest import build_manifest
+from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
 
 
@@ -22,6 +23,7 @@ def main(
     settings: DataSettings, classes: Path, manifest: Path, excluded: Path, probes: tuple[Path, ...]
 ) -> None:
     """Join the probed shards PROBES into the manifest."""
+    setup_logging()
     usable, lost = build_manifest(probes, classes, manifest, excluded, settings.max_excluded)
     code = code_digest("workflow_scripts.build_manifest")
     for artefact in (manifest, excluded):

@@ -21,7 +21,7 @@ def trained(number: int) -> dict[str, int]:
     return {"train_ffn": number, "predict_ffn": number, "evaluate_ffn": number, **TABLES}
 
 
-EXTRACTED = {"extract_frames": 6, **trained(4)}
+EXTRACTED = {"extract_frames": 6, "check_frames": 1, **trained(4)}
 LISTED = {"list_videos": 1, "probe_videos": 2, "build_manifest": 1, **EXTRACTED}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,8 @@ from vidkd.data.adapters.base import SPLITS
 from vidkd.data.probe import COLUMNS, EXCLUDED, OK, read_classes, read_rows, rows_text
 from vidkd.errors import UserError
 from vidkd.files import write_text
+
+log = logging.getLogger(__name__)
 
 
 def build_manifest(
@@ -25,7 +28,7 @@ def build_manifest(
         probe_csvs: the probe file of each shard.
         classes_json: class names, each of which needs a training video.
         manifest_csv: every video, usable or not.
-        excluded_csv: video_id, path and reason of the excluded ones; written even when an error follows.
+        excluded_csv: video_id, path and reason of the excluded ones.
         max_excluded: largest share of videos, 0 to 1, that may be excluded.
 
     Returns:
@@ -44,23 +47,35 @@ def build_manifest(
     usable = [row for row in rows if row["status"] == OK]
     excluded = [row for row in rows if row["status"] == EXCLUDED]
     write_text(excluded_csv, rows_text(excluded, ["video_id", "path", "reason"]))
-    _check_share(excluded, len(rows), max_excluded, excluded_csv)
-    _check_splits(usable, read_classes(classes_json))
+    check_share(excluded, len(rows), max_excluded)
+    check_splits(usable, read_classes(classes_json))
     write_text(manifest_csv, rows_text(rows, COLUMNS))
     return len(usable), len(excluded)
 
 
-def _check_share(excluded: list[dict[str, str]], total: int, max_excluded: float, excluded_csv: Path) -> None:
+def check_share(excluded: list[dict[str, str]], total: int, max_excluded: float) -> None:
+    """Log every excluded video, and refuse a data set that loses too many.
+
+    Raises:
+        UserError: their share of `total` is above `max_excluded`.
+    """
+    for row in excluded:
+        log.warning("excluded %s: %s", row["path"], row["reason"])
     if len(excluded) <= max_excluded * total:
         return
     first = "\n".join(f"  {row['path']}: {row['reason']}" for row in excluded[:5])
     raise UserError(
         f"{len(excluded)} of {total} videos cannot be used, above data.max_excluded = {max_excluded:g}:\n"
-        f"{first}\nAll are in {excluded_csv}. Mend them, or raise data.max_excluded."
+        f"{first}\nAll are in the log of this step. Mend them, or raise data.max_excluded."
     )
 
 
-def _check_splits(usable: list[dict[str, str]], classes: list[str]) -> None:
+def check_splits(usable: list[dict[str, str]], classes: list[str]) -> None:
+    """Refuse an empty split and a class that cannot be learnt.
+
+    Raises:
+        UserError: a split has no usable video, or a class no usable training video.
+    """
     for split in SPLITS:
         if not any(row["split"] == split for row in usable):
             raise UserError(f"the {split} split has no usable video: check data.annotations and data.root")

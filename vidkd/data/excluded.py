@@ -1,0 +1,54 @@
+"""The videos left out at any stage, in one list, and the last check before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vidkd.data.frames import FrameStore
+from vidkd.data.manifest import check_share, check_splits
+from vidkd.data.probe import OK, read_classes, read_rows, rows_text
+from vidkd.files import write_text
+
+EXCLUDED_COLUMNS = ["video_id", "path", "reason"]
+
+
+def join_excluded(
+    manifest_csv: Path,
+    probed_csv: Path,
+    classes_json: Path,
+    stores: Sequence[Path],
+    output_csv: Path,
+    max_excluded: float,
+) -> int:
+    """Write the videos that the probe or the extraction left out, and check what remains.
+
+    A decoder finds damage that a probe cannot see, so the checks of the manifest are made again here.
+
+    Args:
+        manifest_csv: every video.
+        probed_csv: the videos that the probe excluded.
+        classes_json: class names, each of which needs a training video.
+        stores: all frame stores of all splits.
+        output_csv: `video_id, path, reason` of every excluded video.
+        max_excluded: largest share of videos, 0 to 1, that may be excluded.
+
+    Returns:
+        How many videos are excluded.
+
+    Raises:
+        UserError: too many are excluded, or a split or a class has no video left.
+    """
+    rows = read_rows(manifest_csv)
+    path_of = {row["video_id"]: row["path"] for row in rows}
+    late = {video_id: reason for store in stores for video_id, reason in FrameStore([store]).excluded}
+    excluded = read_rows(probed_csv)
+    excluded += [
+        {"video_id": video_id, "path": path_of[video_id], "reason": reason}
+        for video_id, reason in late.items()
+    ]
+    check_share(excluded, len(rows), max_excluded)
+    usable = [row for row in rows if row["status"] == OK and row["video_id"] not in late]
+    check_splits(usable, read_classes(classes_json))
+    write_text(output_csv, rows_text(excluded, EXCLUDED_COLUMNS))
+    return len(excluded)

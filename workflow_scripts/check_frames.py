@@ -1,0 +1,42 @@
+"""List every excluded video, and stop when too few remain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vidkd.config.data import DataSettings
+from vidkd.config.options import command, settings_options
+from vidkd.data.excluded import join_excluded
+from vidkd.engine.logging import setup_logging
+from vidkd.provenance import code_digest, write_sidecar
+
+FILE = click.Path(path_type=Path)
+
+
+@command
+@settings_options(DataSettings)
+@click.option("--manifest", type=FILE, required=True, help="All videos, CSV.")
+@click.option("--probed", type=FILE, required=True, help="Videos that the probe excluded, CSV.")
+@click.option("--classes", type=FILE, required=True, help="Class names, JSON.")
+@click.option("--excluded", type=FILE, required=True, help="Every excluded video, CSV.")
+@click.argument("stores", nargs=-1, required=True, type=FILE)
+def main(
+    settings: DataSettings,
+    manifest: Path,
+    probed: Path,
+    classes: Path,
+    excluded: Path,
+    stores: tuple[Path, ...],
+) -> None:
+    """Check the frame stores STORES of all splits."""
+    setup_logging()
+    count = join_excluded(manifest, probed, classes, stores, excluded, settings.max_excluded)
+    code = code_digest("workflow_scripts.check_frames")
+    write_sidecar(excluded, settings=settings, inputs=[manifest, probed, classes, *stores], code=code)
+    click.echo(f"{count} videos excluded in all", err=True)
+
+
+if __name__ == "__main__":
+    main()
