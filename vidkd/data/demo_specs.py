@@ -49,7 +49,7 @@ FLIP_LABELS: dict[str, str] = {motion: motion for motion in MOTIONS} | dict(
 class DomainRanges:
     """What a domain draws from, uniformly; lengths in pixels of a 56-pixel frame, times in clip lengths."""
 
-    sweep: tuple[float, float] = (27, 36)  # length of a straight path
+    sweep: tuple[float, float] = (28, 36)  # length of a straight path
     sweep_drift: float = 0.4  # largest drift across a straight path, share of its length
     speed_change: float = 0.8  # how far the speed along a path may leave its mean
     legs: tuple[int, int] = (2, 2)  # legs of left_then_right and its mirror; 3 turns twice
@@ -66,11 +66,11 @@ class DomainRanges:
     wobble: float = 1  # largest positional wobble
     spin: float = 0.5  # largest own rotation over the clip, radians
     ground: tuple[float, float] = (70, 150)  # mean grey level of the background
-    contrast: tuple[float, float] = (0.1, 0.35)  # amplitude of the background, share of 255
+    contrast: tuple[float, float] = (0.1, 0.3)  # amplitude of the background, share of 255
     cells: tuple[int, int] = (3, 5)  # background structures per side: few is smooth
     drift: float = 2  # largest drift of the background
-    distractors: tuple[int, int] = (1, 3)  # static grey shapes behind the object
-    noise: tuple[float, float] = (5, 13)  # sigma of the pixel noise, grey levels
+    distractors: tuple[int, int] = (1, 2)  # static grey shapes behind the object
+    noise: tuple[float, float] = (3, 9)  # sigma of the pixel noise, grey levels
     saturation: tuple[float, float] = (0.85, 1.0)  # of the object's colour
 
 
@@ -86,7 +86,7 @@ RANGES: dict[str, DomainRanges] = {
         cells=(6, 10),
         drift=4,
         distractors=(1, 3),
-        noise=(6, 14),
+        noise=(4, 10),
         saturation=(0.7, 0.9),
     ),
 }
