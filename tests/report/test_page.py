@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from vidkd.config.settings import ReportSettings
+from vidkd.report.figures import draw_tfd
+from vidkd.report.page import build_page
+
+TFD = """variant,seeds,acc_4f,acc_4f_std,tfd_gap,tfd_gap_std,params,gflops_4f
+tsm,2,40.0,2.5,50.0,1.0,459100,0.1
+<b>odd</b>,1,90.25,,3.0,,472252,0.123
+"""
+ANY = "variant,frames,acc,acc_std,seeds\ntsm,1,20,1,2\ntsm,2,40,1,2\nffn,1,80,,1\nffn,2,85,,1\n"
+
+
+class Outside(HTMLParser):
+    """Collects what a page would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.links = []
+
+    def handle_starttag(self, tag, attrs):
+        wanted = {"src", "href", "xlink:href"}
+        self.links += [v for name, v in attrs if name in wanted and v and not v.startswith(("#", "data:"))]
+
+
+@pytest.fixture
+def page(tmp_path):
+    for name, text in {"tfd.csv": TFD, "any.csv": ANY, "excluded.csv": "video_id,path,reason\n"}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "tfd.csv.provenance.json").write_text(json.dumps({"git": {"commit": "abc123"}}))
+    draw_tfd(tmp_path / "any.csv", [tmp_path / "tfd.svg", tmp_path / "tfd.png"])
+    run = {"variant": "tsm", "seed": 1, "result_gate": {"passed": True, "reason": ""}}
+    (tmp_path / "m.json").write_text(json.dumps(run))
+
+    def build():
+        inputs = (tmp_path / name for name in ("tfd.csv", "any.csv", "tfd.svg", "excluded.csv"))
+        build_page(*inputs, [tmp_path / "m.json"], tmp_path / "page.html", ReportSettings(title="A & B"))
+        return (tmp_path / "page.html").read_text()
+
+    build.folder = tmp_path
+    return build
+
+
+def cells(text):
+    return re.findall(r"<td>(.*?)</td>", text)
+
+
+def test_numbers_are_the_tables(page):
+    found = cells(page())
+    assert found[:6] == ["tsm", "2", "40.0 ± 2.5", "50.0 ± 1.0", "459,100", "0.100"]
+    assert found[6:12] == ["&lt;b&gt;odd&lt;/b&gt;", "1", "90.2", "3.0", "472,252", "0.123"]
+    assert found[12:] == ["tsm", "20.0", "40.0", "ffn", "80.0", "85.0"]
+
+
+def test_nothing_leaves_the_page_and_names_are_escaped(page):
+    text = page()
+    parser = Outside()
+    parser.feed(text)
+    assert parser.links == []
+    assert "<b>odd" not in text
+    assert "<title>A &amp; B</title>" in text
+    assert "abc123" in text
+
+
+def test_gates_and_excluded_videos_come_first(page):
+    assert "No video was excluded" in page()
+    assert "failed their gate" not in page()
+    (page.folder / "excluded.csv").write_text("video_id,path,reason\nv1,v1.mp4,empty file\n")
+    run = {"variant": "tsm", "seed": 1, "result_gate": {"passed": False, "reason": "one class <only>"}}
+    (page.folder / "m.json").write_text(json.dumps(run))
+    text = page()
+    assert "tsm, seed 1: one class &lt;only&gt;" in text
+    assert "v1: empty file" in text
+    assert text.index("one class") < text.index("Frame Flexible Network")
+
+
+def test_the_figure_has_a_curve_for_each_variant_and_the_same_bytes_twice(page):
+    svg = (page.folder / "tfd.svg").read_bytes()
+    words = {element.text for element in ElementTree.fromstring(svg).iter() if element.text}
+    assert {"tsm", "ffn", "frames seen at test time", "top-1 accuracy (%)"} <= words
+    assert (page.folder / "tfd.png").read_bytes().startswith(b"\x89PNG")
+    draw_tfd(page.folder / "any.csv", [page.folder / "again.svg"])
+    assert (page.folder / "again.svg").read_bytes() == svg

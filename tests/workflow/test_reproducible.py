@@ -1,0 +1,47 @@
+"""The same configuration gives the same bytes, whatever the machine is told about cores."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.workflow.conftest import TINY, copy_project
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
+
+# They tell when and how long, on what machine.
+OF_THE_MACHINE = re.compile(r"\.provenance\.json$|^(logs|benchmarks)/|^report/")
+
+
+def artefacts(project):
+    results = project.root / "results/tiny"
+    files = {str(path.relative_to(results)): path for path in results.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not OF_THE_MACHINE.search(name)}
+
+
+def test_one_core_and_two_give_the_same_bytes(tiny, tmp_path):
+    again = copy_project(tmp_path)
+    done = again.snakemake("--cores", "1", "--configfile", TINY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = artefacts(tiny.project), artefacts(again)
+    assert {"ffn/tfd.csv", "ffn/tfd.svg", "ffn/ffn/seed0/model.safetensors"} <= set(first)
+    assert set(first) == set(second)
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_the_table_alone_is_the_same_table(tiny, tmp_path):
+    """`snakemake results/…/tfd.csv` plans just what the table needs."""
+    done = copy_project(tmp_path).snakemake("results/tiny/ffn/tfd.csv", "-n", "--configfile", TINY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tabulate_tfd" in done.stdout
+    assert "build_report" not in done.stdout
+
+
+def test_training_never_sees_the_test_split(tiny):
+    done = tiny.project.snakemake("-n", "-p", "--forceall", "--configfile", TINY)
+    commands = re.findall(r"python -m workflow_scripts\.(train|predict)_ffn ([^>]+)>", done.stdout)
+    assert {stage for stage, _ in commands} == {"train", "predict"}
+    for stage, options in commands:
+        assert ("frames/test" in options) == (stage == "predict")
+        assert ("frames/train" in options) == (stage == "train")
