@@ -19,9 +19,10 @@ rule train_ffn:
     priority: training_work
     conda:
         "../envs/train.yaml"
-    threads: cfg.ffn.base.cpu_threads
+    threads: max(cfg.compute.workers, cfg.ffn.base.cpu_threads)
     resources:
         gpu=cfg.compute.gpus,
+        workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
@@ -33,7 +34,7 @@ rule train_ffn:
         run_dir=paths.run,
     shell:
         "python -m workflow_scripts.train_ffn {params.train} {params.val} {params.init}"
-        " --classes {input.classes} --run-dir {params.run_dir} --seed {wildcards.seed}"
+        " --classes {input.classes} --run-dir {params.run_dir} --seed {wildcards.seed} --workers {resources.workers}"
         " --settings {params.settings:q} > {log} 2>&1"
 
 
@@ -51,9 +52,10 @@ rule predict_ffn:
         paths.benchmark("predict_ffn", "{variant}.seed{seed}")
     conda:
         "../envs/train.yaml"
-    threads: cfg.ffn.base.cpu_threads
+    threads: max(cfg.compute.workers, cfg.ffn.base.cpu_threads)
     resources:
         gpu=cfg.compute.gpus,
+        workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
@@ -62,7 +64,7 @@ rule predict_ffn:
         test=repeated("--test", "test"),
     shell:
         "python -m workflow_scripts.predict_ffn {input.weights} {params.test}"
-        " --predictions {output.predictions} --efficiency {output.efficiency}"
+        " --predictions {output.predictions} --efficiency {output.efficiency} --workers {resources.workers}"
         " --settings {params.settings:q} > {log} 2>&1"
 
 

@@ -15,6 +15,9 @@ class ComputeSettings(Section):
     gpus: int = Field(
         1, ge=0, le=8, description="GPUs of a training or extraction job; 0 on a machine without one."
     )
+    workers: int = Field(
+        0, ge=0, le=64, description="Loader processes of a training or prediction job; 0 loads in the job itself."
+    )
     mem_mb: int = Field(16000, ge=500, description="Memory of a training job in MB.")
     runtime: int = Field(1440, ge=1, description="Time limit of a training job in minutes.")
 

@@ -89,9 +89,10 @@ class Trainer:
             UserError: the loss is not a finite number.
         """
         self._resume()
-        while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
-            self._train_epoch()
-            self._finish_epoch()
+        with self.stop:
+            while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
+                self._train_epoch()
+                self._finish_epoch()
         return self.progress
 
     def _train_epoch(self) -> None:

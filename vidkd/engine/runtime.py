@@ -25,12 +25,18 @@ class Interrupted(SystemExit):
 
 
 class StopSignal:
-    """Remembers SIGTERM or SIGUSR1 (time limit, preemption) until the loop can save its state."""
+    """While entered, SIGTERM and SIGUSR1 (time limit, preemption) wait until the loop can save its state."""
 
     def __init__(self) -> None:
         self.received: int | None = None
-        for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._remember)
+
+    def __enter__(self) -> StopSignal:
+        self._before = {n: signal.signal(n, self._remember) for n in (signal.SIGTERM, signal.SIGUSR1)}
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _remember(self, number: int, _frame: FrameType | None) -> None:
         self.received = number
