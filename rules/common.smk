@@ -23,6 +23,7 @@ put_first("PATH", Path(sys.executable).parent)
 
 from vidkd.config.load import canonical, load_settings
 from vidkd.errors import UserError
+from vidkd.files import check_writable
 from vidkd.paths import Paths
 from vidkd.provenance import code_digest
 
@@ -118,6 +119,7 @@ def check_data():
 
 
 sentence_or(check_data)
+sentence_or(check_writable, cfg.results_dir, "results_dir")
 
 
 def frames(split):

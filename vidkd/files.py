@@ -27,8 +27,10 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
         _fsync_folder(path.parent)
     except OSError as error:
+        # By number where there is one: HDF5 puts a page of its own into the text.
+        reason = os.strerror(error.errno) if error.errno else error
         raise UserError(
-            f"cannot write {path}: {error.strerror or error}. Free space, mend the permissions of the "
+            f"cannot write {path}: {reason}. Free space, mend the permissions of the "
             f"folder, "
             "or choose another results_dir."
         ) from error
@@ -41,6 +43,26 @@ def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path` atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def check_writable(folder: str | Path, option: str) -> None:
+    """See whether `folder` can be written, or made where it does not exist; nothing is written.
+
+    Args:
+        folder: the folder.
+        option: what names it, for the message.
+
+    Raises:
+        UserError: it cannot.
+    """
+    folder = Path(folder)
+    nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not nearest.is_dir():
+        raise UserError(f"{option}: {nearest} is a file, not a folder. Move it, or choose another {option}.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{option}: {nearest} cannot be written. Mend its permissions, or choose another {option}."
+        )
 
 
 def _fsync_folder(folder: Path) -> None:

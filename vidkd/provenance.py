@@ -243,7 +243,11 @@ def write_sidecar(
 
 
 def stamp(settings: BaseModel, inputs: Iterable[str | Path], code: str, seed: int) -> str:
-    """Digest of all that the result of a run depends on; a resume state of another stamp is not used."""
+    """Digest of all that the result of a run depends on; a resume state of another stamp is not used.
+
+    Raises:
+        UserError: an input does not exist.
+    """
     parts = [canonical(settings), code, str(seed), *(str(_input_sha256(Path(path))) for path in inputs)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -258,6 +262,8 @@ def _input_sha256(path: Path) -> str | None:
     """Digest of an input, from its own sidecar if that still holds: frame stores may be hundreds of GB."""
     if path.is_dir():
         return None
+    if not path.exists():
+        raise UserError(f"{path} does not exist: name another file, or run `snakemake {path}` first.")
     own = Path(sidecar(str(path)))
     if own.is_file() and own.stat().st_mtime_ns >= path.stat().st_mtime_ns:
         recorded = json.loads(own.read_text(encoding="utf-8")).get("artefact", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shutil
 from collections.abc import Iterator
@@ -20,8 +21,11 @@ log = logging.getLogger(__name__)
 
 def save_state(folder: Path, stamp: str, state: dict[str, Any]) -> None:
     """Save `state` (tensors, numbers, strings, lists, dicts) with the digest of what it belongs to."""
+    # Through memory: on a full disk torch itself fails with an error that does not say so.
+    content = io.BytesIO()
+    torch.save({"stamp": stamp, **state}, content)
     with atomic(folder / "state.pt") as temporary:
-        torch.save({"stamp": stamp, **state}, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_state(folder: Path, stamp: str) -> dict[str, Any] | None:
@@ -36,9 +40,10 @@ def load_state(folder: Path, stamp: str) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a truncated or foreign file fails in many ways inside torch
-        log.warning("%s cannot be read (%s): starting from the beginning", path, error)
+        # Not its text, which recommends to load the file with all the code in it.
+        log.warning("%s cannot be read (%s): starting from the beginning", path, type(error).__name__)
         return None
-    if state.pop("stamp", None) != stamp:
+    if not isinstance(state, dict) or state.pop("stamp", None) != stamp:
         log.warning("%s belongs to other settings, code or inputs: starting from the beginning", path)
         return None
     return state
@@ -51,20 +56,24 @@ def only_run(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process is training into it, or it cannot be written.
     """
+    lock = FileLock(folder / "lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock", timeout=0):
-            yield
+        lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
             f"another process is training into {folder.parent}: wait for it, stop it, or "
             "choose another --run-dir."
         ) from error
-    except PermissionError as error:
+    except OSError as error:
         raise UserError(
-            f"cannot write {folder.parent}: {error.strerror}. Mend its permissions or "
+            f"cannot write {folder.parent}: {error.strerror}. Mend its permissions, free space, or "
             "choose another results_dir."
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def drop_state(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
         raise UserError(f"weights: {source} is not a safetensors file ({error}). Fetch it again.") from error
     except Exception as error:  # torch reports a foreign, truncated or unsafe file in many ways
         raise UserError(
-            f"weights: {source} cannot be read as plain weights ({error}). Fetch it again."
+            f"weights: {source} cannot be read as plain weights ({_reason(error)}). Fetch it again."
         ) from error
     return _unwrap(state, source)
 
@@ -74,6 +75,13 @@ def load_covered(model: nn.Module, found: Mapping[str, Tensor], fresh: tuple[str
     log.info("loaded %.1f%% of the parameters from %s", 100 * coverage, source)
 
 
+def _reason(error: Exception) -> str:
+    # Not torch's own text, which recommends to load the file with all the code in it.
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds other things than tensors, or is no checkpoint at all"
+    return str(error).partition("\n")[0]
+
+
 def _is_fresh(name: str, fresh: tuple[str, ...]) -> bool:
     return any(part in f".{name}" for part in fresh)
 
@@ -82,15 +90,16 @@ def _unwrap(state: object, source: str) -> dict[str, Tensor]:
     for wrapper in ("state_dict", "model", "module"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise UserError(f"weights: {source} holds no state dict (names and tensors).")
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
 def _from_torchvision(name: str) -> dict[str, Tensor]:
+    import vidkd.torchvision_ops  # noqa: F401, I001 - must come before torchvision
     from torchvision.models import get_weight
-
-    import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision
 
     try:
         weights = get_weight(name)
@@ -104,4 +113,9 @@ def _from_torchvision(name: str) -> dict[str, Tensor]:
         raise UserError(
             f"weights: {name} could not be downloaded ({error}). Download it on a machine with network, "
             f"and name the file."
+        ) from error
+    except Exception as error:  # of a damaged download, or a damaged file in torch's cache
+        raise UserError(
+            f"weights: {name} cannot be read as plain weights ({_reason(error)}). Delete its file below "
+            f"{torch.hub.get_dir()} and try again."
         ) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch.utils.data import DataLoader
 
 from vidkd.config.ffn import FFNSettings
@@ -169,6 +169,8 @@ def _write_run(
     }
     write_text(run_dir / "config.json", json.dumps(config, indent=2) + "\n")
     prefix = "model."
+    weights = {n.removeprefix(prefix): v.contiguous() for n, v in result.best_weights.items()}
+    # Through memory: on a full disk save_file fails with an error of its own.
     with atomic(run_dir / "model.safetensors") as temporary:
-        save_file({n.removeprefix(prefix): v.contiguous() for n, v in result.best_weights.items()}, temporary)
+        temporary.write_bytes(save(weights))
     log.info("best epoch %d; weights in %s", result.best_epoch, run_dir / "model.safetensors")

@@ -1,0 +1,207 @@
+"""Weights from real files, good and bad, and loads that must be refused."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from vidkd.engine.weights import load_covered, read_weights
+from vidkd.errors import UserError
+
+HTML = b"<!DOCTYPE html><html><body>404 Not Found</body></html>\n"
+KNOWN = "ResNet18_Weights.IMAGENET1K_V1"
+CACHED = "hub/checkpoints/resnet18-f37072fd.pth"
+
+
+class Touch:
+    """Pickled, this creates a folder when it is loaded without care."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.fixture
+def weights():
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "conv.weight": torch.randn(4, 3, generator=generator),
+        "fc.bias": torch.randn(2, generator=generator),
+    }
+
+
+def same(found, weights) -> bool:
+    return set(found) == set(weights) and all(torch.equal(found[name], weights[name]) for name in weights)
+
+
+@pytest.mark.parametrize("wrapper", ["", "module", "model", "state_dict"])
+def test_a_pth_file_bare_or_wrapped(tmp_path, weights, wrapper):
+    content = {wrapper: weights, "epoch": 3} if wrapper else weights
+    torch.save(content, tmp_path / "w.pth")
+    assert same(read_weights(str(tmp_path / "w.pth")), weights)
+
+
+def test_a_checkpoint_of_a_wrapped_network(tmp_path, weights):
+    """As DataParallel names its parameters, in the dictionary that trainers write."""
+    parallel = OrderedDict((f"module.{name}", value) for name, value in weights.items())
+    torch.save({"state_dict": parallel, "arch": "resnet50"}, tmp_path / "w.pth.tar")
+    assert same(read_weights(str(tmp_path / "w.pth.tar")), weights)
+
+
+def test_a_safetensors_file(tmp_path, weights):
+    save_file(weights, tmp_path / "w.safetensors")
+    assert same(read_weights(str(tmp_path / "w.safetensors")), weights)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("content", [HTML, b""], ids=["page", "empty"])
+def test_a_web_page_or_nothing_instead_of_weights(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(
+        UserError, match=rf"{name} (cannot be read|is not a safetensors file).*Fetch it again"
+    ):
+        read_weights(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("kept", [0.5, 0.95])
+def test_a_download_cut_short(tmp_path, weights, name, kept):
+    path = tmp_path / name
+    save_file(weights, path) if path.suffix == ".safetensors" else torch.save(weights, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(UserError, match=rf"{name} .*Fetch it again"):
+        read_weights(str(path))
+
+
+@pytest.mark.parametrize("with_torch", [True, False])
+def test_code_in_a_file_does_not_run(tmp_path, weights, with_torch):
+    content = {**weights, "evil": Touch(tmp_path / "ran")}
+    if with_torch:
+        torch.save(content, tmp_path / "w.pth")
+    else:
+        (tmp_path / "w.pth").write_bytes(pickle.dumps(content))
+    with pytest.raises(UserError, match=r"w\.pth cannot be read as plain weights"):
+        read_weights(str(tmp_path / "w.pth"))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [torch.zeros(3), {"epoch": 3}, {1: torch.zeros(3)}, [torch.zeros(3)]])
+def test_a_file_of_something_else(tmp_path, content):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"w\.pth holds no state dict"):
+        read_weights(str(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize("name", ["nowhere/w.pth", "nowhere/w.safetensors"])
+def test_a_missing_file(tmp_path, name):
+    with pytest.raises(UserError, match=r"does not exist\. Give a .safetensors or .pth file"):
+        read_weights(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "name", ["ResNet50_Weights.IMAGENET1K_V9", "ResNet9_Weights.IMAGENET1K_V1", "imagenet"]
+)
+def test_torchvision_weights_that_do_not_exist(name):
+    with pytest.raises(UserError, match=f"torchvision knows no weights named '{name}', such as ResNet50"):
+        read_weights(name)
+
+
+def test_torchvision_weights_from_its_cache(tmp_path, weights, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / CACHED).parent.mkdir(parents=True)
+    torch.save(weights, tmp_path / CACHED)
+    assert same(read_weights(KNOWN), weights)
+
+
+def test_a_damaged_file_in_torchvisions_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / CACHED).parent.mkdir(parents=True)
+    (tmp_path / CACHED).write_bytes(HTML)
+    with pytest.raises(UserError, match=rf"{KNOWN} .*cannot be read .*[Dd]elete"):
+        read_weights(KNOWN)
+
+
+def test_torchvision_weights_without_network(tmp_path):
+    """In a process of its own, which a network that never answers cannot hold up."""
+    code = f"from vidkd.engine.weights import read_weights; read_weights({KNOWN!r})"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "TORCH_HOME": str(tmp_path)},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        pytest.skip("the network neither answers nor refuses")
+    if done.returncode == 0:
+        pytest.skip("this machine can download the weights")
+    said = done.stderr.splitlines()[-1]
+    assert f"UserError: weights: {KNOWN} could not be downloaded" in said
+    assert "Download it on a machine with network" in said
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+class Net(nn.Module):
+    """1000 parameters in the body, 20 in the classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(99, 10)
+        self.fc = nn.Linear(2, 10, bias=False)
+        self.norm = nn.BatchNorm1d(5)
+
+
+def test_a_load_is_refused_below_99_percent_with_what_is_missing():
+    network, source = Net(), Net()
+    found = {name: value for name, value in source.state_dict().items() if name != "fc.weight"}
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(UserError, match=r"w\.pth fits only 98\.1% .*: fc\.weight\).*another architecture"):
+        load_covered(network, found, (), "w.pth")
+    assert same(network.state_dict(), before)
+
+
+def test_a_tensor_of_another_shape_is_a_missing_one():
+    network = Net()
+    found = dict(Net().state_dict()) | {"stem.weight": torch.zeros(10, 98)}
+    with pytest.raises(UserError, match=r"fits only 3\.9% .*: stem\.weight\)"):
+        load_covered(network, found, (), "w.pth")
+
+
+def test_many_missing_ones_are_not_all_named():
+    with pytest.raises(
+        UserError, match=r"fits only 0\.0% .*stem\.weight, stem\.bias, fc\.weight, norm\.weight …"
+    ):
+        load_covered(Net(), {"other": torch.zeros(3)}, (), "w.pth")
+
+
+def test_99_percent_are_enough():
+    """A norm of 10 of 1030 parameters is missing."""
+    network, source = Net(), Net()
+    found = {name: value for name, value in source.state_dict().items() if not name.startswith("norm.")}
+    load_covered(network, found, (), "w.pth")
+    assert torch.equal(network.stem.weight, source.stem.weight)
+    assert torch.equal(network.norm.weight, torch.ones(5))
+
+
+def test_fresh_parts_keep_their_start():
+    network, source = Net(), Net()
+    found = {name: value for name, value in source.state_dict().items() if not name.startswith("fc.")}
+    start = network.fc.weight.detach().clone()
+    load_covered(network, found, (".fc.",), "w.pth")
+    assert torch.equal(network.fc.weight, start)
+    assert torch.equal(network.stem.weight, source.stem.weight)
+
+
+def test_fresh_parts_do_not_excuse_the_others():
+    with pytest.raises(UserError, match=r"fits only 1\.0% .*: stem\.weight, stem\.bias\)"):
+        load_covered(Net(), {"norm.weight": torch.ones(5), "norm.bias": torch.ones(5)}, (".fc.",), "w.pth")
