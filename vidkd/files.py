@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidkd.errors import UserError
+
+LEAST_FREE = 10**5
+"""Bytes without which not even the log of a failed job can say that the disk is full."""
 
 
 @contextmanager
@@ -30,8 +34,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         # By number where there is one: HDF5 puts a page of its own into the text.
         reason = os.strerror(error.errno) if error.errno else error
         raise UserError(
-            f"cannot write {path}: {reason}. Free space, mend the permissions of the "
-            f"folder, "
+            f"cannot write {path}: {reason}. Free space, mend the permissions of the folder, "
             "or choose another results_dir."
         ) from error
     finally:
@@ -46,7 +49,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def check_writable(folder: str | Path, option: str) -> None:
-    """See whether `folder` can be written, or made where it does not exist; nothing is written.
+    """See whether `folder` can be written, or made where it does not exist; it is left as it is.
 
     Args:
         folder: the folder.
@@ -63,6 +66,8 @@ def check_writable(folder: str | Path, option: str) -> None:
         raise UserError(
             f"{option}: {nearest} cannot be written. Mend its permissions, or choose another {option}."
         )
+    if shutil.disk_usage(nearest).free < LEAST_FREE:
+        raise UserError(f"{option}: the disk of {nearest} is full. Free space, or choose another {option}.")
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -113,7 +113,7 @@ def test_code_in_a_state_does_not_run(tmp_path, caplog, with_torch):
     if with_torch:
         torch.save(content, tmp_path / "state.pt")
     else:
-        (tmp_path / "state.pt").write_bytes(pickle.dumps(content))
+        (tmp_path / "state.pt").write_bytes(pickle.dumps(content, protocol=2))
     assert load_state(tmp_path, "mark") is None
     assert not (tmp_path / "ran").exists()
     assert "state.pt cannot be read" in caplog.text

@@ -91,7 +91,7 @@ def test_code_in_a_file_does_not_run(tmp_path, weights, with_torch):
     if with_torch:
         torch.save(content, tmp_path / "w.pth")
     else:
-        (tmp_path / "w.pth").write_bytes(pickle.dumps(content))
+        (tmp_path / "w.pth").write_bytes(pickle.dumps(content, protocol=2))
     with pytest.raises(UserError, match=r"w\.pth cannot be read as plain weights"):
         read_weights(str(tmp_path / "w.pth"))
     assert not (tmp_path / "ran").exists()

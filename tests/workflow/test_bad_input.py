@@ -181,6 +181,14 @@ def test_a_results_folder_on_a_read_only_disk(fresh):
         fresh.refuses(says=("Error: results_dir: results cannot be written", "choose another results_dir"))
 
 
+def test_a_results_folder_on_a_disk_without_a_byte(fresh):
+    """Where not even a log can be written."""
+    with small_disk(fresh.root / "results", 2**20) as disk:
+        (disk / "others").write_bytes(bytes(2**20))
+        fresh.refuses(says=("Error: results_dir: the disk of results is full", "choose another results_dir"))
+        assert [path.name for path in disk.iterdir()] == ["others"]
+
+
 def copy_results(trained: Small, project: Small, *left_out: str) -> int:
     """Copy the results with their times, without the folders `left_out`; returns the bytes they occupy."""
     source, target = trained.root / "results", project.root / "results"
