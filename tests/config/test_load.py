@@ -248,7 +248,7 @@ configurations = st.fixed_dictionaries(
         )
     },
     optional={
-        "seeds": st.lists(st.integers(0, 99), min_size=1, max_size=4),
+        "seeds": st.lists(st.integers(0, 99), min_size=1, max_size=4, unique=True),
         "report": st.fixed_dictionaries({"title": st.text(max_size=9)}),
     },
 ).map(lambda values: {**values, "ffn": {**values["ffn"], "tfd": {"separate": {}}}})
@@ -285,3 +285,23 @@ def test_settings_are_light_to_import():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     assert not {"torch", "pandas", "numpy", "h5py", "av"} & set(found)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"seeds": [0, 0]}, "seeds: found [0, 0]; allowed: distinct whole numbers from 0"),
+        ({"seeds": [-1]}, "seeds: found [-1]; allowed: distinct whole numbers from 0"),
+        ({"ffn": {"predict": {"max_count": 33}}}, "ffn.predict.max_count: 33 frames are asked"),
+        (
+            {"ffn": {"variants": {"st4": {}, "st8": {}, "tsm": {"frame_counts": [40]}}}},
+            "ffn.variants.tsm.frame_counts: 40 frames are asked of videos stored with 32",
+        ),
+        ({"ffn": {"tfd": {"report_counts": [4, 20]}}}, "ffn.tfd.report_counts: [20] are above"),
+        ({"ffn": {"predict": {"score_counts": [20]}}}, "ffn.predict.score_counts: [20] are above"),
+    ],
+)
+def test_settings_that_do_not_fit_together(values, said):
+    with pytest.raises(UserError) as refused:
+        load_settings(values)
+    assert said in str(refused.value)

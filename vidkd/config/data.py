@@ -22,7 +22,8 @@ class DataSettings(Section):
     official_split: int = Field(1, ge=1, le=3, description="Which official split of UCF101 or HMDB51.")
     label: str = Field(
         "motion",
-        description="Which attribute is the label, where videos carry several (demo: motion, shape, texture, colour).",
+        description="Which attribute is the label, where videos carry several (demo: motion, shape, "
+        "texture, colour).",
     )
     val_fraction: float = Field(
         0.1,
