@@ -8,7 +8,8 @@ import pytest
 from vidkd.config.data import FrameSettings
 from vidkd.data.excluded import join_excluded
 from vidkd.data.frames import StoredClip, frame_writer
-from vidkd.data.probe import COLUMNS, read_rows, rows_text
+from vidkd.data.probe import COLUMNS
+from vidkd.data.tables import read_rows, rows_text
 from vidkd.errors import UserError
 
 SPLIT_OF = {"a": "train", "b": "train", "c": "val", "d": "test"}

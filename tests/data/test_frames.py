@@ -17,9 +17,11 @@ from torch.utils.data import DataLoader, Dataset
 from tests.data.videos import CLIPS, HEIGHT, WIDTH, needs_clips, number_of, write_video
 from vidkd.config.data import FrameSettings
 from vidkd.data.decode import decode_frames
-from vidkd.data.extract import extract_shard, shrink_short_side, uniform_indices
+from vidkd.data.extract import extract_shard, shrink_short_side
 from vidkd.data.frames import FrameStore
-from vidkd.data.probe import COLUMNS, rows_text
+from vidkd.data.probe import COLUMNS
+from vidkd.data.sampling import segment_centres
+from vidkd.data.tables import rows_text
 from vidkd.errors import UserError
 
 RAW = FrameSettings(per_video=8, encoding="raw")
@@ -60,7 +62,7 @@ ROWS = [
 def test_indices_are_the_centres_of_equal_segments(frames, count):
     segments = np.linspace(0, frames, count + 1)
     expected = [int((low + high) / 2 + 1e-9) for low, high in pairwise(segments)]
-    assert uniform_indices(frames, count).tolist() == expected
+    assert segment_centres(frames, count).tolist() == expected
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def file(root, tmp_path_factory):
 
 @given(st.integers(1, 10**6), st.integers(1, 64))
 def test_indices_ascend_stay_inside_and_repeat_only_when_they_must(frames, count):
-    indices = uniform_indices(frames, count).tolist()
+    indices = segment_centres(frames, count).tolist()
     assert indices == sorted(indices)
     assert 0 <= indices[0] <= indices[-1] < frames
     assert len(set(indices)) == min(frames, count)
@@ -109,7 +111,7 @@ class TestLayout:
             assert file["crc32"][row] == zlib.crc32(data[offset[row, 0] : offset[row, 8]].tobytes())
 
     def test_indices_and_times_are_the_sources(self, file):
-        assert file["index"][0].tolist() == uniform_indices(37, 8).tolist()
+        assert file["index"][0].tolist() == segment_centres(37, 8).tolist()
         np.testing.assert_allclose(file["timestamp"][:], file["index"][:] / 10, atol=1e-6)
 
     def test_short_video_repeats_and_says_so(self, file):
@@ -145,7 +147,7 @@ class TestExtraction:
         settings = RAW.model_copy(update={"short_side": 24})
         store = FrameStore([extract(tmp_path, root, ROWS, settings)[1]])
         assert store.sizes.tolist() == [[24, 32]] * 3
-        assert number_of(store.clip(0, [3])[0]) == uniform_indices(37, 8)[3]
+        assert number_of(store.clip(0, [3])[0]) == segment_centres(37, 8)[3]
 
     def test_shrinking_is_antialiased_area_weighting(self):
         image = np.random.default_rng(0).integers(0, 256, (40, 80, 3), np.uint8)
@@ -171,7 +173,7 @@ class TestExtraction:
     def test_fewer_frames_than_the_probe_counted(self, root, tmp_path):
         store = FrameStore([extract(tmp_path, root, [probed("other.mp4", "b", 33)])[1]])
         shown = [number_of(image) for image in store.clip(0, range(8))]
-        assert shown == uniform_indices(20, 8).tolist()
+        assert shown == segment_centres(20, 8).tolist()
 
     def test_video_gone_since_the_probe_is_excluded(self, root, tmp_path):
         counts, path = extract(tmp_path, root, [*ROWS, probed("gone.mp4", "g", 9)])
@@ -223,7 +225,7 @@ class TestStore:
         store = FrameStore(files)
         assert (len(store), store.per_video, store.video_ids) == (3, 8, ["a", "c/é", "b"])
         assert store.label_ids.tolist() == [1, 4, 0]
-        frames, _ = decode_frames(root / "other.mp4", uniform_indices(20, 8).tolist())
+        frames, _ = decode_frames(root / "other.mp4", segment_centres(20, 8).tolist())
         np.testing.assert_array_equal(store.clip(2, [5, 0, 5]), np.stack([frames[5], frames[0], frames[5]]))
 
     def test_only_empty_shards(self, files):

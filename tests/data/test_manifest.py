@@ -5,7 +5,8 @@ import json
 import pytest
 
 from vidkd.data.manifest import build_manifest
-from vidkd.data.probe import COLUMNS, read_rows, rows_text
+from vidkd.data.probe import COLUMNS
+from vidkd.data.tables import read_rows, rows_text
 from vidkd.errors import UserError
 
 

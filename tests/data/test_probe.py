@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.data.videos import write_audio, write_video
-from vidkd.data.probe import COLUMNS, probe_shard, read_rows
+from vidkd.data.probe import COLUMNS, probe_shard
+from vidkd.data.tables import read_rows
 from vidkd.errors import UserError
 
 HEADER = "video_id,path,label,split,group\n"

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.data.videos import number_of, write_video
-from vidkd.data.extract import uniform_indices
 from vidkd.data.frames import FrameStore
-from vidkd.data.probe import read_rows
+from vidkd.data.sampling import segment_centres
+from vidkd.data.tables import read_rows
 from workflow_scripts import build_manifest, extract_frames, list_videos, probe_videos
 
 
@@ -75,7 +75,7 @@ def test_from_files_to_frames(folder):
     assert [row["video_id"] for row in read_rows(folder / "excluded.csv")] == ["test/b"]
     store = FrameStore([folder / "train_0.h5", folder / "train_1.h5"])
     assert sorted(store.video_ids) == ["train/a", "train/b"]
-    assert [number_of(image) for image in store.clip(0, range(4))] == uniform_indices(10, 4).tolist()
+    assert [number_of(image) for image in store.clip(0, range(4))] == segment_centres(10, 4).tolist()
     made = [
         "list/shard_0.csv",
         "list/shard_1.csv",

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from vidkd.data.frames import FrameStore
 from vidkd.data.manifest import check_share, check_splits
-from vidkd.data.probe import OK, read_classes, read_rows, rows_text
+from vidkd.data.tables import EXCLUDED_COLUMNS, OK, read_classes, read_rows, rows_text
 from vidkd.files import write_text
-
-EXCLUDED_COLUMNS = ["video_id", "path", "reason"]
 
 
 def join_excluded(

@@ -14,8 +14,9 @@ from torch.nn.functional import interpolate
 from vidkd.config.data import FrameSettings
 from vidkd.data.decode import Image, TooFewFrames, UnreadableVideo, decode_frames, decoder_version
 from vidkd.data.frames import FrameWriter, StoredClip, encode_jpeg, frame_writer
-from vidkd.data.probe import OK, read_rows
 from vidkd.data.progress import progress
+from vidkd.data.sampling import segment_centres
+from vidkd.data.tables import OK, read_rows
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +52,6 @@ def extract_shard(
     return kept, excluded
 
 
-def uniform_indices(frames: int, count: int) -> NDArray[np.int32]:
-    """The centre of each of `count` equal segments of `frames` frames; repeats when there are too few."""
-    positions = (2 * np.arange(count, dtype=np.int64) + 1) * frames // (2 * count)
-    return positions.astype(np.int32)
-
-
 def _add_video(writer: FrameWriter, row: dict[str, str], root: Path, settings: FrameSettings) -> None:
     path, frames = root / row["path"], int(row["frames"])
     try:
@@ -78,7 +73,7 @@ def _sampled(
         raise UnreadableVideo(
             "too_short", f"{frames} frames, fewer than frames.min_frames = {settings.min_frames}"
         )
-    index = uniform_indices(frames, settings.per_video)
+    index = segment_centres(frames, settings.per_video).astype(np.int32)
     shrink = functools.partial(shrink_short_side, short_side=settings.short_side)
     images, seconds = decode_frames(path, index.tolist(), shrink)
     return index, images, seconds

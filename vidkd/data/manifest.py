@@ -8,7 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from vidkd.data.adapters.base import SPLITS
-from vidkd.data.probe import COLUMNS, EXCLUDED, OK, read_classes, read_rows, rows_text
+from vidkd.data.probe import COLUMNS
+from vidkd.data.tables import EXCLUDED, EXCLUDED_COLUMNS, OK, read_classes, read_rows, rows_text
 from vidkd.errors import UserError
 from vidkd.files import write_text
 
@@ -46,7 +47,7 @@ def build_manifest(
             raise UserError(f"video {after['video_id']!r} is in two probe files: give each shard once")
     usable = [row for row in rows if row["status"] == OK]
     excluded = [row for row in rows if row["status"] == EXCLUDED]
-    write_text(excluded_csv, rows_text(excluded, ["video_id", "path", "reason"]))
+    write_text(excluded_csv, rows_text(excluded, EXCLUDED_COLUMNS))
     check_share(excluded, len(rows), max_excluded)
     check_splits(usable, read_classes(classes_json))
     write_text(manifest_csv, rows_text(rows, COLUMNS))

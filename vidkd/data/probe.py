@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from vidkd.data.adapters.base import Video
 from vidkd.data.decode import UnreadableVideo, VideoInfo, probe_video
 from vidkd.data.progress import progress
+from vidkd.data.tables import EXCLUDED, OK, read_classes, read_rows, rows_text
 from vidkd.errors import UserError
 from vidkd.files import write_text
 
 INFO_COLUMNS = [field.name for field in fields(VideoInfo)]
 COLUMNS = [*(field.name for field in fields(Video)), "label_id", "shard", *INFO_COLUMNS, "status", "reason"]
-OK, EXCLUDED = "ok", "excluded"
 
 
 def probe_shard(
@@ -48,45 +45,6 @@ def probe_shard(
     write_text(output_csv, rows_text(rows, COLUMNS))
     excluded = sum(row["status"] == EXCLUDED for row in rows)
     return len(rows) - excluded, excluded
-
-
-def read_rows(file: Path) -> list[dict[str, str]]:
-    """The rows of a listing or probe file.
-
-    Raises:
-        UserError: the file is missing or has no video_id column.
-    """
-    try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}. Run the step that makes it.") from error
-    if "video_id" not in (reader.fieldnames or []):
-        raise UserError(f"{file} has no column video_id: it is not a list of videos")
-    return rows
-
-
-def read_classes(file: Path) -> list[str]:
-    """Class names; a label id is a position in them.
-
-    Raises:
-        UserError: the file is missing or not JSON.
-    """
-    try:
-        names: list[str] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {file}: {error}. Run list_videos.") from error
-    return names
-
-
-def rows_text(rows: list[dict[str, str]], columns: list[str]) -> str:
-    """`rows` as CSV text with these columns."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _probed(path: Path) -> dict[str, str]:

@@ -6,7 +6,10 @@ import numpy as np
 
 
 def segment_centres(total: int, count: int) -> np.ndarray:
-    """The middle frame of each of `count` equal segments of `total` frames: int64 (count,), ascending."""
+    """The middle frame of each of `count` equal segments of `total` frames: int64 (count,), ascending.
+
+    Frames repeat when there are fewer than `count`.
+    """
     return (2 * np.arange(count) + 1) * total // (2 * count)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -13,6 +10,7 @@ from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Video
+from vidkd.data.tables import classes_text, rows_text
 from vidkd.errors import UserError
 from vidkd.files import write_text
 
@@ -58,14 +56,11 @@ def write_listing(
         UserError: see the adapter.
     """
     videos, classes = find_adapter(settings.adapter)(settings, root, annotations)
+    columns = [field.name for field in fields(Video)]
     shards: list[list[Video]] = [[] for _ in range(settings.n_shards)]
     for video in videos:
         shards[shard_of(video.video_id, settings.n_shards)].append(video)
     for number, members in enumerate(shards):
-        text = io.StringIO()
-        writer = csv.DictWriter(text, [field.name for field in fields(Video)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(video) for video in members)
-        write_text(folder / f"shard_{number}.csv", text.getvalue())
-    write_text(classes_json, json.dumps(classes, ensure_ascii=False, indent=1) + "\n")
+        write_text(folder / f"shard_{number}.csv", rows_text(map(asdict, members), columns))
+    write_text(classes_json, classes_text(classes))
     return len(videos)
