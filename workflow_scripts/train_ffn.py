@@ -10,8 +10,9 @@ from vidkd.config.ffn import FFNSettings
 from vidkd.config.options import command, settings_options
 from vidkd.data.frames import find_shards
 from vidkd.engine.logging import setup_logging
-from vidkd.methods.ffn import train as ffn
+from vidkd.engine.run import RUN_FILES
 from vidkd.methods.ffn.by_hand import seed_options
+from vidkd.methods.ffn.train import train as train_ffn
 from vidkd.provenance import code_digest, stamp, write_sidecar
 
 FILE, NATURAL = click.Path(path_type=Path), click.IntRange(min=0)
@@ -50,8 +51,8 @@ def main(
     code = code_digest("workflow_scripts.train_ffn")
     mark = stamp(settings, inputs, code, seed)
     run = {"seed": seed, "stamp": mark, "workers": workers, "init_from": init, "max_batches": max_batches}
-    ffn.train(settings, classes, shards, val_shards, run_dir, **run)
-    for name in ffn.RUN_FILES:
+    train_ffn(settings, classes, shards, val_shards, run_dir, **run)
+    for name in RUN_FILES:
         write_sidecar(run_dir / name, settings=settings, inputs=inputs, code=code, seed=seed)
 
 

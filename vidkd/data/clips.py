@@ -7,8 +7,9 @@ number of workers, the order of shards, or how often a run was resumed.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,43 @@ def clip_loader(clips: Dataset, workers: int, **batching: Any) -> DataLoader:
     """A loader of `clips` that leaves the global random generator alone, as an exact resume needs."""
     generator = torch.Generator()
     return DataLoader(clips, num_workers=workers, collate_fn=collate, generator=generator, **batching)
+
+
+class ClipBatches:
+    """The training batches of every epoch, as the training loop asks for them."""
+
+    def __init__(
+        self,
+        clips: TrainingClips,
+        batch_size: int,
+        seed: int,
+        workers: int,
+        max_batches: int | None = None,
+    ) -> None:
+        """Plan the batches.
+
+        Args:
+            clips: what they are made of.
+            batch_size: clips of a batch.
+            seed: of the order.
+            workers: loader processes.
+            max_batches: cut an epoch to so many (a test run).
+
+        Raises:
+            UserError: there are fewer clips than one batch.
+        """
+        self.clips, self.batch_size, self.seed, self.workers = clips, batch_size, seed, workers
+        count = len(clips.store)
+        if count < batch_size:
+            raise UserError(f"batch_size {batch_size} is larger than the {count} training clips: lower it.")
+        full = count // batch_size
+        self.steps_per_epoch = full if max_batches is None else min(full, max_batches)
+
+    def batches(self, epoch: int, start: int) -> Iterable[Batch]:
+        """The batches of `epoch` from number `start` on."""
+        order = EpochBatches(len(self.clips.store), self.batch_size, self.seed, epoch, start)
+        loader = clip_loader(self.clips, self.workers, batch_sampler=order)
+        return islice(loader, self.steps_per_epoch - start)
 
 
 def evaluation_loader(

@@ -14,7 +14,6 @@ from vidkd.config.ffn import FFNSettings
 from vidkd.data.frames import find_shards
 from vidkd.errors import UserError
 from vidkd.methods.ffn.predict import accuracies
-from vidkd.methods.ffn.train import with_seed_counts
 
 TEST_RUN_BATCHES = 2
 
@@ -53,7 +52,7 @@ def seed_options(function: Callable[..., None]) -> Callable[..., None]:
         num_frames_h: int | None,
         **others: Any,
     ) -> None:
-        settings = with_seed_counts(settings, num_frames_l, num_frames_m, num_frames_h)
+        settings = _with_counts(settings, num_frames_l, num_frames_m, num_frames_h)
         if eval_only:
             if resume is None:
                 raise UserError("--eval-only needs --resume CKPT: the weights to evaluate.")
@@ -70,3 +69,11 @@ def seed_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
+
+
+def _with_counts(settings: FFNSettings, low: int | None, medium: int | None, high: int | None) -> FFNSettings:
+    """Settings whose frame counts come from the three options, when any of them is given."""
+    if not (low or medium or high):
+        return settings
+    counts = sorted({low or 4, medium or 8, high or 16})
+    return FFNSettings.model_validate(settings.model_dump() | {"frame_counts": counts})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,14 +15,14 @@ from torch import Tensor, nn
 from vidkd.config.ffn import FFNSettings, PredictSettings
 from vidkd.data.clips import Batch, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
+from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_weights
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import accuracy_by_count
 from vidkd.evaluate.efficiency import count_parameters, gflops
+from vidkd.evaluate.scores import score_clips
 from vidkd.files import atomic, write_text
 from vidkd.methods.ffn.model import build_model
-
-log = logging.getLogger(__name__)
 
 BATCH_SIZE = 32
 
@@ -85,10 +84,7 @@ def load_network(weights: Path) -> tuple[nn.Module, FFNSettings, list[str]]:
     Raises:
         UserError: `config.json` is missing beside the weights, or they do not fit it.
     """
-    config_path = weights.with_name("config.json")
-    if not config_path.is_file():
-        raise UserError(f"{config_path} is missing: it says which network {weights.name} belongs to.")
-    config = json.loads(config_path.read_text(encoding="utf-8"))
+    config = read_config(weights)
     settings = FFNSettings.model_validate(config["settings"])
     network = build_model(settings, len(config["classes"]))
     load_covered(network, read_weights(str(weights)), (), str(weights))
@@ -96,6 +92,7 @@ def load_network(weights: Path) -> tuple[nn.Module, FFNSettings, list[str]]:
 
 
 def _load_networks(weights: list[Path]) -> tuple[list[nn.Module], int]:
+    """The networks and the size of their clips; the CPU gets as many threads as they were trained with."""
     loaded = [load_network(path) for path in weights]
     for path, (_, settings, classes) in zip(weights, loaded, strict=True):
         # A sum's last bit depends on the number of threads, which must not be the machine's choice.
@@ -107,22 +104,17 @@ def _load_networks(weights: list[Path]) -> tuple[list[nn.Module], int]:
     return [network for network, _, _ in loaded], loaded[0][1].size
 
 
-@torch.inference_mode()
 def _probabilities(
     networks: list[nn.Module], store: FrameStore, counts: Sequence[int], size: int, workers: int
 ) -> dict[int, Tensor]:
     """Mean class probabilities (clips, K) over the networks, by frame count."""
-    accelerator = Accelerator()
-    networks = [network.to(accelerator.device) for network in networks]
-    found: dict[int, list[Tensor]] = {count: [] for count in counts}
-    for batch in evaluation_loader(store, counts, size, BATCH_SIZE, workers):
-        for count, probability in _batch_probabilities(networks, batch.to(accelerator.device)).items():
-            found[count].append(probability)
-    return {count: torch.cat(parts) for count, parts in found.items()}
+    device = Accelerator().device
+    networks = [network.to(device) for network in networks]
 
+    def mean_probability(batch: Batch) -> dict[int, Tensor]:
+        return {
+            count: torch.stack([network(clip).float().softmax(1) for network in networks]).mean(0)
+            for count, clip in batch.clips.items()
+        }
 
-def _batch_probabilities(networks: list[nn.Module], batch: Batch) -> dict[int, Tensor]:
-    return {
-        count: torch.stack([network(clip).float().softmax(1) for network in networks]).mean(0).cpu()
-        for count, clip in batch.clips.items()
-    }
+    return score_clips(mean_probability, evaluation_loader(store, counts, size, BATCH_SIZE, workers), device)

@@ -1,0 +1,69 @@
+"""The files of a trained run, alike for every method: `model.safetensors`, `config.json`, `history.csv`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors.torch import save
+
+from vidkd.config.training import TrainingSettings
+from vidkd.engine.loop import Progress
+from vidkd.errors import UserError
+from vidkd.files import atomic, write_text
+
+log = logging.getLogger(__name__)
+
+RUN_FILES = ("model.safetensors", "config.json", "history.csv")
+
+NETWORK = "model."
+"""Where a method has the network that it trains; nothing else of it (a frozen teacher, say) is written."""
+
+
+def write_run(
+    run_dir: Path, result: Progress, settings: TrainingSettings, classes: Sequence[str], seed: int
+) -> None:
+    """Write the files of a finished run; the weights last.
+
+    Args:
+        run_dir: folder of the run.
+        result: the finished progress; the weights are those of its best epoch, without `NETWORK`.
+        settings: of the run.
+        classes: class names in the order of their label ids.
+        seed: of the run.
+    """
+    with atomic(run_dir / "history.csv") as temporary:
+        pd.DataFrame(result.history).to_csv(temporary, index=False)
+    config = {
+        "settings": settings.model_dump(mode="json"),
+        "classes": list(classes),
+        "seed": seed,
+        "best_epoch": result.best_epoch,
+    }
+    write_text(run_dir / "config.json", json.dumps(config, indent=2) + "\n")
+    weights = {
+        name.removeprefix(NETWORK): value.contiguous()
+        for name, value in result.best_weights.items()
+        if name.startswith(NETWORK)
+    }
+    # Through memory: on a full disk save_file fails with an error of its own.
+    with atomic(run_dir / "model.safetensors") as temporary:
+        temporary.write_bytes(save(weights))
+    log.info("best epoch %d; weights in %s", result.best_epoch, run_dir / "model.safetensors")
+
+
+def read_config(weights: Path) -> dict[str, Any]:
+    """The `config.json` beside `weights`: settings, classes, seed and best epoch.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = weights.with_name("config.json")
+    if not path.is_file():
+        raise UserError(f"{path} is missing: it says which network {weights.name} belongs to.")
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config
