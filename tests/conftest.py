@@ -12,7 +12,8 @@ import torch
 
 from vidkd.config.data import DemoSettings, FrameSettings
 from vidkd.config.ffn import FFNSettings
-from vidkd.data.demo import MOTIONS, render, video_spec
+from vidkd.data.demo_drawing import render
+from vidkd.data.demo_specs import MOTIONS, video_spec
 from vidkd.data.frames import StoredClip, frame_writer
 
 CLASSES = sorted(MOTIONS)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import click
 
 from vidkd.config.data import DemoSettings
 from vidkd.config.options import command, settings_options
-from vidkd.data.demo import SPLITS, generate_split
+from vidkd.data.demo import generate_split
+from vidkd.data.demo_specs import SPLITS
+from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
 
 
@@ -20,7 +21,7 @@ from vidkd.provenance import code_digest, write_sidecar
 @click.option("--annotation", type=click.Path(path_type=Path), required=True, help="The table (csv).")
 def main(settings: DemoSettings, split: str, folder: Path, annotation: Path) -> None:
     """Generate the procedural videos of one split of the demo."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    setup_logging()
     generate_split(settings, split, folder, annotation)
     write_sidecar(
         annotation,

@@ -14,16 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vidkd.config.data import DemoSettings
-from vidkd.data.demo import (
-    COLOURS,
-    FLIP_LABELS,
-    MOTIONS,
-    SHAPES,
-    TEXTURES,
-    generate_split,
-    render,
-    video_spec,
-)
+from vidkd.data.demo import generate_split
+from vidkd.data.demo_drawing import render
+from vidkd.data.demo_specs import COLOURS, FLIP_LABELS, MOTIONS, SHAPES, TEXTURES, video_spec
 from vidkd.errors import UserError
 from workflow_scripts.generate_demo import main
 

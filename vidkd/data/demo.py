@@ -7,54 +7,22 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import os
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from vidkd.config.data import DemoSettings
 from vidkd.data.demo_drawing import render
-from vidkd.data.demo_specs import (
-    COLOURS,
-    FLIP_LABELS,
-    MOTIONS,
-    RANGES,
-    SHAPES,
-    SPLITS,
-    TEXTURES,
-    DomainRanges,
-    VideoSpec,
-    video_spec,
-)
+from vidkd.data.demo_specs import SPLITS, video_spec
+from vidkd.engine.logging import progress
 from vidkd.errors import UserError
 from vidkd.files import atomic, write_text
 
-__all__ = [
-    "COLOURS",
-    "FLIP_LABELS",
-    "MOTIONS",
-    "RANGES",
-    "SHAPES",
-    "SPLITS",
-    "TEXTURES",
-    "DomainRanges",
-    "VideoSpec",
-    "generate_split",
-    "render",
-    "video_spec",
-    "write_video",
-]
-
 COLUMNS = ("path", "motion", "shape", "texture", "colour", "labelled")
-
-log = logging.getLogger(__name__)
 
 
 def write_video(frames: NDArray[np.uint8], path: str | Path, fps: int, crf: int) -> None:
@@ -103,7 +71,7 @@ def generate_split(
     specs = [video_spec(settings, split, index) for index in range(getattr(settings, split))]
     _sweep_folder(folder, {f"{spec.video_id}.mp4" for spec in specs})
     rows = []
-    for spec in _progress(specs, split):
+    for spec in progress(specs, f"demo {split}"):
         path = folder / f"{spec.video_id}.mp4"
         write_video(render(spec), path, settings.fps, settings.crf)
         place = Path(os.path.relpath(path, annotation_csv.parent)).as_posix()
@@ -120,14 +88,3 @@ def _sweep_folder(folder: Path, keep: set[str]) -> None:
             path.unlink()
     for path in folder.glob(".*.mp4.*.tmp"):
         path.unlink()
-
-
-def _progress(specs: list[VideoSpec], split: str) -> Iterator[VideoSpec]:
-    """A bar on a terminal, a line every 500 videos in a log."""
-    if sys.stderr.isatty():
-        yield from tqdm(specs, desc=f"demo {split}", unit="video")
-        return
-    for done, spec in enumerate(specs):
-        if done % 500 == 0:
-            log.info("demo %s: %d of %d videos", split, done, len(specs))
-        yield spec

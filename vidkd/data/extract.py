@@ -14,9 +14,9 @@ from torch.nn.functional import interpolate
 from vidkd.config.data import FrameSettings
 from vidkd.data.decode import Image, TooFewFrames, UnreadableVideo, decode_frames, decoder_version
 from vidkd.data.frames import FrameWriter, StoredClip, encode_jpeg, frame_writer
-from vidkd.data.progress import progress
 from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import OK, read_rows
+from vidkd.engine.logging import progress
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from vidkd.data.adapters.base import Video
 from vidkd.data.decode import UnreadableVideo, VideoInfo, probe_video
-from vidkd.data.progress import progress
 from vidkd.data.tables import EXCLUDED, OK, read_classes, read_rows, rows_text
+from vidkd.engine.logging import progress
 from vidkd.errors import UserError
 from vidkd.files import write_text
 

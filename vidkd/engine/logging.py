@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
 
 LINE_EVERY_S = 30.0
+
+Item = TypeVar("Item")
 
 
 def setup_logging() -> None:
@@ -18,3 +27,16 @@ def setup_logging() -> None:
 def on_terminal() -> bool:
     """Whether somebody is watching."""
     return sys.stderr.isatty()
+
+
+def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
+    """Yield `items`, telling how many are done."""
+    if on_terminal():
+        yield from tqdm(items, desc=label)
+        return
+    told = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        if time.monotonic() - told >= LINE_EVERY_S:
+            told = time.monotonic()
+            log.info("%s: %d of %d", label, done, len(items))

@@ -41,11 +41,23 @@ class Data(Protocol):
 
 @dataclass
 class Progress:
-    """Where a run is. Everything here, with the weights and the optimizer, is what a resumed run needs."""
+    """Where a run is. Everything here, with the weights and the optimizer, is what a resumed run needs.
+
+    Attributes:
+        epoch: epochs that are done.
+        batch: batches of the present epoch that are done.
+        sums: each loss term, added up over them.
+        seen: how many of them had the term.
+        history: a row per finished epoch.
+        best: the figure of the best validation.
+        best_epoch: its epoch, from 1; -1 before the first validation.
+        best_weights: the method's weights then, on the CPU.
+    """
 
     epoch: int = 0
     batch: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     best: float = float("-inf")
     best_epoch: int = -1
@@ -125,7 +137,7 @@ class Trainer:
         progress.batch += 1
         for name, value in terms.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value.item()
-            progress.sums[f"n_{name}"] = progress.sums.get(f"n_{name}", 0) + 1
+            progress.seen[name] = progress.seen.get(name, 0) + 1
         if progress.batch % self.settings.accumulate == 0 or progress.batch == self.data.steps_per_epoch:
             self._step()
 
@@ -143,7 +155,7 @@ class Trainer:
             "lr": float(self.schedule.get_last_lr()[0]),
             **self._means(),
         }
-        progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, {}
+        progress.epoch, progress.batch, progress.sums, progress.seen = progress.epoch + 1, 0, {}, {}
         last = progress.epoch == self.settings.epochs
         if last or progress.epoch % self.settings.validate_every == 0:
             score, metrics = self.validate(self.accelerator.unwrap_model(self.method))
@@ -162,8 +174,8 @@ class Trainer:
         return waited >= self.settings.patience
 
     def _means(self) -> dict[str, float]:
-        sums = self.progress.sums
-        return {name: sums[name] / sums[f"n_{name}"] for name in sums if not name.startswith("n_")}
+        """Each loss term over the batches of this epoch that had it: one drawn frame count has its own."""
+        return {name: total / self.progress.seen[name] for name, total in self.progress.sums.items()}
 
     def _weights(self) -> dict[str, Tensor]:
         method = self.accelerator.unwrap_model(self.method)

@@ -16,6 +16,7 @@ import pandas as pd
 from vidkd.config.ffn import TFDSettings
 from vidkd.errors import UserError
 from vidkd.files import atomic
+from vidkd.methods.ffn.counts import nearest_count
 
 SEPARATE = "st"
 
@@ -67,9 +68,7 @@ def _separate(runs: dict[str, dict[int, dict[str, Any]]], settings: TFDSettings)
     composed = {}
     for seed in sorted(seeds):
         members = {count: by_seed[seed] for count, by_seed in trained.items()}
-        nearest = {
-            n: min(members, key=lambda c: (abs(c - n), -c)) for n in next(iter(members.values()))["accuracy"]
-        }
+        nearest = {n: nearest_count(members, n) for n in next(iter(members.values()))["accuracy"]}
         composed[seed] = {
             "accuracy": {n: members[count]["accuracy"][n] for n, count in nearest.items()},
             "gflops": {n: members[count]["gflops"][n] for n, count in nearest.items()},

@@ -9,13 +9,13 @@ from torch.nn import functional as F
 import vidkd.torchvision_ops  # noqa: F401
 from vidkd.config.ffn import FFNSettings
 from vidkd.errors import UserError
+from vidkd.methods.ffn.counts import nearest_count
 from vidkd.methods.ffn.model import (
     PerCount,
     TemporalShift,
     TSMResNet,
     WeightAlteration,
     build_model,
-    nearest_count,
 )
 from vidkd.methods.ffn.start import start_from
 

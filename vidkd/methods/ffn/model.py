@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from vidkd.config.ffn import FFNSettings
 from vidkd.errors import UserError
+from vidkd.methods.ffn.counts import nearest_count
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,6 @@ ARCHITECTURES = {
     "resnet101": Architecture(True, (3, 4, 23, 3)),
     "resnet_tiny": Architecture(False, (1, 2, 2), (32, 64, 96), 16, 3, stem_pool=False, first_stride=2),
 }
-
-
-def nearest_count(counts: Sequence[int], frames: int) -> int:
-    """The trained frame count that serves clips of `frames` frames: the nearest, ties to the higher."""
-    return min(counts, key=lambda count: (abs(count - frames), -count))
 
 
 class TemporalShift(torch.autograd.Function):

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from vidkd.config.ffn import FFNSettings
 from vidkd.engine.weights import load_covered, read_weights
-from vidkd.methods.ffn.model import Network, TSMResNet, nearest_count
+from vidkd.methods.ffn.counts import nearest_count
+from vidkd.methods.ffn.model import Network, TSMResNet
 
 PER_COUNT = re.compile(r"^(?P<before>.*\b(?:bn\d|downsample\.1))\.(?P<count>\d+)\.(?P<after>\w+)$")
 
