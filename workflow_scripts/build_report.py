@@ -6,22 +6,20 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.options import command, settings_options
+from vidkd.config.options import PATH, command, settings_options
 from vidkd.config.settings import ReportSettings
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.report.page import build_page
 
-FILE = click.Path(path_type=Path)
-
 
 @command
 @settings_options(ReportSettings)
-@click.option("--tfd", type=FILE, required=True, help="TFD table, CSV.")
-@click.option("--any-frame", type=FILE, required=True, help="Accuracy at every frame count, CSV.")
-@click.option("--figure", type=FILE, required=True, help="TFD curves, SVG.")
-@click.option("--excluded", type=FILE, required=True, help="Excluded videos, CSV.")
-@click.option("--page", type=FILE, required=True, help="The page to write, HTML.")
-@click.argument("metrics", nargs=-1, type=FILE)
+@click.option("--tfd", type=PATH, required=True, help="TFD table, CSV.")
+@click.option("--any-frame", type=PATH, required=True, help="Accuracy at every frame count, CSV.")
+@click.option("--figure", type=PATH, required=True, help="TFD curves, SVG.")
+@click.option("--excluded", type=PATH, required=True, help="Excluded videos, CSV.")
+@click.option("--page", type=PATH, required=True, help="The page to write, HTML.")
+@click.argument("metrics", nargs=-1, type=PATH)
 def main(
     settings: ReportSettings,
     tfd: Path,

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.options import command
+from vidkd.config.options import PATH, command
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.report.figures import draw_tfd
 
-FILE = click.Path(path_type=Path)
-
 
 @command
-@click.option("--any-frame", type=FILE, required=True, help="Accuracy at every frame count, CSV.")
-@click.option("--figure", type=FILE, multiple=True, required=True, help="Figure to write, .svg or .png.")
+@click.option("--any-frame", type=PATH, required=True, help="Accuracy at every frame count, CSV.")
+@click.option("--figure", type=PATH, multiple=True, required=True, help="Figure to write, .svg or .png.")
 def main(any_frame: Path, figure: tuple[Path, ...]) -> None:
     """Draw the TFD curves."""
     draw_tfd(any_frame, figure)

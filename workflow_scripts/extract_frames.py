@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd.config.data import FrameSettings
-from vidkd.config.options import command, settings_options
+from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.adapters.base import SPLITS
 from vidkd.data.extract import extract_shard
 from vidkd.engine.logging import setup_logging
@@ -16,10 +16,10 @@ from vidkd.provenance import code_digest, write_sidecar
 
 @command
 @settings_options(FrameSettings)
-@click.option("--probe", type=click.Path(path_type=Path), required=True, help="The probed shard, CSV.")
+@click.option("--probe", type=PATH, required=True, help="The probed shard, CSV.")
 @click.option("--split", type=click.Choice(SPLITS), required=True, help="Which split of it.")
-@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the videos.")
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="The frame store, HDF5.")
+@click.option("--root", type=PATH, required=True, help="Folder of the videos.")
+@click.option("--output", type=PATH, required=True, help="The frame store, HDF5.")
 def main(settings: FrameSettings, probe: Path, split: str, root: Path, output: Path) -> None:
     """Extract the frames of one shard and split."""
     setup_logging()

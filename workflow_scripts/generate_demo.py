@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd.config.data import DemoSettings
-from vidkd.config.options import command, settings_options
+from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.demo import generate_split
 from vidkd.data.demo_specs import SPLITS
 from vidkd.engine.logging import setup_logging
@@ -17,8 +17,8 @@ from vidkd.provenance import code_digest, write_sidecar
 @command
 @settings_options(DemoSettings)
 @click.option("--split", type=click.Choice(SPLITS), required=True, help="Which split.")
-@click.option("--folder", type=click.Path(path_type=Path), required=True, help="Where the videos go.")
-@click.option("--annotation", type=click.Path(path_type=Path), required=True, help="The table (csv).")
+@click.option("--folder", type=PATH, required=True, help="Where the videos go.")
+@click.option("--annotation", type=PATH, required=True, help="The table (csv).")
 def main(settings: DemoSettings, split: str, folder: Path, annotation: Path) -> None:
     """Generate the procedural videos of one split of the demo."""
     setup_logging()

@@ -7,23 +7,21 @@ from pathlib import Path
 import click
 
 from vidkd.config.data import DataSettings
-from vidkd.config.options import command, settings_options
+from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.adapters.registry import ADAPTERS, write_listing
 from vidkd.provenance import code_digest, write_sidecar
 
 
 @command
 @settings_options(DataSettings, exclude=("root", "annotations"))
-@click.option(
-    "--root", type=click.Path(path_type=Path), help="Folder of the videos. Default: the setting `root`."
-)
+@click.option("--root", type=PATH, help="Folder of the videos. Default: the setting `root`.")
 @click.option(
     "--annotations",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of the split files. Default: the setting `annotations`, from `root`.",
 )
-@click.option("--shards", type=click.Path(path_type=Path), required=True, help="Folder of shard_<k>.csv.")
-@click.option("--classes", type=click.Path(path_type=Path), required=True, help="The class names, JSON.")
+@click.option("--shards", type=PATH, required=True, help="Folder of shard_<k>.csv.")
+@click.option("--classes", type=PATH, required=True, help="The class names, JSON.")
 def main(
     settings: DataSettings, root: Path | None, annotations: Path | None, shards: Path, classes: Path
 ) -> None:

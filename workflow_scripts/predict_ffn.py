@@ -7,22 +7,20 @@ from pathlib import Path
 import click
 
 from vidkd.config.ffn import PredictSettings
-from vidkd.config.options import command, settings_options
+from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.frames import find_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.ffn.predict import predict
 from vidkd.provenance import code_digest, write_sidecar
 
-FILE = click.Path(path_type=Path)
-
 
 @command
 @settings_options(PredictSettings)
-@click.option("--test", type=FILE, multiple=True, required=True, help="Frame stores: files or folders.")
-@click.option("--predictions", type=FILE, required=True, help="Predictions, CSV: one row per clip.")
-@click.option("--efficiency", type=FILE, required=True, help="Parameters and GFLOPs, JSON.")
+@click.option("--test", type=PATH, multiple=True, required=True, help="Frame stores: files or folders.")
+@click.option("--predictions", type=PATH, required=True, help="Predictions, CSV: one row per clip.")
+@click.option("--efficiency", type=PATH, required=True, help="Parameters and GFLOPs, JSON.")
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Loader processes.")
-@click.argument("weights", nargs=-1, required=True, type=FILE)
+@click.argument("weights", nargs=-1, required=True, type=PATH)
 def main(
     settings: PredictSettings,
     weights: tuple[Path, ...],

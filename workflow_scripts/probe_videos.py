@@ -6,20 +6,18 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.options import command
+from vidkd.config.options import PATH, command
 from vidkd.data.probe import probe_shard
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
 
 
 @command
-@click.option(
-    "--videos", type=click.Path(path_type=Path), required=True, help="shard_<k>.csv of list_videos."
-)
-@click.option("--classes", type=click.Path(path_type=Path), required=True, help="The class names, JSON.")
+@click.option("--videos", type=PATH, required=True, help="shard_<k>.csv of list_videos.")
+@click.option("--classes", type=PATH, required=True, help="The class names, JSON.")
 @click.option("--shard", type=int, required=True, help="Its number.")
-@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the videos.")
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="The probed shard, CSV.")
+@click.option("--root", type=PATH, required=True, help="Folder of the videos.")
+@click.option("--output", type=PATH, required=True, help="The probed shard, CSV.")
 def main(videos: Path, classes: Path, shard: int, root: Path, output: Path) -> None:
     """Probe the videos of one shard."""
     setup_logging()

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from vidkd.config.options import command
+from vidkd.config.options import PATH, command
 from vidkd.errors import UserError
 
 
 @command
-@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--page", type=click.Path(path_type=Path), help="The report page to point to.")
+@click.argument("tables", nargs=-1, required=True, type=PATH)
+@click.option("--page", type=PATH, help="The report page to point to.")
 def main(tables: tuple[Path, ...], page: Path | None) -> None:
     """Print the CSV files TABLES, without their columns of standard deviations when there is one seed."""
     for path in tables:

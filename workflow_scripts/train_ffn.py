@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd.config.ffn import FFNSettings
-from vidkd.config.options import command, settings_options
+from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.frames import find_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
@@ -15,7 +15,7 @@ from vidkd.methods.ffn.by_hand import seed_options
 from vidkd.methods.ffn.train import train as train_ffn
 from vidkd.provenance import code_digest, stamp, write_sidecar
 
-FILE, NATURAL = click.Path(path_type=Path), click.IntRange(min=0)
+NATURAL = click.IntRange(min=0)
 FRAMES, RUN = "results/frames", "results/ffn/by_hand/seed0"
 
 
@@ -23,16 +23,16 @@ FRAMES, RUN = "results/frames", "results/ffn/by_hand/seed0"
 @settings_options(FFNSettings)
 @seed_options
 @click.option(
-    "--train", type=FILE, multiple=True, default=[f"{FRAMES}/train"], help="Frame stores to train on."
+    "--train", type=PATH, multiple=True, default=[f"{FRAMES}/train"], help="Frame stores to train on."
 )
 @click.option(
-    "--val", type=FILE, multiple=True, default=[f"{FRAMES}/val"], help="Those that choose the epoch."
+    "--val", type=PATH, multiple=True, default=[f"{FRAMES}/val"], help="Those that choose the epoch."
 )
-@click.option("--classes", type=FILE, default="results/data/classes.json", help="Class names, JSON.")
-@click.option("--run-dir", type=FILE, default=RUN, help="Folder of the run.")
+@click.option("--classes", type=PATH, default="results/data/classes.json", help="Class names, JSON.")
+@click.option("--run-dir", type=PATH, default=RUN, help="Folder of the run.")
 @click.option("--seed", type=NATURAL, default=0, help="Seed of weights, order and augmentation.")
 @click.option("--workers", type=NATURAL, default=0, help="Loader processes; no effect on the result.")
-@click.option("--init", type=FILE, help="Weights of the variant that `init_from` names.")
+@click.option("--init", type=PATH, help="Weights of the variant that `init_from` names.")
 def main(
     settings: FFNSettings,
     train: tuple[Path, ...],

@@ -7,13 +7,11 @@ from pathlib import Path
 import click
 
 from vidkd.config.generate import out_of_step, write_documents
-from vidkd.config.options import command
+from vidkd.config.options import PATH, command
 
 
 @command
-@click.option(
-    "--folder", type=click.Path(path_type=Path), default=Path("config"), help="Where the documents are."
-)
+@click.option("--folder", type=PATH, default=Path("config"), help="Where the documents are.")
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit with status 1 when a document is out of step."
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import pathlib
 from collections.abc import Callable, Collection
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -15,6 +16,9 @@ from pydantic_core import to_json
 from vidkd.config.describe import Path, allowed, leaves, without_null
 from vidkd.config.problems import Problem, problems, sentence
 from vidkd.errors import UserError
+
+PATH = click.Path(path_type=pathlib.Path)
+"""Type of an option that is a file or a folder; the function gets a `pathlib.Path`."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from vidkd.config.ffn import FFNSettings
+from vidkd.config.options import PATH
 from vidkd.data.frames import find_shards
 from vidkd.errors import UserError
 from vidkd.methods.ffn.predict import accuracies
@@ -28,7 +29,7 @@ _OPTIONS = (
     ),
     click.option(
         "--resume",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="Weights (.safetensors) to start from or to evaluate. A stopped run goes on by itself.",
     ),
 )
