@@ -21,6 +21,7 @@ put_first("PYTHONPATH", workflow.basedir)
 # with --sdm conda the environment of the rule goes before it.
 put_first("PATH", Path(sys.executable).parent)
 
+from vidkd.config.data import SPLITS
 from vidkd.config.load import canonical, load_settings
 from vidkd.errors import UserError
 from vidkd.files import check_writable
@@ -40,7 +41,6 @@ def sentence_or(make, *arguments):
 cfg = sentence_or(load_settings, config)
 paths = Paths(cfg.results_dir)
 
-SPLITS = ("train", "val", "test")
 SHARDS = range(cfg.data.n_shards)
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.data import FrameSettings
+from vidkd.config.data import SPLITS, FrameSettings
 from vidkd.config.options import PATH, command, settings_options
-from vidkd.data.adapters.base import SPLITS
 from vidkd.data.extract import extract_shard
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.data import DemoSettings
+from vidkd.config.data import SPLITS, DemoSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.demo import generate_split
-from vidkd.data.demo_specs import SPLITS
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import zlib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -175,6 +177,20 @@ class TestCutValidation:
         assert self.cut(MIXED) == self.cut(MIXED[::-1])
         assert len({frozenset(self.cut(MIXED, seed=seed)) for seed in range(8)}) > 1
 
+    @pytest.mark.parametrize("size", [1, 4])
+    def test_one_video_more_moves_the_marginal_group_only(self, size):
+        videos = [
+            Video(f"{n:03d}", f"{n}.mp4", "abc"[n % 3], "train", f"g{n // size}" if size > 1 else "")
+            for n in range(200)
+        ]
+        before = self.cut(videos, 0.1)
+        assert len(before) == 20
+        for number in range(50):
+            after = self.cut([*videos, Video(f"new{number}", "new.mp4", "a", "train")], 0.1)
+            assert len(after) == (20 if size == 1 else len(after))
+            assert len(before ^ after) <= (2 if size == 1 else size + 3)
+            assert abs(len(after) - 20) < size
+
     def test_a_class_keeps_a_training_video(self):
         videos = [Video(f"{n}", f"{n}.mp4", label, "train") for n, label in enumerate("aaaaaaaabc")]
         assert self.cut(videos, 0.9) < {f"{n}" for n in range(8)}
@@ -197,6 +213,16 @@ class TestFolder:
         write(tmp_path, {"train/run/a.mp4": ""})
         with pytest.raises(UserError, match="test is missing"):
             listed(tmp_path, "folder")
+
+    @pytest.mark.parametrize("name", [b"\xff.mp4", b"caf\xe9/a.mp4"])
+    def test_a_name_that_is_not_utf8(self, tmp_path, name):
+        write(tmp_path, dict.fromkeys(["train/run/a.mp4", "test/run/b.mp4"], ""))
+        odd = Path(os.fsdecode(os.fsencode(tmp_path / "train/run") + b"/" + name))
+        odd.parent.mkdir(exist_ok=True)
+        odd.touch()
+        with pytest.raises(UserError, match=r"the name 'train/run/.*\\udc.* is not UTF-8: rename") as raised:
+            listed(tmp_path, "folder")
+        str(raised.value).encode()
 
     def test_class_of_test_only(self, tmp_path):
         write(tmp_path, dict.fromkeys(["train/run/a.mp4", "test/fly/b.mp4"], ""))

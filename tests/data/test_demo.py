@@ -60,6 +60,16 @@ def test_a_video_has_the_same_bytes_whichever_others_are_made(written, tmp_path)
         assert path.read_bytes() == (folder / "train" / path.name).read_bytes()
 
 
+def test_the_order_of_the_splits_decides_what_videos_show():
+    """Its generators are keyed by it; these values were written down when the demo was made."""
+    shown = [specs(1, split)[0] for split in ("train", "val", "test")]
+    assert [(spec.motion, spec.shape, spec.texture, spec.colour) for spec in shown] == [
+        ("orbit_cw", "ring", "checker", "green"),
+        ("move_down", "ring", "dots", "green"),
+        ("orbit_ccw", "triangle", "stripes", "cyan"),
+    ]
+
+
 def test_seed_split_index_and_domain_each_change_the_video():
     one = video_spec(DemoSettings(), "train", 5)
     others = [

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from vidkd.config.base import Section
 
+SPLITS = ("train", "val", "test")
+"""Names of the splits. Their order seeds the demo's videos: another order makes other videos."""
+
 
 class DataSettings(Section):
     """Which videos are used and how they become a manifest."""

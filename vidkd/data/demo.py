@@ -15,9 +15,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vidkd.config.data import DemoSettings
+from vidkd.config.data import SPLITS, DemoSettings
 from vidkd.data.demo_drawing import render
-from vidkd.data.demo_specs import SPLITS, video_spec
+from vidkd.data.demo_specs import video_spec
 from vidkd.engine.logging import progress
 from vidkd.errors import UserError
 from vidkd.files import atomic, write_text

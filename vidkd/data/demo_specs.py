@@ -16,7 +16,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from vidkd.config.data import DemoSettings
+from vidkd.config.data import SPLITS, DemoSettings
 from vidkd.errors import UserError
 
 Array = NDArray[np.float64]
@@ -35,7 +35,6 @@ COLOURS = {
     "blue": (60, 80, 230),
     "magenta": (220, 55, 215),
 }
-SPLITS = ("train", "val", "test")
 DOMAINS = ("target", "source")
 
 _MIRRORED = (("move_left", "move_right"), ("orbit_cw", "orbit_ccw"), ("left_then_right", "right_then_left"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from vidkd.data.adapters.base import SPLITS
+from vidkd.config.data import SPLITS
 from vidkd.data.probe import COLUMNS
 from vidkd.data.tables import EXCLUDED, EXCLUDED_COLUMNS, OK, read_classes, read_rows, rows_text
 from vidkd.errors import UserError

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from vidkd.config.data import DataSettings
 from vidkd.errors import UserError
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,15 @@ class Listing:
             video_id: the data set's own id; default: the path without its suffix.
 
         Raises:
-            UserError: the path leaves the root, the label is empty, or the id is taken.
+            UserError: the path leaves the root or is not UTF-8, the label is empty, or the id is taken.
         """
+        try:
+            f"{path} {label}".encode()
+        except UnicodeEncodeError:
+            where = place.encode(errors="backslashreplace").decode()
+            raise UserError(
+                f"{where}: the name {path!r} is not UTF-8: rename the file or its folder"
+            ) from None
         if not label.strip():
             raise UserError(f"{place}: {path} has no label")
         relative = self._inside(path, place)
@@ -132,7 +136,8 @@ class Listing:
 def cut_validation(videos: list[Video], fraction: float, seed: int) -> list[Video]:
     """Move whole groups of the training split to `val`, until about `fraction` of its videos are there.
 
-    A class keeps at least one training video. The cut depends on the groups and the seed, not on the order.
+    A class keeps at least one training video. Groups are visited in the order of a hash of their own, so that
+    a video more moves the groups at the edge of the cut only, and the order of `videos` none.
     """
     groups: dict[str, list[Video]] = defaultdict(list)
     for video in videos:
@@ -141,9 +146,8 @@ def cut_validation(videos: list[Video], fraction: float, seed: int) -> list[Vide
     left = Counter(video.label for members in groups.values() for video in members)
     wanted = max(1, round(fraction * left.total()))
     moved: set[str] = set()
-    names = sorted(groups)
-    for position in np.random.default_rng(seed).permutation(len(names)):
-        members = groups[names[position]]
+    for name in sorted(groups, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()):
+        members = groups[name]
         labels = Counter(video.label for video in members)
         fits = len(moved) + len(members) <= wanted or not moved
         if fits and all(left[label] > count for label, count in labels.items()):

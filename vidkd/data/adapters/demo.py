@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import SPLITS, Listing, Video, read_lines
+from vidkd.config.data import SPLITS, DataSettings
+from vidkd.data.adapters.base import Listing, Video, read_lines
 from vidkd.errors import UserError
 
 

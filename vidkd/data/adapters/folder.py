@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import SPLITS, Listing, Video
+from vidkd.config.data import SPLITS, DataSettings
+from vidkd.data.adapters.base import Listing, Video
 from vidkd.errors import UserError
 
 SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
