@@ -87,7 +87,8 @@ def annotations_root():
     """Folder of the annotation files."""
     if cfg.data.adapter == "demo":
         return paths.demo
-    return str(Path(cfg.data.root, cfg.data.annotations))
+    # As written, because the folder above `root` is another one where `root` is a link.
+    return os.path.normpath(Path(cfg.data.root, cfg.data.annotations))
 
 
 def annotations(wildcards):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ def main(
 ) -> None:
     """List the videos of a data set in shards."""
     root = root or Path(settings.root)
-    annotations = annotations or root / settings.annotations
+    annotations = annotations or Path(os.path.normpath(root / settings.annotations))
     count = write_listing(settings, root, annotations, shards, classes)
     code = code_digest("workflow_scripts.list_videos", ADAPTERS[settings.adapter].split(":")[0])
     source = annotations if annotations.exists() else root  # folders of classes need no annotations

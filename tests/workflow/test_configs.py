@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.workflow.conftest import ROOT
+from tests.workflow.conftest import ROOT, TINY
 from vidkd.config.load import load_settings
 
 EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
@@ -15,6 +15,16 @@ def test_experiment_is_valid_and_has_its_own_folder(file):
     settings = load_settings(file)
     assert settings.results_dir == f"results/{file.stem}"
     assert settings.ffn.tfd.separate.keys() == {4, 8, 16}
+
+
+def test_annotations_lie_beside_a_root_that_is_a_link(project):
+    (project.root / "disk/videos").mkdir(parents=True)
+    lists = project.root / "data/mine/lists"
+    lists.mkdir(parents=True)
+    (lists / "train.csv").touch()
+    (lists.parent / "videos").symlink_to(project.root / "disk/videos")
+    project.replace(TINY, "adapter: demo", "adapter: csv, root: data/mine/videos, annotations: ../lists")
+    assert project.plan()["list_videos"] == 1
 
 
 def test_demo_seeds_repeats_the_demo():

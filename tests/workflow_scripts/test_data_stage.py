@@ -105,3 +105,10 @@ def test_listing_defaults_to_the_folders_of_the_settings(folder):
     result = call(list_videos, "--shards", folder / "x", "--classes", folder / "c.json", settings=settings)
     assert result.exit_code == 0, result.output
     assert len(read_rows(folder / "x/shard_0.csv")) == 5
+
+
+def test_annotations_lie_beside_a_root_that_is_a_link(folder):
+    (folder / "disk").mkdir()
+    (folder / "videos").rename(folder / "disk/videos")
+    (folder / "videos").symlink_to(folder / "disk/videos")
+    test_listing_defaults_to_the_folders_of_the_settings(folder)
