@@ -78,6 +78,14 @@ def code(script, *more):
     return sentence_or(code_digest, script, *more)
 
 
+def video_source():
+    """What makes the videos, for the rules that read them: when only pixels change, the listing stays the same."""
+    if cfg.data.adapter != "demo":
+        return ""
+    look = cfg.demo.model_dump(mode="json", exclude={*SPLITS, "low_label"})
+    return json.dumps([look, code("workflow_scripts.generate_demo")])
+
+
 def data_root():
     """Folder of the videos."""
     return paths.demo if cfg.data.adapter == "demo" else cfg.data.root
@@ -126,6 +134,12 @@ sentence_or(check_writable, cfg.results_dir, "results_dir")
 def frames(split):
     """The frame stores of a split."""
     return expand(paths.frames, split=split, shard=SHARDS)
+
+
+def start_file(wildcards):
+    """The file that a variant starts from, if its `weights` name one."""
+    source = cfg.ffn.variant(wildcards.variant).weights
+    return source if source and Path(source).suffix in (".pth", ".safetensors") else []
 
 
 def initial_weights(wildcards):

@@ -6,6 +6,7 @@ rule train_ffn:
         # Waits for the checks of the data set; a check made anew is no reason to train anew.
         checked=ancient(paths.excluded),
         init=initial_weights,
+        start=start_file,
     output:
         weights=paths.weights,
         config=paths.run_config,

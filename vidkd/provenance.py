@@ -47,7 +47,6 @@ LEFT_OUT = (
     LeftOut("vidkd.provenance", "describes results, never makes them"),
     LeftOut("vidkd.paths", "a moved artefact is a new target already"),
     LeftOut("vidkd.engine.logging", "writes to the log only"),
-    LeftOut("vidkd.methods.ffn.by_hand", "options for people; no rule uses them"),
     LeftOut("vidkd.errors", "an error leaves no artefact"),
 )
 
@@ -225,7 +224,7 @@ def write_sidecar(
     """
     artefact = Path(artefact)
     record = {
-        "artefact": {"bytes": artefact.stat().st_size, "sha256": file_sha256(artefact)},
+        "artefact": {**_stat(artefact), "sha256": file_sha256(artefact)},
         "settings": settings,
         "seed": seed,
         "inputs": {str(path): _input_sha256(Path(path)) for path in inputs},
@@ -265,11 +264,17 @@ def _input_sha256(path: Path) -> str | None:
     if not path.exists():
         raise UserError(f"{path} does not exist: name another file, or run `snakemake {path}` first.")
     own = Path(sidecar(str(path)))
-    if own.is_file() and own.stat().st_mtime_ns >= path.stat().st_mtime_ns:
+    if own.is_file():
         recorded = json.loads(own.read_text(encoding="utf-8")).get("artefact", {})
-        if recorded.get("bytes") == path.stat().st_size:
+        if _stat(path).items() <= recorded.items():
             return str(recorded["sha256"])
     return file_sha256(path)
+
+
+def _stat(path: Path) -> dict[str, int]:
+    """What tells cheaply that a file was replaced."""
+    found = path.stat()
+    return {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
 def _plain(value: Any) -> object:

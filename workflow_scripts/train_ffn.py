@@ -12,6 +12,7 @@ from vidkd.data.frames import find_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
 from vidkd.methods.ffn.by_hand import seed_options
+from vidkd.methods.ffn.start import start_files
 from vidkd.methods.ffn.train import train as train_ffn
 from vidkd.provenance import code_digest, stamp, write_sidecar
 
@@ -25,14 +26,12 @@ FRAMES, RUN = "results/frames", "results/ffn/by_hand/seed0"
 @click.option(
     "--train", type=PATH, multiple=True, default=[f"{FRAMES}/train"], help="Frame stores to train on."
 )
-@click.option(
-    "--val", type=PATH, multiple=True, default=[f"{FRAMES}/val"], help="Those that choose the epoch."
-)
+@click.option("--val", type=PATH, multiple=True, default=[f"{FRAMES}/val"], help="They choose the epoch.")
 @click.option("--classes", type=PATH, default="results/data/classes.json", help="Class names, JSON.")
 @click.option("--run-dir", type=PATH, default=RUN, help="Folder of the run.")
 @click.option("--seed", type=NATURAL, default=0, help="Seed of weights, order and augmentation.")
 @click.option("--workers", type=NATURAL, default=0, help="Loader processes; no effect on the result.")
-@click.option("--init", type=PATH, help="Weights of the variant that `init_from` names.")
+@click.option("--init", type=PATH, help="Weights of the variant in `init_from`.")
 def main(
     settings: FFNSettings,
     train: tuple[Path, ...],
@@ -47,13 +46,14 @@ def main(
     """Train one variant of FFN or TSM; frame stores are files, or folders of them."""
     setup_logging()
     shards, val_shards = find_shards(train), find_shards(val)
-    inputs = [*shards, *val_shards, classes, *([init] if init else [])]
+    inputs = [*shards, *val_shards, classes, *start_files(settings, init)]
     code = code_digest("workflow_scripts.train_ffn")
-    mark = stamp(settings, inputs, code, seed)
-    run = {"seed": seed, "stamp": mark, "workers": workers, "init_from": init, "max_batches": max_batches}
+    run = {"seed": seed, "workers": workers, "init_from": init, "max_batches": max_batches}
+    run["stamp"] = stamp(settings, inputs, f"{code} {max_batches}", seed)
     train_ffn(settings, classes, shards, val_shards, run_dir, **run)
+    about = {"settings": settings, "inputs": inputs, "code": code, "seed": seed, "max_batches": max_batches}
     for name in RUN_FILES:
-        write_sidecar(run_dir / name, settings=settings, inputs=inputs, code=code, seed=seed)
+        write_sidecar(run_dir / name, **about)
 
 
 if __name__ == "__main__":

@@ -237,7 +237,9 @@ changes = st.fixed_dictionaries(
         "warmup_epochs": st.floats(0, 9) | st.integers(0, 9),
         "clip_grad": st.none() | st.floats(0.1, 9),
         "frame_counts": st.sets(st.integers(1, 32), min_size=1).map(sorted),
-        "flip_labels": st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+        "flip_labels": st.sampled_from(
+            [{}, {"a": "b"}, {"b": "a", "c": "d"}, {"left": "right", "right": "left"}]
+        ),
         "precision": st.sampled_from(["no", "bf16", "fp16"]),
     },
 )
@@ -302,6 +304,47 @@ def test_settings_are_light_to_import():
     ],
 )
 def test_settings_that_do_not_fit_together(values, said):
+    with pytest.raises(UserError) as refused:
+        load_settings(values)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"results_dir": "my results"}, "results_dir: found 'my results'; allowed: letters, digits"),
+        ({"results_dir": "r{x}"}, "results_dir: found 'r{x}'"),
+        ({"ffn": {"base": {"crop_scales": [0]}}}, "crop_scales: found [0.0]; allowed: shares above 0"),
+        ({"ffn": {"base": {"crop_scales": [1.5]}}}, "crop_scales: found [1.5]"),
+        ({"ffn": {"base": {"std": [0.1, 0, 0.1]}}}, "std: found [0.1, 0.0, 0.1]; allowed: numbers above 0"),
+        (
+            {"ffn": {"base": {"flip_labels": {"a": "b", "b": "c"}}}},
+            "flip_labels: b is paired with c and with a",
+        ),
+        (
+            {"frames": {"short_side": 200}},
+            "ffn.variants.ffn.size: clips of 224 pixels of frames stored with 200",
+        ),
+        (
+            {
+                "ffn": {
+                    "variants": {
+                        "tsm": {},
+                        "st4": {"arch": "resnet18", "init_from": "tsm"},
+                        "st8": {},
+                    }
+                }
+            },
+            "ffn.variants.st4.init_from: tsm has another arch than st4",
+        ),
+        (
+            {"ffn": {"base": {"shift": "official", "batch_size": 3}}},
+            "ffn.variants.ffn.shift: official groups 16 frames",
+        ),
+        ({"seeds": [2**32]}, "seeds: found [4294967296]"),
+    ],
+)
+def test_settings_that_would_fail_much_later(values, said):
     with pytest.raises(UserError) as refused:
         load_settings(values)
     assert said in str(refused.value)

@@ -12,6 +12,7 @@ from vidkd.data.augment import View, apply_view, centre_view, random_view
 from vidkd.data.clips import EpochBatches, EvaluationClips, TrainingClips
 from vidkd.data.frames import FrameStore
 from vidkd.data.sampling import random_in_segments, segment_centres
+from vidkd.errors import UserError
 
 
 class CountingStore(FrameStore):
@@ -102,9 +103,9 @@ def test_a_flip_mirrors_the_clip_and_swaps_the_label(stores, small):
     assert 4 < flipped < 20
 
 
-def test_evaluation_takes_centres_of_segments_and_of_the_frame(stores):
+def test_evaluation_takes_centres_of_segments_and_of_the_frame(stores, small):
     store = FrameStore(stores.val)
-    clips, label, row = EvaluationClips(store, (4,), 32)[2]
+    clips, label, row = EvaluationClips(store, (4,), small.model_copy(update={"eval_crop": 2 / 3}))[2]
     expected = store.clip(2, [2, 6, 10, 14])[:, 8:40, 8:40].transpose(0, 3, 1, 2)
     np.testing.assert_array_equal(clips[4].numpy(), expected)
     assert (label, row) == (store.label_ids[2], 2)
@@ -129,12 +130,28 @@ def test_views_lie_inside_and_resize_as_torch_does():
     crop = torch.from_numpy(frames[:, 3:33, 5:35]).permute(0, 3, 1, 2)
     expected = F.interpolate(crop.float(), (20, 20), mode="bilinear", antialias=True)
     assert (out.float() - expected).abs().max() <= 1
-    assert centre_view(40, 60, 20) == View(10, 20, 20, flip=False)
+    assert centre_view(40, 60, 0.5) == View(10, 20, 20, flip=False)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_evaluation_loader_keeps_the_order(stores, workers):
+def test_evaluation_loader_keeps_the_order(stores, small, workers):
     from vidkd.data.clips import evaluation_loader
 
-    loader = evaluation_loader(FrameStore(stores.val), (4, 8), 32, 5, workers)
+    loader = evaluation_loader(FrameStore(stores.val), (4, 8), small, 5, workers)
     assert torch.cat([batch.row for batch in loader]).tolist() == list(range(12))
+
+
+def test_evaluation_shows_the_share_that_training_shows_whatever_the_size(stores, small):
+    """A clip of fewer pixels is the same view made smaller, not a smaller view."""
+    store = FrameStore(stores.val)
+    whole, half = (
+        EvaluationClips(store, (4,), small.model_copy(update={"size": size, "eval_crop": 2 / 3}))[0][0][4]
+        for size in (32, 16)
+    )
+    smaller = F.interpolate(whole.float(), (16, 16), mode="bilinear", antialias=True)
+    assert (half.float() - smaller).abs().max() <= 1
+
+
+def test_a_store_named_twice_is_refused(stores):
+    with pytest.raises(UserError, match="a video is in two frame stores"):
+        FrameStore([*stores.train, stores.train[0]])

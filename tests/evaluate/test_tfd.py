@@ -67,3 +67,11 @@ def test_a_count_that_was_not_predicted_is_named(metrics, tmp_path):
     with pytest.raises(UserError, match=r"\[16\]"):
         tabulate(metrics, settings, tmp_path / "a", tmp_path / "b")
     assert not (tmp_path / "a").exists()
+
+
+def test_without_separate_training_there_is_no_row_and_no_deviation(metrics, tmp_path):
+    settings = SETTINGS.model_copy(update={"separate": {}})
+    tabulate(metrics, settings, tmp_path / "tfd.csv", tmp_path / "any.csv")
+    table = pd.read_csv(tmp_path / "tfd.csv")
+    assert list(table["variant"]) == ["tsm", "st4", "ffn"]
+    assert not [name for name in table.columns if name.startswith("dev")]

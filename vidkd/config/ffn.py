@@ -99,7 +99,7 @@ class TFDSettings(Section):
     separate: dict[int, str] = Field(
         {4: "st4", 8: "st8", 16: "tsm"},
         description="The variant trained at each frame count alone: the row `st`, and what deviations "
-        "are measured from.",
+        "are measured from; empty leaves both out.",
     )
 
 

@@ -20,6 +20,9 @@ from vidkd.errors import UserError
 PATH = click.Path(path_type=pathlib.Path)
 """Type of an option that is a file or a folder; the function gets a `pathlib.Path`."""
 
+INPUT = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
+"""Type of an option that is a file to read; click refuses one that is not there."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+import re
+
+from pydantic import Field, field_validator, model_validator
 
 from vidkd.config.base import Section
 from vidkd.config.data import DataSettings, DemoSettings, FrameSettings
 from vidkd.config.ffn import FFNExperiment
-from vidkd.config.problems import Location, Problems
+from vidkd.config.problems import Location, Problem, Problems
 
 
 class ComputeSettings(Section):
@@ -35,7 +37,11 @@ class ReportSettings(Section):
 class Settings(Section):
     """Everything a run can be told."""
 
-    results_dir: str = Field("results", min_length=1, description="Folder that everything is written under.")
+    results_dir: str = Field(
+        "results",
+        min_length=1,
+        description="Folder that everything is written under; letters, digits and . / + @ ~ - _ only.",
+    )
     seeds: tuple[int, ...] = Field(
         (0,), min_length=1, description="Every training is repeated with each seed."
     )
@@ -45,6 +51,15 @@ class Settings(Section):
     ffn: FFNExperiment = FFNExperiment()  # type: ignore[call-arg]
     report: ReportSettings = ReportSettings()  # type: ignore[call-arg]
     compute: ComputeSettings = ComputeSettings()  # type: ignore[call-arg]
+
+    @field_validator("results_dir")
+    @classmethod
+    def _one_word(cls, folder: str) -> str:
+        if not re.fullmatch(r"[\w./+@~-]+", folder):
+            raise ValueError(
+                f"found {folder!r}; allowed: letters, digits and . / + @ ~ - _, for it stands in commands"
+            )
+        return folder
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
@@ -70,8 +85,32 @@ class Settings(Section):
         for place, counts in tables.items():
             if wrong := [count for count in counts if count > self.ffn.predict.max_count]:
                 found.append((("ffn", *place), f"{wrong} are above ffn.predict.max_count"))
-        if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+        if len(set(self.seeds)) < len(self.seeds) or not all(0 <= seed < 2**32 for seed in self.seeds):
             found.append((("seeds",), f"found {list(self.seeds)}; allowed: distinct whole numbers from 0"))
+        for name in self.ffn.variants:
+            found += [
+                (("ffn", "variants", name, *where), text) for where, text in self._variant_problems(name)
+            ]
         if found:
             raise Problems(found)
         return self
+
+    def _variant_problems(self, name: str) -> list[Problem]:
+        variant, kept = self.ffn.variant(name), self.frames
+        found: list[Problem] = []
+        if variant.size > kept.short_side:
+            text = f"clips of {variant.size} pixels of frames stored with {kept.short_side}: raise "
+            "frames.short_side or lower it"
+            found.append((("size",), text))
+        if variant.init_from is not None and self.ffn.variant(variant.init_from).arch != variant.arch:
+            found.append(
+                (("init_from",), f"{variant.init_from} has another arch than {name}: give both the same")
+            )
+        largest = max(variant.frame_counts)
+        if variant.shift == "official" and any(
+            variant.batch_size * n % largest for n in variant.frame_counts
+        ):
+            text = f"official groups {largest} frames: batch_size times every frame count must be a "
+            "multiple of it"
+            found.append((("shift",), text))
+        return found

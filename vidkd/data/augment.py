@@ -30,9 +30,9 @@ def random_view(
     return View(int(top), int(left), side, bool(flip and rng.random() < 0.5))
 
 
-def centre_view(height: int, width: int, side: int) -> View:
-    """The middle square of `side` pixels, or of the short side if that is less."""
-    side = min(side, height, width)
+def centre_view(height: int, width: int, scale: float) -> View:
+    """The middle square of `scale` times the short side."""
+    side = max(1, round(min(height, width) * scale))
     return View((height - side) // 2, (width - side) // 2, side, flip=False)
 
 

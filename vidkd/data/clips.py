@@ -6,6 +6,7 @@ number of workers, the order of shards, or how often a run was resumed.
 
 from __future__ import annotations
 
+import signal
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -67,8 +68,8 @@ class TrainingClips(Dataset):
 class EvaluationClips(Dataset):
     """Centre clips of the given frame counts; items are asked for by row."""
 
-    def __init__(self, store: FrameStore, counts: Sequence[int], size: int) -> None:
-        self.store, self.counts, self.size = store, tuple(counts), size
+    def __init__(self, store: FrameStore, counts: Sequence[int], settings: ClipSettings) -> None:
+        self.store, self.counts, self.settings = store, tuple(counts), settings
 
     def __len__(self) -> int:
         return len(self.store)
@@ -76,8 +77,9 @@ class EvaluationClips(Dataset):
     def __getitem__(self, row: int) -> tuple[dict[int, Tensor], int, int]:
         positions = {count: segment_centres(self.store.per_video, count) for count in self.counts}
         height, width = self.store.sizes[row]
-        view = centre_view(height, width, self.size)
-        return _clips(self.store, row, positions, view, self.size), int(self.store.label_ids[row]), row
+        view = centre_view(height, width, self.settings.eval_crop)
+        clips = _clips(self.store, row, positions, view, self.settings.size)
+        return clips, int(self.store.label_ids[row]), row
 
 
 class EpochBatches(Sampler):
@@ -110,7 +112,20 @@ def collate(samples: Sequence[tuple[dict[int, Tensor], int, int]]) -> Batch:
 def clip_loader(clips: Dataset, workers: int, **batching: Any) -> DataLoader:
     """A loader of `clips` that leaves the global random generator alone, as an exact resume needs."""
     generator = torch.Generator()
-    return DataLoader(clips, num_workers=workers, collate_fn=collate, generator=generator, **batching)
+    return DataLoader(
+        clips,
+        num_workers=workers,
+        collate_fn=collate,
+        generator=generator,
+        worker_init_fn=_outlive_signals,
+        **batching,
+    )
+
+
+def _outlive_signals(_worker: int) -> None:
+    """A time limit's signal reaches the whole process group; workers end with the job, once it has saved."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class ClipBatches:
@@ -151,32 +166,27 @@ class ClipBatches:
 
 
 def evaluation_loader(
-    store: FrameStore, counts: Sequence[int], size: int, batch_size: int, workers: int
+    store: FrameStore, counts: Sequence[int], settings: ClipSettings, batch_size: int, workers: int
 ) -> DataLoader:
     """Every clip of the store once, in order."""
-    return clip_loader(EvaluationClips(store, counts, size), workers, batch_size=batch_size)
+    return clip_loader(EvaluationClips(store, counts, settings), workers, batch_size=batch_size)
 
 
-def check_clips(store: FrameStore, size: int, frames: int) -> None:
+def check_clips(store: FrameStore, frames: int) -> None:
     """Refuse clips that the stored videos cannot give.
 
     Raises:
-        UserError: the store is empty, its frames are smaller than `size` pixels, or fewer than `frames`.
+        UserError: the store is empty, or its videos have fewer than `frames` frames.
     """
     if len(store) == 0:
         raise UserError(
             "a split has no clip: see data/excluded.csv in the results folder, and data.annotations."
         )
-    row = int(store.sizes.min(axis=1).argmin())
-    if int(store.sizes[row].min()) < size:
-        raise UserError(
-            f"clips of {size} pixels (size) are larger than the stored frames of {store.video_ids[row]!r} "
-            f"({store.sizes[row].min()} pixels): lower size or raise frames.short_side."
-        )
     if frames > store.per_video:
         raise UserError(
             f"{frames} frames are asked of videos stored with {store.per_video}: raise frames.per_video "
-            "or ask for fewer (ffn frame_counts, ffn.predict.max_count)."
+            f"or ask "
+            "for fewer."
         )
 
 

@@ -178,6 +178,12 @@ class FrameStore:
                 )
         self._starts = np.cumsum([0, *(len(shard.video_ids) for shard in self._shards)])
         self.video_ids = [name for shard in self._shards for name in shard.video_ids]
+        if len(set(self.video_ids)) < len(self.video_ids):
+            raise UserError(
+                f"{Path(files[0]).parent}: a video is in two frame stores: delete the shards that are "
+                f"left of an "
+                "earlier data.n_shards, or name each file once."
+            )
         self.label_ids = np.concatenate([shard.label_ids for shard in self._shards])
         self.sizes = np.concatenate([shard.sizes for shard in self._shards])
         self.excluded = [row for shard in self._shards for row in shard.excluded]

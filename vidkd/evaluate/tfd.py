@@ -57,7 +57,8 @@ def _runs(metrics: Sequence[Path], settings: TFDSettings) -> dict[str, dict[int,
             raise UserError(
                 f"ffn.tfd.report_counts: {name} was not predicted at {missing}: raise ffn.predict.max_count."
             )
-    runs[SEPARATE] = _separate(runs, settings)
+    if settings.separate:
+        runs[SEPARATE] = _separate(runs, settings)
     return runs
 
 
@@ -86,14 +87,14 @@ def _tfd_row(
     counts = settings.report_counts
     table = pd.DataFrame({seed: {f: run["accuracy"][f] for f in counts} for seed, run in seeds.items()})
     separate = pd.DataFrame(
-        {seed: {f: run["accuracy"][f] for f in counts} for seed, run in runs[SEPARATE].items()}
+        {seed: {f: run["accuracy"][f] for f in counts} for seed, run in runs.get(SEPARATE, {}).items()}
     )
     row: dict[str, Any] = {"variant": name, "seeds": len(seeds)}
     for f in counts:
         row |= {f"acc_{f}f": table.loc[f].mean(), f"acc_{f}f_std": table.loc[f].std()}
     gap = table.loc[max(counts)] - table.loc[min(counts)]
     row |= {"tfd_gap": gap.mean(), "tfd_gap_std": gap.std()}
-    for f in counts:
+    for f in counts if len(separate) else ():
         deviation = (separate.loc[f] - table.loc[f]).dropna()
         row |= {f"dev_{f}f": deviation.mean(), f"dev_{f}f_std": deviation.std()}
     first = next(iter(seeds.values()))

@@ -11,8 +11,9 @@ import pytest
 from vidkd.config.ffn import FFNSettings, PredictSettings
 from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters
+from vidkd.methods.ffn.by_hand import accuracies
 from vidkd.methods.ffn.model import build_model
-from vidkd.methods.ffn.predict import accuracies, predict
+from vidkd.methods.ffn.predict import predict
 from vidkd.methods.ffn.train import train
 
 SETTINGS = PredictSettings(max_count=5, score_counts=(2, 4))

@@ -23,8 +23,9 @@ from vidkd.engine import loop
 from vidkd.engine.checkpoint import only_run
 from vidkd.engine.optim import build_optimizer, official_groups, one_group
 from vidkd.errors import UserError
+from vidkd.methods.ffn.by_hand import accuracies
 from vidkd.methods.ffn.method import FFN
-from vidkd.methods.ffn.predict import accuracies, load_network
+from vidkd.methods.ffn.start import load_network
 from vidkd.methods.ffn.train import train
 
 
@@ -198,7 +199,6 @@ def test_a_trained_network_reloads_and_evaluates_as_in_training(stores, small, t
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"size": 64}, "larger than the stored frames"),
         ({"frame_counts": (4, 20)}, "20 frames are asked"),
         ({"batch_size": 25}, "batch_size 25 is larger than the 24"),
         ({"flip": "swap", "flip_labels": {"left": "right"}}, "no class is named 'left'"),
@@ -220,3 +220,33 @@ def test_two_runs_into_one_folder_are_one_too_many(stores, small, tmp_path):
     with only_run(tmp_path / "x/.state"), pytest.raises(UserError, match="another process is training"):
         run(stores, small, tmp_path / "x")
     assert [path.name for path in (tmp_path / "x").iterdir()] == [".state"]
+
+
+@pytest.mark.slow
+def test_a_signal_to_the_whole_group_saves_with_loader_workers(stores, small, tmp_path):
+    """As a scheduler sends it: the loader's processes get it too."""
+    settings = small.model_copy(update={"epochs": 200})
+    shards = [f"--train={p}" for p in stores.train] + [f"--val={p}" for p in stores.val]
+    command = [
+        sys.executable, "-m", "workflow_scripts.train_ffn", *shards, f"--classes={stores.classes}",
+        f"--run-dir={tmp_path / 'run'}", "--settings", canonical(settings), "--workers=2",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "run/.state/state.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert "state saved" in said
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_own_weights_load_whole_or_not_at_all(stores, small, tmp_path):
+    """A plain TSM's file has no norms of 4 and 8 frames: predicting with them would show random ones."""
+    alone = small.model_copy(update={"frame_counts": (16,), "weight_alteration": False, "epochs": 1})
+    folder = run(stores, alone, tmp_path / "a")
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"] = small.model_dump(mode="json")
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"fits only .*bn1\.4"):
+        load_network(folder / "model.safetensors")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import torch
+from accelerate import Accelerator
 
 from vidkd.config.ffn import FFNSettings
 from vidkd.config.options import PATH
-from vidkd.data.frames import find_shards
+from vidkd.data.clips import check_clips, evaluation_loader
+from vidkd.data.frames import FrameStore, find_shards
 from vidkd.errors import UserError
-from vidkd.methods.ffn.predict import accuracies
+from vidkd.evaluate.accuracy import accuracy_by_count
+from vidkd.evaluate.scores import score_clips
+from vidkd.methods.ffn.start import load_network
 
 TEST_RUN_BATCHES = 2
 
@@ -70,6 +75,22 @@ def seed_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
+
+
+def accuracies(weights: Path, shards: list[Path], counts: Sequence[int], workers: int) -> dict[str, float]:
+    """Top-1 accuracy in percent of one network on `shards`: `acc_4f, …` and `tfd_gap` (seed 004)."""
+    network, settings, _ = load_network(weights)
+    torch.set_num_threads(settings.cpu_threads)
+    store, device = FrameStore(shards), Accelerator().device
+    check_clips(store, max(counts))
+    network.to(device)
+    loader = evaluation_loader(store, counts, settings, settings.batch_size, workers)
+    scores = score_clips(
+        lambda batch: {count: network(clip) for count, clip in batch.clips.items()}, loader, device
+    )
+    accuracy = accuracy_by_count(scores, torch.from_numpy(store.label_ids))
+    gap = accuracy[max(counts)] - accuracy[min(counts)]
+    return {f"acc_{count}f": value for count, value in accuracy.items()} | {"tfd_gap": gap}
 
 
 def _with_counts(settings: FFNSettings, low: int | None, medium: int | None, high: int | None) -> FFNSettings:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
@@ -15,15 +14,13 @@ from torch import Tensor, nn
 from vidkd.config.ffn import FFNSettings, PredictSettings
 from vidkd.data.clips import Batch, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
-from vidkd.engine.run import read_config
-from vidkd.engine.weights import load_covered, read_weights
 from vidkd.errors import UserError
-from vidkd.evaluate.accuracy import accuracy_by_count
 from vidkd.evaluate.efficiency import count_parameters, gflops
 from vidkd.evaluate.scores import score_clips
 from vidkd.files import atomic, write_text
-from vidkd.methods.ffn.model import build_model
+from vidkd.methods.ffn.start import load_network
 
+# Larger ones are no faster, and a clip has up to 136 frames when every count to 16 is asked for.
 BATCH_SIZE = 32
 
 
@@ -49,63 +46,45 @@ def predict(
     Raises:
         UserError: the networks disagree about classes or size, or do not fit their weights.
     """
-    networks, size = _load_networks(weights)
+    networks, trained = _load_networks(weights)
+    # A sum's last bit depends on the number of threads, which must not be the machine's choice.
+    torch.set_num_threads(trained.cpu_threads)
     store = FrameStore(shards)
     counts = range(1, settings.max_count + 1)
     if wrong := [count for count in settings.score_counts if count not in counts]:
         raise UserError(f"ffn.predict.score_counts: {wrong} are above max_count {settings.max_count}.")
-    check_clips(store, size, settings.max_count)
-    probability = _probabilities(networks, store, counts, size, workers)
+    check_clips(store, settings.max_count)
+    probability = _probabilities(networks, store, counts, trained, workers)
     table = pd.DataFrame({"video_id": store.video_ids, "label_id": store.label_ids})
     columns = {f"pred_{count}f": probability[count].argmax(1).numpy() for count in counts}
     for count in settings.score_counts:
         columns |= {f"s{count}_{k}": column.numpy() for k, column in enumerate(probability[count].T)}
     with atomic(predictions) as temporary:
         pd.concat([table, pd.DataFrame(columns)], axis=1).to_csv(temporary, index=False, float_format="%.6f")
-    cost = {str(count): sum(gflops(network, count, size) for network in networks) for count in counts}
+    cost = {str(count): sum(gflops(network, count, trained.size) for network in networks) for count in counts}
     report = {"params": sum(count_parameters(network) for network in networks), "gflops": cost}
     write_text(efficiency, json.dumps(report, indent=2) + "\n")
 
 
-def accuracies(weights: Path, shards: list[Path], counts: Sequence[int], workers: int) -> dict[str, float]:
-    """Top-1 accuracy in percent of one network on `shards`: `acc_4f, …` and `tfd_gap` (seed 004)."""
-    networks, size = _load_networks([weights])
-    store = FrameStore(shards)
-    check_clips(store, size, max(counts))
-    probability = _probabilities(networks, store, counts, size, workers)
-    accuracy = accuracy_by_count(probability, torch.from_numpy(np.asarray(store.label_ids)))
-    gap = accuracy[max(counts)] - accuracy[min(counts)]
-    return {f"acc_{count}f": value for count, value in accuracy.items()} | {"tfd_gap": gap}
-
-
-def load_network(weights: Path) -> tuple[nn.Module, FFNSettings, list[str]]:
-    """A trained network in evaluation mode, its settings and its classes.
-
-    Raises:
-        UserError: `config.json` is missing beside the weights, or they do not fit it.
-    """
-    config = read_config(weights)
-    settings = FFNSettings.model_validate(config["settings"])
-    network = build_model(settings, len(config["classes"]))
-    load_covered(network, read_weights(str(weights)), (), str(weights))
-    return network.eval().requires_grad_(False), settings, config["classes"]
-
-
-def _load_networks(weights: list[Path]) -> tuple[list[nn.Module], int]:
-    """The networks and the size of their clips; the CPU gets as many threads as they were trained with."""
+def _load_networks(weights: list[Path]) -> tuple[list[nn.Module], FFNSettings]:
+    """The networks, and the settings of the first: all see the same clips."""
     loaded = [load_network(path) for path in weights]
+    _, first, first_classes = loaded[0]
     for path, (_, settings, classes) in zip(weights, loaded, strict=True):
-        # A sum's last bit depends on the number of threads, which must not be the machine's choice.
-        torch.set_num_threads(settings.cpu_threads)
-        if classes != loaded[0][2] or settings.size != loaded[0][1].size:
+        if (classes, settings.size, settings.eval_crop) != (first_classes, first.size, first.eval_crop):
             raise UserError(
-                f"{path} was trained on other classes or another size than {weights[0]}: train both again."
+                f"{path} was trained on other classes, another size or another crop than {weights[0]}: train "
+                "both again."
             )
-    return [network for network, _, _ in loaded], loaded[0][1].size
+    return [network for network, _, _ in loaded], first
 
 
 def _probabilities(
-    networks: list[nn.Module], store: FrameStore, counts: Sequence[int], size: int, workers: int
+    networks: list[nn.Module],
+    store: FrameStore,
+    counts: Sequence[int],
+    trained: FFNSettings,
+    workers: int,
 ) -> dict[int, Tensor]:
     """Mean class probabilities (clips, K) over the networks, by frame count."""
     device = Accelerator().device
@@ -117,4 +96,5 @@ def _probabilities(
             for count, clip in batch.clips.items()
         }
 
-    return score_clips(mean_probability, evaluation_loader(store, counts, size, BATCH_SIZE, workers), device)
+    loader = evaluation_loader(store, counts, trained, BATCH_SIZE, workers)
+    return score_clips(mean_probability, loader, device)

@@ -1,4 +1,4 @@
-"""Where a network starts from: an ImageNet ResNet, or another variant's weights."""
+"""Where a network starts from: an ImageNet ResNet, another variant's weights, or its own trained ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from torch import Tensor
 
 from vidkd.config.ffn import FFNSettings
+from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_weights
 from vidkd.methods.ffn.counts import nearest_count
-from vidkd.methods.ffn.model import Network, TSMResNet
+from vidkd.methods.ffn.model import Network, TSMResNet, build_model
 
 PER_COUNT = re.compile(r"^(?P<before>.*\b(?:bn\d|downsample\.1))\.(?P<count>\d+)\.(?P<after>\w+)$")
 
@@ -37,6 +38,25 @@ def start_from(model: Network, settings: FFNSettings, init_from: Path | None) ->
         names = network.state_dict()
         found = {name: value for name in names if (value := _source_of(name, weights)) is not None}
         load_covered(network, found, fresh, source)
+
+
+def start_files(settings: FFNSettings, init_from: Path | None) -> list[Path]:
+    """The files that a training starts from; a torchvision name is none."""
+    source = init_from or Path(settings.weights or "")
+    return [source] if init_from is not None or source.is_file() else []
+
+
+def load_network(weights: Path) -> tuple[Network, FFNSettings, list[str]]:
+    """A trained network in evaluation mode, its settings and its classes.
+
+    Raises:
+        UserError: `config.json` is missing beside the weights, or they do not fit it.
+    """
+    config = read_config(weights)
+    settings = FFNSettings.model_validate(config["settings"])
+    network = build_model(settings, len(config["classes"]))
+    load_covered(network, read_weights(str(weights)), (), str(weights))
+    return network.eval().requires_grad_(False), settings, config["classes"]
 
 
 def _source_of(name: str, weights: Mapping[str, Tensor]) -> Tensor | None:

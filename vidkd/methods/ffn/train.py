@@ -61,7 +61,7 @@ def train(
     classes = read_classes(classes_json)
     train_store, val_store = FrameStore(train_shards), FrameStore(val_shards)
     for store in (train_store, val_store):
-        check_clips(store, settings.size, max(settings.frame_counts))
+        check_clips(store, max(settings.frame_counts))
     clips = TrainingClips(train_store, classes, settings.frame_counts, settings, seed)
     data = ClipBatches(clips, settings.batch_size, seed, workers, max_batches)
     method = FFN(settings, len(classes))
@@ -86,7 +86,7 @@ def validation(
 
     The columns are top-1 accuracy in percent by frame count: `val_acc_4f, …`.
     """
-    loader = evaluation_loader(store, settings.frame_counts, settings.size, settings.batch_size, workers)
+    loader = evaluation_loader(store, settings.frame_counts, settings, settings.batch_size, workers)
 
     def validate(method: FFN) -> tuple[float, dict[str, float]]:
         def score(batch: Batch) -> dict[int, Tensor]:
