@@ -1,3 +1,5 @@
+# A checkpoint, though its outputs are known: the jobs after it are planned anew once it has run, so that the
+# shards whose listing has the same content as before are neither probed nor extracted again.
 checkpoint list_videos:
     input:
         annotations=annotations,
@@ -45,6 +47,7 @@ rule probe_videos:
         runtime=240,
     params:
         code=code("workflow_scripts.probe_videos"),
+        source=lambda wildcards: video_source(),
         root=data_root(),
     shell:
         "python -m workflow_scripts.probe_videos --root {params.root:q} --videos {input.videos}"

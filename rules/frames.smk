@@ -19,6 +19,7 @@ rule extract_frames:
     params:
         settings=settings("frames"),
         code=code("workflow_scripts.extract_frames"),
+        source=lambda wildcards: video_source(),
         root=data_root(),
     shell:
         "python -m workflow_scripts.extract_frames --root {params.root:q} --probe {input.probe}"

@@ -71,22 +71,43 @@ def test_plan_after_a_change(tiny, change):
     assert tiny.project.plan() == {}
 
 
+def made(project, stores, *more):
+    """Times and digests of `stores`, made for real: a dry run knows no listing yet."""
+    done = project.snakemake(*stores, "--cores", "2", "--configfile", TINY, *more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = [project.root / store for store in stores]
+    return [(file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
+
+
 def test_an_added_video_extracts_its_shard_only(project):
-    """For real, because a dry run cannot know yet that the listings of the other shards stay as they are."""
     stores = [f"results/tiny/frames/{split}/shard_{k}.h5" for split in ("train", "val") for k in (0, 1)]
-
-    def run():
-        done = project.snakemake(*stores, "--cores", "2", "--configfile", TINY)
-        assert done.returncode == 0, done.stdout + done.stderr
-        files = [project.root / store for store in stores]
-        return [(file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).digest()) for file in files]
-
-    before = run()
+    before = made(project, stores)
     project.replace(TINY, "train: 48", "train: 49")
-    after = run()
+    after = made(project, stores)
     rewritten = [store for store, old, new in zip(stores, before, after, strict=True) if old[0] != new[0]]
     changed = [store for store, old, new in zip(stores, before, after, strict=True) if old[1] != new[1]]
     assert len(changed) == 1
     assert "train" in changed[0]
     assert {store[-4] for store in rewritten} == {changed[0][-4]}
-    assert run() == after
+    assert made(project, stores) == after
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [(TINY, "frames: 16}", "frames: 16, crf: 40}"), ("vidkd/data/demo_drawing.py", "382.5", "372.5")],
+    ids=["crf", "drawing"],
+)
+def test_another_look_of_the_videos_extracts_them_again(project, file, old, new):
+    """Their listing stays the same."""
+    store, listing = "results/tiny/frames/train/shard_0.h5", "results/tiny/data/videos/shard_0.csv"
+    (before,) = made(project, [store])
+    listed = (project.root / listing).read_bytes()
+    project.replace(file, old, new)
+    (after,) = made(project, [store])
+    assert (project.root / listing).read_bytes() == listed
+    assert after[1] != before[1]
+    ((_, afresh),) = made(
+        project, ["results/new/frames/train/shard_0.h5"], "--config", "results_dir=results/new"
+    )
+    assert after[1] == afresh
+    assert made(project, [store]) == [after]
