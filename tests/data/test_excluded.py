@@ -20,8 +20,8 @@ def data(tmp_path):
     """A manifest of four probed videos (one unreadable) and a store in which another could not be decoded."""
     rows = [
         {name: "" for name in COLUMNS}
-        | {"video_id": v, "path": f"{v}.mp4", "label": "x", "split": split, "status": "ok"}
-        for v, split in SPLIT_OF.items()
+        | {"video_id": v, "path": f"{v}.mp4", "label": "x", "split": split, "shard": str(n), "status": "ok"}
+        for n, (v, split) in enumerate(SPLIT_OF.items())
     ]
     rows.append(rows[0] | {"video_id": "e", "path": "e.mp4", "status": "excluded", "reason": "empty file"})
     (tmp_path / "manifest.csv").write_text(rows_text(rows, COLUMNS))
@@ -52,6 +52,14 @@ def test_what_a_decoder_finds_counts_too(data):
     with pytest.raises(UserError, match=r"2 of 5 videos cannot be used(.|\n)*corrupt after frame 28"):
         join(data, 0.3)
     assert not (data / "excluded.csv").exists()
+
+
+def test_what_to_delete_for_a_mended_video_is_named(data):
+    """The probes of both, as a mended video may have more frames, and the frames of the undecodable one."""
+    with pytest.raises(UserError, match="looked at again after") as raised:
+        join(data, 0.3)
+    wanted = [str(data / name) for name in ("shard_0.csv", "shard_1.csv", "train.h5")]
+    assert str(raised.value).partition("after: rm ")[2].split() == wanted
 
 
 def test_a_class_that_lost_its_last_training_video(data):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -60,6 +61,18 @@ def test_too_many_excluded_stops_and_lists_them(tmp_path, caplog):
         build(tmp_path, [GOOD + bad], max_excluded=0.3)
     assert caplog.text.count("excluded x") == 4  # both videos, in both builds
     assert not (tmp_path / "manifest.csv").exists()
+
+
+@pytest.mark.parametrize(("share", "classes"), [(0.1, ("walk", "run, fast")), (1, ("walk", "fly"))])
+def test_what_to_delete_for_a_mended_video_is_named(tmp_path, share, classes):
+    """When too many are excluded, and when a class has lost its videos."""
+    folder = tmp_path / "my results"
+    folder.mkdir()
+    shards = [GOOD, [row("x", status="excluded")], [], [row("y"), row("z", status="excluded")]]
+    with pytest.raises(UserError, match="looked at again after") as raised:
+        build(folder, shards, share, classes)
+    files = shlex.split(str(raised.value).partition("after: rm ")[2])
+    assert files == [str(folder / f"shard_{number}.csv") for number in (1, 3)]
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

@@ -25,7 +25,7 @@ def join_excluded(
 
     Args:
         manifest_csv: every video.
-        probed_csv: the videos that the probe excluded.
+        probed_csv: the videos that the probe excluded; the probed shards lie beside it.
         classes_json: class names, each of which needs a training video.
         stores: all frame stores of all splits.
         output_csv: `video_id, path, reason` of every excluded video.
@@ -37,16 +37,20 @@ def join_excluded(
     Raises:
         UserError: too many are excluded, or a split or a class has no video left.
     """
-    rows = read_rows(manifest_csv)
-    path_of = {row["video_id"]: row["path"] for row in rows}
-    late = {video_id: reason for store in stores for video_id, reason in FrameStore([store]).excluded}
+    rows = {row["video_id"]: row for row in read_rows(manifest_csv)}
+    late = {store: FrameStore([store]).excluded for store in stores}
+    reasons = {video_id: reason for found in late.values() for video_id, reason in found}
     excluded = read_rows(probed_csv)
     excluded += [
-        {"video_id": video_id, "path": path_of[video_id], "reason": reason}
-        for video_id, reason in late.items()
+        {"video_id": video_id, "path": rows[video_id]["path"], "reason": reason}
+        for video_id, reason in reasons.items()
     ]
-    check_share(excluded, len(rows), max_excluded)
-    usable = [row for row in rows if row["status"] == OK and row["video_id"] not in late]
-    check_splits(usable, read_classes(classes_json))
+    # A mended video may have another number of frames, so it is probed again too.
+    shards = sorted({rows[video["video_id"]]["shard"] for video in excluded}, key=int)
+    stale = [probed_csv.with_name(f"shard_{shard}.csv") for shard in shards]
+    stale += [store for store, found in late.items() if found]
+    check_share(excluded, len(rows), max_excluded, stale)
+    usable = [row for row in rows.values() if row["status"] == OK and row["video_id"] not in reasons]
+    check_splits(usable, read_classes(classes_json), stale)
     write_text(output_csv, rows_text(excluded, EXCLUDED_COLUMNS))
     return len(excluded)

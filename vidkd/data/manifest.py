@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -39,7 +40,8 @@ def build_manifest(
         UserError: no videos, the same video twice, too many excluded, a split without usable videos, or a
             class without a usable training video.
     """
-    rows = sorted((row for file in probe_csvs for row in read_rows(file)), key=lambda row: row["video_id"])
+    shards = {file: read_rows(file) for file in probe_csvs}
+    rows = sorted((row for shard in shards.values() for row in shard), key=lambda row: row["video_id"])
     if not rows:
         raise UserError("the data set has no videos: check data.root, data.annotations and data.adapter")
     for before, after in pairwise(rows):
@@ -48,14 +50,23 @@ def build_manifest(
     usable = [row for row in rows if row["status"] == OK]
     excluded = [row for row in rows if row["status"] == EXCLUDED]
     write_text(excluded_csv, rows_text(excluded, EXCLUDED_COLUMNS))
-    check_share(excluded, len(rows), max_excluded)
-    check_splits(usable, read_classes(classes_json))
+    stale = [file for file, shard in shards.items() if any(row["status"] == EXCLUDED for row in shard)]
+    check_share(excluded, len(rows), max_excluded, stale)
+    check_splits(usable, read_classes(classes_json), stale)
     write_text(manifest_csv, rows_text(rows, COLUMNS))
     return len(usable), len(excluded)
 
 
-def check_share(excluded: list[dict[str, str]], total: int, max_excluded: float) -> None:
+def check_share(
+    excluded: list[dict[str, str]], total: int, max_excluded: float, stale: Sequence[Path]
+) -> None:
     """Log every excluded video, and refuse a data set that loses too many.
+
+    Args:
+        excluded: the videos with path and reason.
+        total: how many videos there are.
+        max_excluded: largest share of them, 0 to 1, that may be excluded.
+        stale: files to delete once videos are mended.
 
     Raises:
         UserError: their share of `total` is above `max_excluded`.
@@ -67,22 +78,36 @@ def check_share(excluded: list[dict[str, str]], total: int, max_excluded: float)
     first = "\n".join(f"  {row['path']}: {row['reason']}" for row in excluded[:5])
     raise UserError(
         f"{len(excluded)} of {total} videos cannot be used, above data.max_excluded = {max_excluded:g}:\n"
-        f"{first}\nAll are in the log of this step. Mend them, or raise data.max_excluded."
+        f"{first}\nAll are in the log of this step. Raise data.max_excluded, or mend them."
+        f"{_look_again(stale)}"
     )
 
 
-def check_splits(usable: list[dict[str, str]], classes: list[str]) -> None:
+def _look_again(stale: Sequence[Path]) -> str:
+    """Snakemake does not watch the videos: a mended one is read when what was made of it is gone."""
+    return f" Mended videos are looked at again after: rm {shlex.join(map(str, stale))}" if stale else ""
+
+
+def check_splits(usable: list[dict[str, str]], classes: list[str], stale: Sequence[Path]) -> None:
     """Refuse an empty split and a class that cannot be learnt.
+
+    Args:
+        usable: the videos that are left, with split and label.
+        classes: names of all classes.
+        stale: files to delete once videos are mended.
 
     Raises:
         UserError: a split has no usable video, or a class no usable training video.
     """
     for split in SPLITS:
         if not any(row["split"] == split for row in usable):
-            raise UserError(f"the {split} split has no usable video: check data.annotations and data.root")
+            raise UserError(
+                f"the {split} split has no usable video: check data.annotations and data.root."
+                f"{_look_again(stale)}"
+            )
     trained = {row["label"] for row in usable if row["split"] == "train"}
     if missing := [name for name in classes if name not in trained]:
         raise UserError(
             f"{len(missing)} classes have no usable training video, such as {', '.join(missing[:5])}: "
-            "mend their videos or leave the classes out"
+            f"mend their videos or leave the classes out.{_look_again(stale)}"
         )
