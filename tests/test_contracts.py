@@ -67,18 +67,20 @@ class Script:
                 return model, {name for word in node.keywords for name in ast.literal_eval(word.value)}
         return None
 
-    def run(self, *arguments: str) -> Any:
-        """Run it in this process, with a value for everything that it cannot do without."""
+    def run(self, *arguments: str, given: dict[str, str] | None = None) -> Any:
+        """Run it in this process, with a value, perhaps `given`, for everything that it cannot do without."""
         needed = []
         for parameter in self.command.params:
             if parameter.required:
                 flag = parameter.opts[:1] if isinstance(parameter, click.Option) else []
-                needed += [*flag, sample(parameter.type)]
+                needed += [*flag, (given or {}).get(parameter.opts[0], sample(parameter.type))]
         return CliRunner().invoke(self.command, [*needed, *arguments])
 
 
 def sample(kind: click.ParamType) -> str:
     """A value that click takes for this kind of option."""
+    if isinstance(kind, click.Path) and kind.exists:
+        return __file__
     if isinstance(kind, click.Choice):
         return str(kind.choices[0])
     return "0" if isinstance(kind, click.types.IntParamType) else "nowhere"
@@ -209,6 +211,34 @@ def test_a_rule_calls_the_script_of_its_name_with_options_it_has(rule):
     assert rule.flags <= script.flags
     required = {p.opts[0] for p in script.command.params if p.required and isinstance(p, click.Option)}
     assert required <= rule.flags
+
+
+INPUTS = [
+    (rule.name, flag or argument.opts[0])
+    for rule in RULES
+    for flag, argument in [
+        *((flag, None) for flag in re.findall(r"(--[\w-]+) \{input\.\w+\}", rule.shell)),
+        *((None, p) for p in Script(rule.name).command.params if isinstance(p, click.Argument)),
+    ]
+]
+
+
+@pytest.mark.parametrize(("name", "parameter"), INPUTS)
+def test_an_input_that_is_missing_is_refused(name, parameter, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = Script(name)
+    (found,) = [p for p in script.command.params if p.opts[0] == parameter]
+    more = () if found.required else (*([parameter] if parameter.startswith("--") else []), "absent.csv")
+    result = script.run(*more, given={parameter: "absent.csv"})
+    # A script that looks for its frame stores first names those, which are missing as well.
+    assert_refused(result, "absent.csv" if "frame store" not in result.output else "no frame store there")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_inputs_are_found():
+    assert {("draw_tfd", "--any-frame"), ("check_frames", "stores"), ("build_report", "metrics")} <= set(
+        INPUTS
+    )
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

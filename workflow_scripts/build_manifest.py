@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd.config.data import DataSettings
-from vidkd.config.options import PATH, command, settings_options
+from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.data.manifest import build_manifest
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
@@ -15,10 +15,10 @@ from vidkd.provenance import code_digest, write_sidecar
 
 @command
 @settings_options(DataSettings)
-@click.option("--classes", type=PATH, required=True, help="The class names, JSON.")
+@click.option("--classes", type=INPUT, required=True, help="The class names, JSON.")
 @click.option("--manifest", type=PATH, required=True, help="All videos, CSV.")
 @click.option("--excluded", type=PATH, required=True, help="The excluded videos, CSV.")
-@click.argument("probes", nargs=-1, required=True, type=PATH)
+@click.argument("probes", nargs=-1, required=True, type=INPUT)
 def main(
     settings: DataSettings, classes: Path, manifest: Path, excluded: Path, probes: tuple[Path, ...]
 ) -> None:

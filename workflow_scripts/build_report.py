@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.options import PATH, command, settings_options
+from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.config.settings import ReportSettings
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.report.page import build_page
@@ -14,12 +14,12 @@ from vidkd.report.page import build_page
 
 @command
 @settings_options(ReportSettings)
-@click.option("--tfd", type=PATH, required=True, help="TFD table, CSV.")
-@click.option("--any-frame", type=PATH, required=True, help="Accuracy at every frame count, CSV.")
-@click.option("--figure", type=PATH, required=True, help="TFD curves, SVG.")
-@click.option("--excluded", type=PATH, required=True, help="Excluded videos, CSV.")
+@click.option("--tfd", type=INPUT, required=True, help="TFD table, CSV.")
+@click.option("--any-frame", type=INPUT, required=True, help="Accuracy at every frame count, CSV.")
+@click.option("--figure", type=INPUT, required=True, help="TFD curves, SVG.")
+@click.option("--excluded", type=INPUT, required=True, help="Excluded videos, CSV.")
 @click.option("--page", type=PATH, required=True, help="The page to write, HTML.")
-@click.argument("metrics", nargs=-1, type=PATH)
+@click.argument("metrics", nargs=-1, type=INPUT)
 def main(
     settings: ReportSettings,
     tfd: Path,

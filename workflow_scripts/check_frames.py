@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd.config.data import DataSettings
-from vidkd.config.options import PATH, command, settings_options
+from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.data.excluded import join_excluded
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
@@ -15,11 +15,11 @@ from vidkd.provenance import code_digest, write_sidecar
 
 @command
 @settings_options(DataSettings)
-@click.option("--manifest", type=PATH, required=True, help="All videos, CSV.")
-@click.option("--probed", type=PATH, required=True, help="Videos that the probe excluded, CSV.")
-@click.option("--classes", type=PATH, required=True, help="Class names, JSON.")
+@click.option("--manifest", type=INPUT, required=True, help="All videos, CSV.")
+@click.option("--probed", type=INPUT, required=True, help="Videos that the probe excluded, CSV.")
+@click.option("--classes", type=INPUT, required=True, help="Class names, JSON.")
 @click.option("--excluded", type=PATH, required=True, help="Every excluded video, CSV.")
-@click.argument("stores", nargs=-1, required=True, type=PATH)
+@click.argument("stores", nargs=-1, required=True, type=INPUT)
 def main(
     settings: DataSettings,
     manifest: Path,

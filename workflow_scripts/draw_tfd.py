@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.options import PATH, command
+from vidkd.config.options import INPUT, PATH, command
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.report.figures import draw_tfd
 
 
 @command
-@click.option("--any-frame", type=PATH, required=True, help="Accuracy at every frame count, CSV.")
+@click.option("--any-frame", type=INPUT, required=True, help="Accuracy at every frame count, CSV.")
 @click.option("--figure", type=PATH, multiple=True, required=True, help="Figure to write, .svg or .png.")
 def main(any_frame: Path, figure: tuple[Path, ...]) -> None:
     """Draw the TFD curves."""

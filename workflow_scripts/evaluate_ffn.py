@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.options import PATH, command
+from vidkd.config.options import INPUT, PATH, command
 from vidkd.evaluate.run import evaluate_run
 from vidkd.provenance import code_digest, write_sidecar
 
 
 @command
-@click.option("--predictions", type=PATH, required=True, help="Predictions, CSV.")
-@click.option("--efficiency", type=PATH, required=True, help="Parameters and GFLOPs, JSON.")
+@click.option("--predictions", type=INPUT, required=True, help="Predictions, CSV.")
+@click.option("--efficiency", type=INPUT, required=True, help="Parameters and GFLOPs, JSON.")
 @click.option("--metrics", type=PATH, required=True, help="Figures of the run, JSON.")
 @click.option("--variant", required=True, help="Name of the variant.")
 @click.option("--seed", type=int, required=True, help="Seed of the run.")

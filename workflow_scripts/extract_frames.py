@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd.config.data import SPLITS, FrameSettings
-from vidkd.config.options import PATH, command, settings_options
+from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.data.extract import extract_shard
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
@@ -15,7 +15,7 @@ from vidkd.provenance import code_digest, write_sidecar
 
 @command
 @settings_options(FrameSettings)
-@click.option("--probe", type=PATH, required=True, help="The probed shard, CSV.")
+@click.option("--probe", type=INPUT, required=True, help="The probed shard, CSV.")
 @click.option("--split", type=click.Choice(SPLITS), required=True, help="Which split of it.")
 @click.option("--root", type=PATH, required=True, help="Folder of the videos.")
 @click.option("--output", type=PATH, required=True, help="The frame store, HDF5.")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.options import PATH, command
+from vidkd.config.options import INPUT, PATH, command
 from vidkd.data.probe import probe_shard
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
 
 
 @command
-@click.option("--videos", type=PATH, required=True, help="shard_<k>.csv of list_videos.")
-@click.option("--classes", type=PATH, required=True, help="The class names, JSON.")
+@click.option("--videos", type=INPUT, required=True, help="shard_<k>.csv of list_videos.")
+@click.option("--classes", type=INPUT, required=True, help="The class names, JSON.")
 @click.option("--shard", type=int, required=True, help="Its number.")
 @click.option("--root", type=PATH, required=True, help="Folder of the videos.")
 @click.option("--output", type=PATH, required=True, help="The probed shard, CSV.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd.config.ffn import TFDSettings
-from vidkd.config.options import PATH, command, settings_options
+from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.evaluate.tfd import tabulate
 from vidkd.provenance import code_digest, write_sidecar
 
@@ -16,7 +16,7 @@ from vidkd.provenance import code_digest, write_sidecar
 @settings_options(TFDSettings)
 @click.option("--tfd", type=PATH, required=True, help="Table over the reported frame counts, CSV.")
 @click.option("--any-frame", type=PATH, required=True, help="Table over every frame count, CSV.")
-@click.argument("metrics", nargs=-1, required=True, type=PATH)
+@click.argument("metrics", nargs=-1, required=True, type=INPUT)
 def main(settings: TFDSettings, tfd: Path, any_frame: Path, metrics: tuple[Path, ...]) -> None:
     """Tabulate the runs METRICS."""
     tabulate(metrics, settings, tfd, any_frame)
