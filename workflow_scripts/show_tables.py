@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import pandas as pd
 
 from vidkd.config.options import PATH, command
 from vidkd.errors import UserError
+from vidkd.evaluate.tables import read_table
 
 
 @command
@@ -19,7 +19,7 @@ def main(tables: tuple[Path, ...], page: Path | None) -> None:
     for path in tables:
         if not path.is_file():
             raise UserError(f"{path} does not exist: run `snakemake --cores all {path}` first.")
-        table = pd.read_csv(path).dropna(axis="columns", how="all")
+        table = read_table(path).dropna(axis="columns", how="all")
         click.echo(f"\n{path}\n{table.to_string(index=False, float_format='{:.1f}'.format)}")
     if page is not None:
         click.echo(f"\nReport page: {page.resolve()}")

@@ -6,10 +6,12 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
 
 from vidkd.config.settings import ReportSettings
 from vidkd.report.figures import draw_tfd
 from vidkd.report.page import build_page
+from workflow_scripts import show_tables
 
 TFD = """variant,seeds,acc_4f,acc_4f_std,tfd_gap,tfd_gap_std,params,gflops_4f
 tsm,2,40.0,2.5,50.0,1.0,459100,0.1
@@ -57,6 +59,20 @@ def test_numbers_are_the_tables(page):
     assert found[:6] == ["tsm", "2", "40.0 ± 2.5", "50.0 ± 1.0", "459,100", "0.100"]
     assert found[6:12] == ["&lt;b&gt;odd&lt;/b&gt;", "1", "90.2", "3.0", "472,252", "0.123"]
     assert found[12:] == ["tsm", "20.0", "40.0", "ffn", "80.0", "85.0"]
+
+
+@pytest.mark.parametrize("name", ["nan", "007", "null", "1e3"])
+def test_a_variant_may_be_called_like_a_number(page, name):
+    for file, text in {"tfd.csv": TFD, "any.csv": ANY}.items():
+        (page.folder / file).write_text(text.replace("tsm", name))
+    found = cells(page())
+    assert found[:3] == [name, "2", "40.0 ± 2.5"]
+    assert found[12:15] == [name, "20.0", "40.0"]
+    draw_tfd(page.folder / "any.csv", [page.folder / "named.svg"])
+    words = [element.text for element in ElementTree.parse(page.folder / "named.svg").iter()]
+    assert name in words
+    shown = CliRunner().invoke(show_tables.main, [str(page.folder / "tfd.csv")])
+    assert re.search(rf"^\s*{name} ", shown.output, re.MULTILINE)
 
 
 def test_nothing_leaves_the_page_and_names_are_escaped(page):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
 from matplotlib.figure import Figure
 
+from vidkd.evaluate.tables import read_table
 from vidkd.files import atomic
 
 STYLE: Any = {
@@ -24,7 +24,7 @@ MARKERS = "osD^vP*Xh<>pd"
 
 def draw_tfd(any_frame_csv: Path, figures: Sequence[Path]) -> None:
     """Accuracy against frames seen, one curve a variant, with a band of one standard deviation over seeds."""
-    table = pd.read_csv(any_frame_csv)
+    table = read_table(any_frame_csv)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7, 4.2), layout="constrained")
         axes = figure.subplots()

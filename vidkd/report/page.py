@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from vidkd.config.settings import ReportSettings
+from vidkd.evaluate.tables import read_table
 from vidkd.files import write_text
 from vidkd.paths import sidecar
 
@@ -28,11 +29,11 @@ def build_page(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vidkd.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    tfd = pd.read_csv(tfd_csv)
+    tfd = read_table(tfd_csv)
     text = environment.get_template("page.html").render(
         title=settings.title,
         tfd=_main_columns(tfd),
-        any_frame=_by_count(pd.read_csv(any_frame_csv)),
+        any_frame=_by_count(read_table(any_frame_csv)),
         figure=_inline_svg(figure_svg),
         excluded=pd.read_csv(excluded_csv, dtype=str, keep_default_na=False).to_dict("records"),
         failed=_failed_gates(metrics),
