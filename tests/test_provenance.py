@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -216,7 +217,11 @@ def test_sidecar(tmp_path):
     code = code_digest("vidkd.files")
     write_sidecar(artefact, settings=settings, inputs=[source, tmp_path], code=code, seed=7, note="a note")
     record = json.loads((tmp_path / "out.csv.provenance.json").read_text())
-    assert record["artefact"] == {"bytes": 3, "sha256": hashlib.sha256(b"out").hexdigest()}
+    assert record["artefact"] == {
+        "bytes": 3,
+        "mtime_ns": artefact.stat().st_mtime_ns,
+        "sha256": hashlib.sha256(b"out").hexdigest(),
+    }
     assert record["inputs"] == {str(source): hashlib.sha256(b"in").hexdigest(), str(tmp_path): None}
     assert record["settings"]["epochs"] == 3
     assert (record["seed"], record["code"], record["note"]) == (7, code, "a note")
@@ -246,3 +251,15 @@ def test_an_input_is_hashed_once_and_again_when_it_changes(tmp_path):
     time.sleep(0.02)
     made.write_bytes(b"new")
     assert recorded() == hashlib.sha256(b"new").hexdigest()
+
+
+def test_an_input_replaced_by_an_older_file_of_its_size_is_hashed_again(tmp_path):
+    made, artefact = tmp_path / "made", tmp_path / "artefact"
+    made.write_bytes(b"old")
+    artefact.write_bytes(b"x")
+    write_sidecar(made, settings={}, inputs=[], code="c")
+    made.write_bytes(b"new")
+    os.utime(made, (1, 1))
+    write_sidecar(artefact, settings={}, inputs=[made], code="c")
+    record = json.loads((tmp_path / "artefact.provenance.json").read_text())
+    assert record["inputs"][str(made)] == hashlib.sha256(b"new").hexdigest()
