@@ -6,7 +6,7 @@ number of workers, the order of shards, or how often a run was resumed.
 
 from __future__ import annotations
 
-import signal
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -117,15 +117,14 @@ def clip_loader(clips: Dataset, workers: int, **batching: Any) -> DataLoader:
         num_workers=workers,
         collate_fn=collate,
         generator=generator,
-        worker_init_fn=_outlive_signals,
+        worker_init_fn=_leave_group,
         **batching,
     )
 
 
-def _outlive_signals(_worker: int) -> None:
-    """A time limit's signal reaches the whole process group; workers end with the job, once it has saved."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+def _leave_group(_worker: int) -> None:
+    """A signal to the process group is for the job, which saves its state; it ends the workers itself."""
+    os.setpgrp()
 
 
 class ClipBatches:

@@ -102,9 +102,17 @@ class Trainer:
         """
         self._resume()
         with self.stop:
-            while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
-                self._train_epoch()
-                self._finish_epoch()
+            try:
+                while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
+                    self._train_epoch()
+                    self._finish_epoch()
+            except RuntimeError as error:
+                # A signal to each process by name kills the loader's, and their death can come in the middle
+                # of a step: what is in memory is not to be saved then.
+                if self.stop.received is None:
+                    raise
+                log.info("signal %d: the last saved state stays; run again to go on", self.stop.received)
+                raise Interrupted(self.stop.received) from error
         return self.progress
 
     def _train_epoch(self) -> None:
