@@ -14,9 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vidkd import provenance
 from vidkd.config.training import TrainingSettings
 from vidkd.errors import UserError
-from vidkd.provenance import LEFT_OUT, ROOT, code_digest, digest_closure, serialise, write_sidecar
+from vidkd.provenance import (
+    LEFT_OUT,
+    ROOT,
+    code_digest,
+    digest_closure,
+    file_sha256,
+    serialise,
+    write_sidecar,
+)
 
 MODEL = '''"""A model."""
 from __future__ import annotations
@@ -263,3 +272,20 @@ def test_an_input_replaced_by_an_older_file_of_its_size_is_hashed_again(tmp_path
     write_sidecar(artefact, settings={}, inputs=[made], code="c")
     record = json.loads((tmp_path / "artefact.provenance.json").read_text())
     assert record["inputs"][str(made)] == hashlib.sha256(b"new").hexdigest()
+
+
+def test_an_input_that_was_only_touched_is_hashed_once_more_and_no_more(tmp_path, monkeypatch):
+    """Snakemake touches what a job wrote."""
+    made, artefact = tmp_path / "made", tmp_path / "artefact"
+    made.write_bytes(b"old")
+    artefact.write_bytes(b"x")
+    write_sidecar(made, settings={"a": 1}, inputs=[], code="c")
+    os.utime(made, ns=(1, 10**18))
+    read = []
+    monkeypatch.setattr(provenance, "file_sha256", lambda path: read.append(path) or file_sha256(path))
+    for _ in range(3):
+        write_sidecar(artefact, settings={}, inputs=[made], code="c")
+    assert [path for path in read if path == made] == [made]
+    record = json.loads((tmp_path / "made.provenance.json").read_text())
+    assert record["artefact"]["mtime_ns"] == 10**18
+    assert record["settings"] == {"a": 1}

@@ -19,6 +19,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -264,11 +265,19 @@ def _input_sha256(path: Path) -> str | None:
     if not path.exists():
         raise UserError(f"{path} does not exist: name another file, or run `snakemake {path}` first.")
     own = Path(sidecar(str(path)))
-    if own.is_file():
-        recorded = json.loads(own.read_text(encoding="utf-8")).get("artefact", {})
-        if _stat(path).items() <= recorded.items():
-            return str(recorded["sha256"])
-    return file_sha256(path)
+    record = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
+    recorded = record.get("artefact", {})
+    if _stat(path).items() <= recorded.items():
+        return str(recorded["sha256"])
+    digest = file_sha256(path)
+    if recorded.get("sha256") == digest:
+        # Snakemake touches the outputs of a finished job: with the new time kept, the next reader need not hash.
+        with suppress(UserError):
+            write_text(
+                own,
+                json.dumps(record | {"artefact": recorded | _stat(path)}, indent=2, sort_keys=True) + "\n",
+            )
+    return digest
 
 
 def _stat(path: Path) -> dict[str, int]:
