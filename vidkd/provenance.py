@@ -271,7 +271,7 @@ def _input_sha256(path: Path) -> str | None:
         return str(recorded["sha256"])
     digest = file_sha256(path)
     if recorded.get("sha256") == digest:
-        # Snakemake touches the outputs of a finished job: with the new time kept, the next reader need not hash.
+        # Snakemake touches the outputs of a finished job: keep the new time, so that no later reader hashes.
         with suppress(UserError):
             write_text(
                 own,
