@@ -204,18 +204,18 @@ def test_f_strings_do_not_depend_on_how_constants_are_split():
     assert serialise(split) == serialise(ast.JoinedStr([ast.Constant("ab")]))
 
 
-def test_every_script_is_digested_in_half_a_second_and_without_torch():
+def test_every_script_is_digested_without_what_it_imports():
+    """Each job of a cluster reads the Snakefile, and with it every digest, twice more."""
     scripts = [f"workflow_scripts.{path.stem}" for path in (ROOT / "workflow_scripts").glob("[a-z]*.py")]
     program = (
-        "import sys, time; from vidkd.provenance import code_digest; start = time.process_time();"
-        f"[code_digest(script) for script in {scripts!r}];"
-        "print(time.process_time() - start); assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
+        "import sys; from vidkd.provenance import code_digest;"
+        f"print(len({{code_digest(script) for script in {scripts!r}}}));"
+        "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert len(scripts) >= 11
-    assert float(done.stdout) < 0.5
+    assert int(done.stdout) == len(scripts) >= 11
 
 
 def test_sidecar(tmp_path):
