@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.engine.touch import Touch
 from tests.mounts import small_disk
 from vidkd.engine.checkpoint import drop_state, load_state, only_run, save_state
 from vidkd.errors import UserError
@@ -24,16 +24,6 @@ with only_run(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
-
-
-class Touch:
-    """Pickled, this creates a file when it is loaded without care."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
 
 
 @pytest.fixture

@@ -7,29 +7,19 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from tests.engine.touch import Touch
 from vidkd.engine.weights import load_covered, read_weights
 from vidkd.errors import UserError
 
 HTML = b"<!DOCTYPE html><html><body>404 Not Found</body></html>\n"
 KNOWN = "ResNet18_Weights.IMAGENET1K_V1"
 CACHED = "hub/checkpoints/resnet18-f37072fd.pth"
-
-
-class Touch:
-    """Pickled, this creates a folder when it is loaded without care."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
 
 
 @pytest.fixture
