@@ -31,7 +31,7 @@ def data(tmp_path):
     with frame_writer(tmp_path / "train.h5", settings, "none") as writer:
         clip = StoredClip("a", 0, np.zeros(1, np.int32), np.zeros(1), padded=False, size=(1, 1))
         writer.add(clip, [b"rgb"])
-        writer.excluded.append(("b", "corrupt after frame 28"))
+        writer.excluded.append(("b", "decode_error", "corrupt after frame 28"))
     return tmp_path
 
 
@@ -44,7 +44,7 @@ def test_both_stages_are_in_one_list(data):
     assert join(data, 0.5) == 2
     assert read_rows(data / "excluded.csv") == [
         {"video_id": "e", "path": "e.mp4", "reason": "empty file"},
-        {"video_id": "b", "path": "b.mp4", "reason": "corrupt after frame 28"},
+        {"video_id": "b", "path": "b.mp4", "reason": "decode_error: corrupt after frame 28"},
     ]
 
 

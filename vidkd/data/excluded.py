@@ -39,7 +39,9 @@ def join_excluded(
     """
     rows = {row["video_id"]: row for row in read_rows(manifest_csv)}
     late = {store: FrameStore([store]).excluded for store in stores}
-    reasons = {video_id: reason for found in late.values() for video_id, reason in found}
+    reasons = {
+        video_id: f"{reason}: {detail}" for found in late.values() for video_id, reason, detail in found
+    }
     excluded = read_rows(probed_csv)
     excluded += [
         {"video_id": video_id, "path": rows[video_id]["path"], "reason": reason}

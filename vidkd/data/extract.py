@@ -46,7 +46,7 @@ def extract_shard(
             try:
                 _add_video(writer, row, root, settings)
             except UnreadableVideo as problem:
-                writer.excluded.append((row["video_id"], str(problem)))
+                writer.excluded.append((row["video_id"], problem.reason, problem.detail))
     kept, excluded = len(rows) - len(writer.excluded), len(writer.excluded)
     logger.info("%s: %d clips, %d excluded, %d bytes", output_h5, kept, excluded, writer.total)
     return kept, excluded

@@ -3,7 +3,7 @@
 Layout, N clips of T frames: `data` (bytes of all frames, contiguous, uncompressed; raw RGB or JPEG), `offset`
 (N, T + 1) where frame t of clip i is `data[offset[i, t]:offset[i, t + 1]]`, `size` (N, 2) height and width,
 `video_id`, `label_id`, `index` (N, T) source frame numbers, `timestamp` (N, T) seconds, `padded`, `crc32` of
-each clip's bytes, and `excluded` (M, 2) video id and reason. Rows are sorted by video_id.
+each clip's bytes, and `excluded` (M, 3) video id, reason and detail. Rows are sorted by video_id.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class FrameWriter:
     """Collects the clips of one shard; see frame_writer.
 
     Attributes:
-        excluded: (video id, reason) of the videos that were left out.
+        excluded: (video id, reason, detail) of the videos that were left out.
         total: bytes of all frames so far.
     """
 
@@ -87,7 +87,7 @@ class FrameWriter:
         self._clips: list[StoredClip] = []
         self._offset: list[NDArray[np.int64]] = []
         self._crc: list[int] = []
-        self.excluded: list[tuple[str, str]] = []
+        self.excluded: list[tuple[str, str, str]] = []
         self.total = 0
 
     def add(self, clip: StoredClip, frames: Sequence[bytes]) -> None:
@@ -127,7 +127,7 @@ class FrameWriter:
         for name, values in columns.items():
             file.create_dataset(name, data=values)
         _write_strings(file, "video_id", np.array([clip.video_id for clip in clips], np.str_))
-        _write_strings(file, "excluded", np.array(self.excluded, np.str_).reshape(-1, 2))
+        _write_strings(file, "excluded", np.array(self.excluded, np.str_).reshape(-1, 3))
 
 
 def store_attributes(settings: FrameSettings, decoder: str) -> dict[str, str | int]:
@@ -153,7 +153,7 @@ class FrameStore:
         label_ids: (N) int32.
         sizes: (N, 2) int32 height and width in pixels.
         per_video: T, frames of each clip.
-        excluded: (video id, reason) of the videos that failed when frames were extracted.
+        excluded: (video id, reason, detail) of the videos that failed when frames were extracted.
         digest: of the settings that made the store.
     """
 
@@ -246,7 +246,7 @@ class _Shard:
         self.per_video = int(file.attrs["per_video"])
         self.video_ids: list[str] = list(file["video_id"].asstr()[:])
         self.label_ids: NDArray[np.int32] = file["label_id"][:]
-        self.excluded = [(str(name), str(reason)) for name, reason in file["excluded"].asstr()[:]]
+        self.excluded: list[tuple[str, str, str]] = [tuple(row) for row in file["excluded"].asstr()[:]]
         self._offset: NDArray[np.int64] = file["offset"][:]
         self.sizes: NDArray[np.int32] = file["size"][:]
         self._crc: NDArray[np.uint32] = file["crc32"][:]
