@@ -60,7 +60,6 @@ rule build_manifest:
         classes=paths.classes,
     output:
         manifest=paths.manifest,
-        excluded=paths.probed_excluded,
     log:
         paths.log("build_manifest"),
     benchmark:
@@ -69,12 +68,13 @@ rule build_manifest:
         "../envs/video.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=2000,
         runtime=60,
     params:
         settings=settings("data"),
         code=code("workflow_scripts.build_manifest"),
+        # A folder, because the names of a thousand shards are longer than a command may be.
+        folder=Path(paths.probe).parent,
     shell:
-        "python -m workflow_scripts.build_manifest {input.probes} --classes {input.classes}"
-        " --manifest {output.manifest} --excluded {output.excluded}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        "python -m workflow_scripts.build_manifest --probes {params.folder} --classes {input.classes}"
+        " --manifest {output.manifest} --settings {params.settings:q} > {log} 2>&1"

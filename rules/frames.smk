@@ -30,7 +30,6 @@ rule check_frames:
     input:
         stores=expand(paths.frames, split=SPLITS, shard=SHARDS),
         manifest=paths.manifest,
-        probed=paths.probed_excluded,
         classes=paths.classes,
     output:
         excluded=paths.excluded,
@@ -47,7 +46,9 @@ rule check_frames:
     params:
         settings=settings("data"),
         code=code("workflow_scripts.check_frames"),
+        frames=Path(paths.frames).parent.parent,
+        probes=Path(paths.probe).parent,
     shell:
-        "python -m workflow_scripts.check_frames {input.stores} --manifest {input.manifest}"
-        " --probed {input.probed} --classes {input.classes} --excluded {output.excluded}"
+        "python -m workflow_scripts.check_frames --frames {params.frames} --probes {params.probes}"
+        " --manifest {input.manifest} --classes {input.classes} --excluded {output.excluded}"
         " --settings {params.settings:q} > {log} 2>&1"

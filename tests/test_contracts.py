@@ -236,7 +236,7 @@ def test_an_input_that_is_missing_is_refused(name, parameter, tmp_path, monkeypa
 
 
 def test_the_inputs_are_found():
-    assert {("draw_tfd", "--any-frame"), ("check_frames", "stores"), ("build_report", "metrics")} <= set(
+    assert {("draw_tfd", "--any-frame"), ("check_frames", "--manifest"), ("build_report", "metrics")} <= set(
         INPUTS
     )
 

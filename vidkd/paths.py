@@ -42,11 +42,6 @@ class Paths:
         return f"{self.root}/data/manifest.csv"
 
     @property
-    def probed_excluded(self) -> str:
-        """The videos that the probe left out, and why."""
-        return f"{self.root}/data/probe/excluded.csv"
-
-    @property
     def excluded(self) -> str:
         """The videos that were left out at any stage, and why."""
         return f"{self.root}/data/excluded.csv"

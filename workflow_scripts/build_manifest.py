@@ -9,26 +9,24 @@ import click
 from vidkd.config.data import DataSettings
 from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.data.manifest import build_manifest
+from vidkd.data.tables import shard_files
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
 
 
 @command
 @settings_options(DataSettings)
+@click.option("--probes", type=PATH, required=True, help="Folder of the probed shards, shard_<k>.csv.")
 @click.option("--classes", type=INPUT, required=True, help="The class names, JSON.")
 @click.option("--manifest", type=PATH, required=True, help="All videos, CSV.")
-@click.option("--excluded", type=PATH, required=True, help="The excluded videos, CSV.")
-@click.argument("probes", nargs=-1, required=True, type=INPUT)
-def main(
-    settings: DataSettings, classes: Path, manifest: Path, excluded: Path, probes: tuple[Path, ...]
-) -> None:
-    """Join the probed shards PROBES into the manifest."""
+def main(settings: DataSettings, probes: Path, classes: Path, manifest: Path) -> None:
+    """Join the probed shards of a folder into the manifest."""
     setup_logging()
-    usable, lost = build_manifest(probes, classes, manifest, excluded, settings.max_excluded)
+    census = build_manifest(probes, classes, manifest, settings)
+    inputs = [*shard_files(probes, settings.n_shards), classes]
     code = code_digest("workflow_scripts.build_manifest")
-    for artefact in (manifest, excluded):
-        write_sidecar(artefact, settings=settings, inputs=[*probes, classes], code=code)
-    click.echo(f"{usable} videos usable, {lost} excluded", err=True)
+    write_sidecar(manifest, settings=settings, inputs=inputs, code=code)
+    click.echo(census.summary(), err=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import click
 
 from vidkd.config.data import DataSettings
 from vidkd.config.options import INPUT, PATH, command, settings_options
-from vidkd.data.excluded import join_excluded
+from vidkd.data.excluded import frame_stores, join_excluded
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, write_sidecar
 
@@ -16,24 +16,20 @@ from vidkd.provenance import code_digest, write_sidecar
 @command
 @settings_options(DataSettings)
 @click.option("--manifest", type=INPUT, required=True, help="All videos, CSV.")
-@click.option("--probed", type=INPUT, required=True, help="Videos that the probe excluded, CSV.")
+@click.option("--probes", type=PATH, required=True, help="Folder of the probed shards.")
+@click.option("--frames", type=PATH, required=True, help="Folder of the frame stores of all splits.")
 @click.option("--classes", type=INPUT, required=True, help="Class names, JSON.")
 @click.option("--excluded", type=PATH, required=True, help="Every excluded video, CSV.")
-@click.argument("stores", nargs=-1, required=True, type=INPUT)
 def main(
-    settings: DataSettings,
-    manifest: Path,
-    probed: Path,
-    classes: Path,
-    excluded: Path,
-    stores: tuple[Path, ...],
+    settings: DataSettings, manifest: Path, probes: Path, frames: Path, classes: Path, excluded: Path
 ) -> None:
-    """Check the frame stores STORES of all splits."""
+    """Check the frame stores of all splits."""
     setup_logging()
-    count = join_excluded(manifest, probed, classes, stores, excluded, settings.max_excluded)
+    census = join_excluded(manifest, probes, frames, classes, excluded, settings)
+    inputs = [manifest, classes, *frame_stores(frames, settings.n_shards)]
     code = code_digest("workflow_scripts.check_frames")
-    write_sidecar(excluded, settings=settings, inputs=[manifest, probed, classes, *stores], code=code)
-    click.echo(f"{count} videos excluded in all", err=True)
+    write_sidecar(excluded, settings=settings, inputs=inputs, code=code)
+    click.echo(census.summary(), err=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from vidkd.data.extract import extract_shard, shrink_short_side
 from vidkd.data.frames import FrameStore
 from vidkd.data.probe import COLUMNS
 from vidkd.data.sampling import segment_centres
-from vidkd.data.tables import rows_text
+from vidkd.data.tables import write_rows
 from vidkd.errors import UserError
 
 RAW = FrameSettings(per_video=8, encoding="raw")
@@ -44,7 +44,7 @@ def root(tmp_path_factory):
 
 def extract(folder, root, rows, settings=RAW, name="shard_0.h5", split="train"):
     folder.mkdir(exist_ok=True)
-    (folder / "probe.csv").write_text(rows_text(rows, COLUMNS))
+    write_rows(folder / "probe.csv", rows, COLUMNS)
     counts = extract_shard(folder / "probe.csv", split, root, folder / name, settings)
     return counts, folder / name
 

@@ -40,8 +40,9 @@ def test_usable_and_unusable_videos_are_told_apart(listed):
     )
     assert (first["status"], first["reason"], first["codec"], first["fps"]) == ("ok", "", "h264", "10.0")
     assert second["status"] == third["status"] == "excluded"
-    assert second["reason"].startswith("no_video: ")
-    assert third["reason"].startswith("missing: ")
+    assert (second["reason"], second["detail"]) == ("no_video", "the file has no video stream")
+    assert (third["reason"], third["detail"]) == ("missing", "there is no such file")
+    assert (first["reason"], first["detail"]) == ("", "")
     assert second["frames"] == ""
 
 

@@ -17,6 +17,7 @@ TFD = """variant,seeds,acc_4f,acc_4f_std,tfd_gap,tfd_gap_std,params,gflops_4f
 tsm,2,40.0,2.5,50.0,1.0,459100,0.1
 <b>odd</b>,1,90.25,,3.0,,472252,0.123
 """
+EXCLUDED = "video_id,path,reason,detail\n"
 ANY = "variant,frames,acc,acc_std,seeds\ntsm,1,20,1,2\ntsm,2,40,1,2\nffn,1,80,,1\nffn,2,85,,1\n"
 
 
@@ -34,7 +35,7 @@ class Outside(HTMLParser):
 
 @pytest.fixture
 def page(tmp_path):
-    for name, text in {"tfd.csv": TFD, "any.csv": ANY, "excluded.csv": "video_id,path,reason\n"}.items():
+    for name, text in {"tfd.csv": TFD, "any.csv": ANY, "excluded.csv": EXCLUDED}.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "tfd.csv.provenance.json").write_text(json.dumps({"git": {"commit": "abc123"}}))
     draw_tfd(tmp_path / "any.csv", [tmp_path / "tfd.svg", tmp_path / "tfd.png"])
@@ -88,13 +89,24 @@ def test_nothing_leaves_the_page_and_names_are_escaped(page):
 def test_gates_and_excluded_videos_come_first(page):
     assert "No video was excluded" in page()
     assert "failed their gate" not in page()
-    (page.folder / "excluded.csv").write_text("video_id,path,reason\nv1,v1.mp4,empty file\n")
+    (page.folder / "excluded.csv").write_text(EXCLUDED + "v<1>,v1.mp4,empty,the file has no bytes\n")
     run = {"variant": "tsm", "seed": 1, "result_gate": {"passed": False, "reason": "one class <only>"}}
     (page.folder / "m.json").write_text(json.dumps(run))
     text = page()
     assert "tsm, seed 1: one class &lt;only&gt;" in text
-    assert "v1: empty file" in text
+    assert "Excluded videos: 1 empty" in text
+    assert cells(text)[:4] == ["v&lt;1&gt;", "v1.mp4", "empty", "the file has no bytes"]
     assert text.index("one class") < text.index("Frame Flexible Network")
+
+
+def test_many_excluded_videos_are_counted_and_the_first_are_shown(page):
+    rows = [f"v{n},v{n}.mp4,{'missing' if n % 3 else 'truncated'},NA\n" for n in range(90)]
+    (page.folder / "excluded.csv").write_text(EXCLUDED + "".join(rows))
+    text = page()
+    assert "Excluded videos: 60 missing, 30 truncated" in text
+    assert re.search(r"The first 50 of\s+90;", text)
+    assert cells(text)[49 * 4 : 50 * 4] == ["v49", "v49.mp4", "missing", "NA"]
+    assert "v50.mp4" not in text
 
 
 def test_the_figure_has_a_curve_for_each_variant_and_the_same_bytes_twice(page):

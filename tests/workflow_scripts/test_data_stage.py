@@ -11,7 +11,7 @@ from tests.data.videos import number_of, write_video
 from vidkd.data.frames import FrameStore
 from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import read_rows
-from workflow_scripts import build_manifest, extract_frames, list_videos, probe_videos
+from workflow_scripts import build_manifest, check_frames, extract_frames, list_videos, probe_videos
 
 
 def call(script, *arguments, settings=None):
@@ -45,46 +45,60 @@ def run_probe(folder, shard):
     return call(
         probe_videos,
         *("--root", folder / "videos", "--videos", folder / f"list/shard_{shard}.csv", "--shard", shard),
-        *("--classes", folder / "classes.json", "--output", folder / f"probe_{shard}.csv"),
+        *("--classes", folder / "classes.json", "--output", folder / f"probe/shard_{shard}.csv"),
     )
 
 
 def run_manifest(folder, max_excluded):
-    probes = [folder / f"probe_{shard}.csv" for shard in range(2)]
-    outputs = ("--manifest", folder / "manifest.csv", "--excluded", folder / "excluded.csv")
-    settings = {"max_excluded": max_excluded}
-    return call(build_manifest, *probes, "--classes", folder / "classes.json", *outputs, settings=settings)
+    settings = {"n_shards": 2, "max_excluded": max_excluded}
+    places = ("--probes", folder / "probe", "--classes", folder / "classes.json")
+    return call(build_manifest, *places, "--manifest", folder / "manifest.csv", settings=settings)
 
 
-def run_extract(folder, shard):
+def run_extract(folder, split, shard):
     return call(
         extract_frames,
-        *("--root", folder / "videos", "--probe", folder / f"probe_{shard}.csv", "--split", "train"),
-        *("--output", folder / f"train_{shard}.h5"),
+        *("--root", folder / "videos", "--probe", folder / f"probe/shard_{shard}.csv", "--split", split),
+        *("--output", folder / f"frames/{split}/shard_{shard}.h5"),
         settings={"per_video": 4, "encoding": "raw"},
     )
 
 
+def run_check(folder, max_excluded=0.5):
+    inputs = (
+        "--manifest",
+        folder / "manifest.csv",
+        "--probes",
+        folder / "probe",
+        "--frames",
+        folder / "frames",
+    )
+    places = (*inputs, "--classes", folder / "classes.json", "--excluded", folder / "excluded.csv")
+    return call(check_frames, *places, settings={"n_shards": 2, "max_excluded": max_excluded})
+
+
 def test_from_files_to_frames(folder):
     results = [run_list(folder), run_probe(folder, 0), run_probe(folder, 1), run_manifest(folder, 0.5)]
-    results += [run_extract(folder, 0), run_extract(folder, 1)]
-    assert [result.exit_code for result in results] == [0] * 6, [result.output for result in results]
+    results += [run_extract(folder, split, shard) for split in ("train", "val", "test") for shard in range(2)]
+    results.append(run_check(folder))
+    assert {result.exit_code for result in results} == {0}, [result.output for result in results]
+    assert "4 videos usable, 1 excluded (1 unreadable)" in results[-1].output
     assert [row["video_id"] for row in read_rows(folder / "manifest.csv")] == [
         *("test/a", "test/b", "train/a", "train/b", "val/a")
     ]
     assert [row["video_id"] for row in read_rows(folder / "excluded.csv")] == ["test/b"]
-    store = FrameStore([folder / "train_0.h5", folder / "train_1.h5"])
+    store = FrameStore([folder / "frames/train/shard_0.h5", folder / "frames/train/shard_1.h5"])
     assert sorted(store.video_ids) == ["train/a", "train/b"]
     assert [number_of(image) for image in store.clip(0, range(4))] == segment_centres(10, 4).tolist()
     made = [
         "list/shard_0.csv",
         "list/shard_1.csv",
         "classes.json",
-        "probe_0.csv",
+        "probe/shard_0.csv",
         "manifest.csv",
         "excluded.csv",
     ]
-    for name in [*made, "train_0.h5"]:
+    for name in [*made, "frames/train/shard_0.h5"]:
         record = json.loads((folder / f"{name}.provenance.json").read_text())
         assert record["artefact"]["bytes"] == (folder / name).stat().st_size
 

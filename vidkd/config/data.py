@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test")
 class DataSettings(Section):
     """Which videos are used and how they become a manifest."""
 
-    adapter: Literal["demo", "csv", "folder", "ucf101", "hmdb51", "ssv2"] = Field(
+    adapter: Literal["demo", "csv", "folder", "ucf101", "hmdb51", "ssv2", "kinetics", "xd_violence"] = Field(
         "demo", description="Layout of the data set on disk; config/README.md shows each one."
     )
     root: str = Field("data", description="Folder of the videos; no path of the manifest may leave it.")
@@ -28,13 +28,24 @@ class DataSettings(Section):
         description="Which attribute is the label, where videos carry several (demo: motion, shape, "
         "texture, colour).",
     )
+    compound: Literal["first", "all", "multi"] = Field(
+        "first",
+        description="Label of an XD-Violence video with several codes. first: the first code's class. all: each "
+        "combination is a class. multi: as first, and the manifest's `labels` has the classes of all codes.",
+    )
+    test_fraction: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Share cut off by group as test, for `folder` without train and test directories only.",
+    )
     val_fraction: float = Field(
         0.1,
         gt=0,
         lt=1,
         description="Share of train cut off by group as validation when the data set has none.",
     )
-    split_seed: int = Field(0, ge=0, description="Seed of that cut.")
+    split_seed: int = Field(0, ge=0, description="Seed of these cuts.")
     n_shards: int = Field(
         8,
         ge=1,
@@ -43,6 +54,9 @@ class DataSettings(Section):
     )
     max_excluded: float = Field(
         0.01, ge=0, le=1, description="Largest share of videos that may be unreadable before the run stops."
+    )
+    max_missing: float = Field(
+        0.01, ge=0, le=1, description="Largest share of listed videos whose file may be absent."
     )
 
 

@@ -2,57 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from vidkd.config.data import SPLITS, DataSettings
+from vidkd.data.census import Census
 from vidkd.data.frames import FrameStore
-from vidkd.data.manifest import check_share, check_splits
-from vidkd.data.tables import EXCLUDED_COLUMNS, OK, read_classes, read_rows, rows_text
-from vidkd.files import write_text
+from vidkd.data.tables import EXCLUDED, EXCLUDED_COLUMNS, iter_rows, read_classes, shard_files, table_writer
+from vidkd.errors import UserError
 
 
 def join_excluded(
     manifest_csv: Path,
-    probed_csv: Path,
+    probes: Path,
+    frames: Path,
     classes_json: Path,
-    stores: Sequence[Path],
     output_csv: Path,
-    max_excluded: float,
-) -> int:
+    settings: DataSettings,
+) -> Census:
     """Write the videos that the probe or the extraction left out, and check what remains.
 
-    A decoder finds damage that a probe cannot see, so the checks of the manifest are made again here.
+    A decoder finds damage that a probe cannot see, so the checks of the manifest are made again here. Memory
+    depends on the number of videos that failed in extraction, shards and classes only.
 
     Args:
         manifest_csv: every video.
-        probed_csv: the videos that the probe excluded; the probed shards lie beside it.
+        probes: folder of the probe files, to say which to delete when videos are mended.
+        frames: folder of the frame stores, `{split}/shard_{k}.h5`.
         classes_json: class names, each of which needs a training video.
-        stores: all frame stores of all splits.
-        output_csv: `video_id, path, reason` of every excluded video.
-        max_excluded: largest share of videos, 0 to 1, that may be excluded.
+        output_csv: `video_id, path, reason, detail` of every excluded video, sorted by id; not written when
+            the data set is refused.
+        settings: for the number of shards, and the shares of videos that may be missing or excluded.
 
     Returns:
-        How many videos are excluded.
+        What is usable and what is not.
 
     Raises:
-        UserError: too many are excluded, or a split or a class has no video left.
+        UserError: a store has a video that the manifest has not, or see Census.check.
     """
-    rows = {row["video_id"]: row for row in read_rows(manifest_csv)}
-    late = {store: FrameStore([store]).excluded for store in stores}
-    reasons = {
-        video_id: f"{reason}: {detail}" for found in late.values() for video_id, reason, detail in found
-    }
-    excluded = read_rows(probed_csv)
-    excluded += [
-        {"video_id": video_id, "path": rows[video_id]["path"], "reason": reason}
-        for video_id, reason in reasons.items()
-    ]
-    # A mended video may have another number of frames, so it is probed again too.
-    shards = sorted({rows[video["video_id"]]["shard"] for video in excluded}, key=int)
-    stale = [probed_csv.with_name(f"shard_{shard}.csv") for shard in shards]
-    stale += [store for store, found in late.items() if found]
-    check_share(excluded, len(rows), max_excluded, stale)
-    usable = [row for row in rows.values() if row["status"] == OK and row["video_id"] not in reasons]
-    check_splits(usable, read_classes(classes_json), stale)
-    write_text(output_csv, rows_text(excluded, EXCLUDED_COLUMNS))
-    return len(excluded)
+    late: dict[str, tuple[str, str]] = {}
+    stale: list[Path] = []
+    for store in frame_stores(frames, settings.n_shards):
+        found = FrameStore([store]).excluded
+        late |= {video_id: (reason, detail) for video_id, reason, detail in found}
+        stale += [store] if found else []
+    census = Census()
+    with table_writer(output_csv, EXCLUDED_COLUMNS) as table:
+        for row in iter_rows(manifest_csv):
+            if row["video_id"] in late:
+                reason, detail = late.pop(row["video_id"])
+                row |= {"status": EXCLUDED, "reason": reason, "detail": detail}
+            census.add(row)
+            if row["status"] == EXCLUDED:
+                table.writerow(row)
+        if late:
+            raise UserError(
+                f"{manifest_csv} lacks {next(iter(late))!r}, which {frames} has: run the steps again"
+            )
+        # A mended video may have another number of frames, so it is probed again too.
+        probed = shard_files(probes, settings.n_shards)
+        stale = [*(probed[number] for number in sorted(census.shards)), *stale]
+        census.check(settings, read_classes(classes_json), stale)
+    return census
+
+
+def frame_stores(frames: Path, n_shards: int) -> list[Path]:
+    """The frame stores of all splits and shards."""
+    return [store for split in SPLITS for store in shard_files(frames / split, n_shards, ".h5")]

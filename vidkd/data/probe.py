@@ -7,19 +7,26 @@ from pathlib import Path
 
 from vidkd.data.adapters.base import Video
 from vidkd.data.decode import UnreadableVideo, VideoInfo, probe_video
-from vidkd.data.tables import EXCLUDED, OK, read_classes, read_rows, rows_text
+from vidkd.data.tables import EXCLUDED, OK, Row, read_classes, read_rows, write_rows
 from vidkd.engine.logging import progress
 from vidkd.errors import UserError
-from vidkd.files import write_text
 
 INFO_COLUMNS = [field.name for field in fields(VideoInfo)]
-COLUMNS = [*(field.name for field in fields(Video)), "label_id", "shard", *INFO_COLUMNS, "status", "reason"]
+COLUMNS = [
+    *(field.name for field in fields(Video)),
+    "label_id",
+    "shard",
+    *INFO_COLUMNS,
+    "status",
+    "reason",
+    "detail",
+]
 
 
 def probe_shard(
     videos_csv: Path, classes_json: Path, shard: int, root: Path, output_csv: Path
 ) -> tuple[int, int]:
-    """Probe the videos of one shard and write them with label id, shard, what they hold, status and reason.
+    """Probe the videos of one shard and write them with label id, shard and what they hold.
 
     Args:
         videos_csv: `shard_{k}.csv` of the listing.
@@ -42,18 +49,19 @@ def probe_shard(
                 f"{videos_csv}: label {row['label']!r} is not in {classes_json}: list the videos again"
             )
         row |= {"label_id": str(label_ids[row["label"]]), "shard": str(shard), **_probed(root / row["path"])}
-    write_text(output_csv, rows_text(rows, COLUMNS))
+    write_rows(output_csv, rows, COLUMNS)
     excluded = sum(row["status"] == EXCLUDED for row in rows)
     return len(rows) - excluded, excluded
 
 
-def _probed(path: Path) -> dict[str, str]:
+def _probed(path: Path) -> Row:
     try:
         info = probe_video(path)
     except UnreadableVideo as problem:
-        return dict.fromkeys(INFO_COLUMNS, "") | {"status": EXCLUDED, "reason": str(problem)}
+        why = {"status": EXCLUDED, "reason": problem.reason, "detail": problem.detail}
+        return dict.fromkeys(INFO_COLUMNS, "") | why
     values = {
         name: str(round(value, 6) if isinstance(value, float) else value)
         for name, value in asdict(info).items()
     }
-    return values | {"status": OK, "reason": ""}
+    return values | {"status": OK, "reason": "", "detail": ""}

@@ -1,24 +1,35 @@
-"""The files that the data stages hand on: CSV tables of videos, and the class names."""
+"""The files that the data stages hand on: CSV tables of videos, one or many shards, and the class names."""
 
 from __future__ import annotations
 
 import csv
-import io
+import heapq
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from vidkd.errors import UserError
+from vidkd.files import atomic
 
 OK, EXCLUDED = "ok", "excluded"
 """Values of the column `status`."""
 
-EXCLUDED_COLUMNS = ["video_id", "path", "reason"]
+MISSING = "missing"
+"""The reason of an excluded video whose file is not there."""
+
+EXCLUDED_COLUMNS = ["video_id", "path", "reason", "detail"]
 """Columns of a list of excluded videos."""
 
+OPEN_FILES = 200
+"""Shards merged at once; systems let a process open 256 files or more."""
 
-def read_rows(file: Path) -> list[dict[str, str]]:
-    """The rows of a table of videos.
+Row = dict[str, str]
+
+
+def iter_rows(file: Path) -> Iterator[Row]:
+    """The rows of a table of videos, one after the other.
 
     Raises:
         UserError: the file is missing or has no video_id column.
@@ -26,21 +37,80 @@ def read_rows(file: Path) -> list[dict[str, str]]:
     try:
         with file.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream)
-            rows = list(reader)
+            if "video_id" not in (reader.fieldnames or []):
+                raise UserError(f"{file} has no column video_id: it is not a list of videos")
+            yield from reader
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}. Run the step that makes it.") from error
-    if "video_id" not in (reader.fieldnames or []):
-        raise UserError(f"{file} has no column video_id: it is not a list of videos")
-    return rows
 
 
-def rows_text(rows: Iterable[Mapping[str, str]], columns: Sequence[str]) -> str:
-    """`rows` as CSV text with these columns; others are left out."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def read_rows(file: Path) -> list[Row]:
+    """All rows of a table that fits into memory, such as a shard; see iter_rows."""
+    return list(iter_rows(file))
+
+
+@contextmanager
+def table_writer(file: Path, columns: Sequence[str]) -> Iterator[csv.DictWriter[str]]:
+    """Write a table row by row, atomically; other columns of a row are left out.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    with atomic(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        yield writer
+
+
+def write_rows(file: Path, rows: Iterable[Mapping[str, str]], columns: Sequence[str]) -> None:
+    """Write `rows` with these columns atomically; see table_writer."""
+    with table_writer(file, columns) as table:
+        table.writerows(rows)
+
+
+def shard_files(folder: Path, n_shards: int, suffix: str = ".csv") -> list[Path]:
+    """The files of all shards in `folder`, which may also hold some of an earlier, larger n_shards."""
+    return [folder / f"shard_{number}{suffix}" for number in range(n_shards)]
+
+
+@contextmanager
+def merged(files: Sequence[Path], columns: Sequence[str]) -> Iterator[Iterator[Row]]:
+    """The rows of many sorted tables as one sorted by video_id, in memory that does not grow with them.
+
+    Args:
+        files: tables sorted by video_id.
+        columns: of these tables.
+
+    Yields:
+        The rows.
+
+    Raises:
+        UserError: while rows are taken: a file is missing, not sorted, or an id comes twice.
+    """
+    with TemporaryDirectory(prefix="vidkd-") as folder:
+        parts = list(files)
+        while len(parts) > OPEN_FILES:
+            groups = [parts[start : start + OPEN_FILES] for start in range(0, len(parts), OPEN_FILES)]
+            parts = [Path(folder, f"{len(parts)}_{number}.csv") for number in range(len(groups))]
+            for part, group in zip(parts, groups, strict=True):
+                write_rows(part, _merge(group), columns)
+        yield _merge(parts)
+
+
+def _merge(files: Sequence[Path]) -> Iterator[Row]:
+    before = ""
+    for row in heapq.merge(*map(iter_rows, files), key=lambda row: row["video_id"]):
+        video_id = row["video_id"]
+        if video_id == before:
+            raise UserError(
+                f"video {video_id!r} is in two rows or shards: delete them and list the videos again"
+            )
+        if video_id < before:
+            raise UserError(
+                f"video {video_id!r} comes after {before!r}, but shards are sorted: list the videos again"
+            )
+        before = video_id
+        yield row
 
 
 def read_classes(file: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ import jinja2
 import pandas as pd
 
 from vidkd.config.settings import ReportSettings
+from vidkd.data.census import by_reason
 from vidkd.evaluate.tables import read_table
 from vidkd.files import write_text
 from vidkd.paths import sidecar
+
+_SHOWN = 50
 
 
 def build_page(
@@ -35,11 +39,18 @@ def build_page(
         tfd=_main_columns(tfd),
         any_frame=_by_count(read_table(any_frame_csv)),
         figure=_inline_svg(figure_svg),
-        excluded=pd.read_csv(excluded_csv, dtype=str, keep_default_na=False).to_dict("records"),
+        excluded=_excluded(excluded_csv),
         failed=_failed_gates(metrics),
         provenance=json.loads(Path(sidecar(str(tfd_csv))).read_text(encoding="utf-8")),
     )
     write_text(page, text)
+
+
+def _excluded(file: Path) -> dict[str, Any]:
+    """How many videos were excluded, how many for which reason, and the first of them."""
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    shown = {"header": list(table.columns), "rows": table.head(_SHOWN).to_numpy().tolist()}
+    return {"total": len(table), "reasons": by_reason(Counter(table["reason"])), "table": shown}
 
 
 def _main_columns(tfd: pd.DataFrame) -> dict[str, list[Any]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Video
-from vidkd.data.tables import classes_text, rows_text
+from vidkd.data.tables import classes_text, shard_files, write_rows
 from vidkd.errors import UserError
 from vidkd.files import write_text
 
@@ -23,6 +23,8 @@ ADAPTERS = {
     "ucf101": "vidkd.data.adapters.ucf101:list_videos",
     "hmdb51": "vidkd.data.adapters.hmdb51:list_videos",
     "ssv2": "vidkd.data.adapters.ssv2:list_videos",
+    "kinetics": "vidkd.data.adapters.kinetics:list_videos",
+    "xd_violence": "vidkd.data.adapters.xd_violence:list_videos",
 }
 
 
@@ -60,7 +62,7 @@ def write_listing(
     shards: list[list[Video]] = [[] for _ in range(settings.n_shards)]
     for video in videos:
         shards[shard_of(video.video_id, settings.n_shards)].append(video)
-    for number, members in enumerate(shards):
-        write_text(folder / f"shard_{number}.csv", rows_text(map(asdict, members), columns))
+    for file, members in zip(shard_files(folder, settings.n_shards), shards, strict=True):
+        write_rows(file, ({name: getattr(video, name) for name in columns} for video in members), columns)
     write_text(classes_json, classes_text(classes))
     return len(videos)
