@@ -289,6 +289,9 @@ def test_settings_are_light_to_import():
     assert not {"torch", "pandas", "numpy", "h5py", "av"} & set(found)
 
 
+OTHERS: dict[str, dict] = {"st8": {}, "tsm": {}}
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -298,6 +301,16 @@ def test_settings_are_light_to_import():
         (
             {"ffn": {"variants": {"st4": {}, "st8": {}, "tsm": {"frame_counts": [40]}}}},
             "ffn.variants.tsm.frame_counts: 40 frames are asked of videos stored with 32",
+        ),
+        (
+            {"ffn": {"variants": {"st4": {"eval_frame_sampling": "dense", "frame_stride": 3}, **OTHERS}}},
+            "ffn.variants.st4.frame_stride: dense clips of 16 frames span 46 of the 32 frames kept of a "
+            "video: raise frames.per_video or lower it",
+        ),
+        (
+            {"ffn": {"variants": {"st4": {"size": 300}, **OTHERS}}},
+            "ffn.variants.st4.size: clips of 300 pixels of frames stored with 256: raise frames.short_side "
+            "or lower it",
         ),
         ({"ffn": {"tfd": {"report_counts": [4, 20]}}}, "ffn.tfd.report_counts: [20] are above"),
         ({"ffn": {"predict": {"score_counts": [20]}}}, "ffn.predict.score_counts: [20] are above"),

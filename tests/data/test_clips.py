@@ -1,17 +1,16 @@
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from tests.conftest import CLASSES
-from vidkd.data.augment import View, apply_view, centre_view, random_view
-from vidkd.data.clips import EpochBatches, EvaluationClips, TrainingClips
+from vidkd.config.clips import ClipSettings
+from vidkd.data.clips import EpochBatches, EvaluationClips, TrainingClips, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
-from vidkd.data.sampling import random_in_segments, segment_centres
 from vidkd.errors import UserError
 
 
@@ -29,29 +28,6 @@ def training(stores, settings, seed=0):
     return TrainingClips(CountingStore(stores.train), CLASSES, settings.frame_counts, settings, seed)
 
 
-def test_segment_centres_are_the_middles():
-    assert segment_centres(32, 4).tolist() == [4, 12, 20, 28]
-    assert segment_centres(16, 16).tolist() == list(range(16))
-    assert segment_centres(2, 4).tolist() == [0, 0, 1, 1]
-
-
-@given(total=st.integers(1, 200), count=st.integers(1, 64), seed=st.integers(0, 9))
-def test_every_random_frame_lies_in_its_segment(total, count, seed):
-    chosen = random_in_segments(total, count, np.random.default_rng(seed))
-    assert len(chosen) == count
-    assert (np.diff(chosen) >= 0).all()
-    for k, frame in enumerate(chosen):
-        start = k * total // count
-        assert start <= frame < max((k + 1) * total // count, start + 1)
-        assert 0 <= frame < total
-
-
-def test_training_draws_more_than_centres():
-    rng = np.random.default_rng(0)
-    drawn = np.array([random_in_segments(32, 4, rng) for _ in range(200)])
-    assert [len(np.unique(column)) for column in drawn.T] == [8, 8, 8, 8]
-
-
 def test_a_video_is_read_once_and_its_frames_share_one_view(stores, small):
     settings = small.model_copy(update={"frame_counts": (8, 16), "crop_scales": (0.7,)})
     clips = training(stores, settings)
@@ -60,6 +36,25 @@ def test_a_video_is_read_once_and_its_frames_share_one_view(stores, small):
     # With 16 stored frames, the 16-frame clip is all of them: each of the 8 must be the very same picture.
     same = [[torch.equal(a, b) for b in sample[16]].count(True) for a in sample[8]]
     assert same == [1] * 8
+
+
+def test_default_settings_draw_what_they_always_drew(stores):
+    """The whole sample once more in plain numpy: a change here changes every published result."""
+    settings = ClipSettings(size=24, flip="plain")
+    store, counts = FrameStore(stores.train), (4, 8)
+    clips = TrainingClips(store, CLASSES, counts, settings, seed=3)
+    for row in range(6):
+        rng = np.random.default_rng([3, 2, zlib.crc32(store.video_ids[row].encode())])
+        positions = {c: rng.integers(16 // c * np.arange(c), 16 // c * np.arange(1, c + 1)) for c in counts}
+        side = round(48 * (1.0, 0.875, 0.75, 0.66)[rng.integers(4)])
+        top, left = rng.integers(48 - side + 1), rng.integers(48 - side + 1)
+        crop = store.clip(row, range(16))[:, top : top + side, left : left + side]
+        if rng.random() < 0.5:
+            crop = crop[:, :, ::-1]
+        pixels = torch.from_numpy(crop.copy()).permute(0, 3, 1, 2)
+        expected = F.interpolate(pixels, (24, 24), mode="bilinear", antialias=True)
+        for count, clip in clips[(2, row)][0].items():
+            assert torch.equal(clip, expected[positions[count]])
 
 
 def test_counts_are_sampled_independently(stores, small):
@@ -119,24 +114,8 @@ def test_an_epoch_has_every_clip_once_and_goes_on_where_it_stopped():
     assert list(EpochBatches(21, 4, seed=0, epoch=4)) != whole
 
 
-def test_views_lie_inside_and_resize_as_torch_does():
-    rng = np.random.default_rng(0)
-    for _ in range(100):
-        view = random_view(40, 60, (1.0, 0.66), flip=True, rng=rng)
-        assert view.top + view.side <= 40
-        assert view.left + view.side <= 60
-    frames = rng.integers(0, 256, (2, 40, 60, 3), dtype=np.uint8)
-    out = apply_view(frames, View(3, 5, 30, flip=False), 20)
-    crop = torch.from_numpy(frames[:, 3:33, 5:35]).permute(0, 3, 1, 2)
-    expected = F.interpolate(crop.float(), (20, 20), mode="bilinear", antialias=True)
-    assert (out.float() - expected).abs().max() <= 1
-    assert centre_view(40, 60, 0.5) == View(10, 20, 20, flip=False)
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_evaluation_loader_keeps_the_order(stores, small, workers):
-    from vidkd.data.clips import evaluation_loader
-
     loader = evaluation_loader(FrameStore(stores.val), (4, 8), small, 5, workers)
     assert torch.cat([batch.row for batch in loader]).tolist() == list(range(12))
 
@@ -150,6 +129,14 @@ def test_evaluation_shows_the_share_that_training_shows_whatever_the_size(stores
     )
     smaller = F.interpolate(whole.float(), (16, 16), mode="bilinear", antialias=True)
     assert (half.float() - smaller).abs().max() <= 1
+
+
+def test_dense_clips_that_do_not_fit_are_refused(stores):
+    store, dense = FrameStore(stores.val), ClipSettings(frame_sampling="dense", frame_stride=3)
+    check_clips(store, 6, dense, "dense")
+    check_clips(store, 16, dense, "centres")
+    with pytest.raises(UserError, match=r"8 frames are asked .* stored with 16; dense ones span 22: raise"):
+        check_clips(store, 8, dense, "dense")
 
 
 def test_a_store_named_twice_is_refused(stores):

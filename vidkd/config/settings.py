@@ -99,9 +99,21 @@ class Settings(Section):
         variant, kept = self.ffn.variant(name), self.frames
         found: list[Problem] = []
         if variant.size > kept.short_side:
-            text = f"clips of {variant.size} pixels of frames stored with {kept.short_side}: raise "
-            "frames.short_side or lower it"
+            text = (
+                f"clips of {variant.size} pixels of frames stored with {kept.short_side}: raise "
+                "frames.short_side or lower it"
+            )
             found.append((("size",), text))
+        for count, sampling in (
+            (max(variant.frame_counts), variant.frame_sampling),
+            (self.ffn.predict.max_count, variant.eval_frame_sampling),
+        ):
+            if count <= kept.per_video < (span := variant.kept_frames(count, sampling)):
+                text = (
+                    f"dense clips of {count} frames span {span} of the {kept.per_video} frames kept of a "
+                    "video: raise frames.per_video or lower it"
+                )
+                found.append((("frame_stride",), text))
         if variant.init_from is not None and self.ffn.variant(variant.init_from).arch != variant.arch:
             found.append(
                 (("init_from",), f"{variant.init_from} has another arch than {name}: give both the same")
@@ -110,7 +122,9 @@ class Settings(Section):
         if variant.shift == "official" and any(
             variant.batch_size * n % largest for n in variant.frame_counts
         ):
-            text = f"official groups {largest} frames: batch_size times every frame count must be a "
-            "multiple of it"
+            text = (
+                f"official groups {largest} frames: batch_size times every frame count must be a multiple "
+                "of it"
+            )
             found.append((("shift",), text))
         return found

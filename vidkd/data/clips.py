@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from vidkd.config.clips import ClipSettings
 from vidkd.data.augment import View, apply_view, centre_view, random_view
 from vidkd.data.frames import FrameStore
-from vidkd.data.sampling import random_in_segments, segment_centres
+from vidkd.data.sampling import evaluation_positions, training_positions
 from vidkd.errors import UserError
 
 
@@ -52,14 +52,16 @@ class TrainingClips(Dataset):
     ) -> None:
         self.store, self.counts, self.settings, self.seed = store, tuple(counts), settings, seed
         self.flipped = _labels_after_flip(classes, settings)
+        if settings.rotation or any(settings.jitter):
+            import vidkd.data.jitter  # noqa: F401 - once here, and not in each worker of each epoch
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[dict[int, Tensor], int, int]:
         epoch, row = key
         settings, store = self.settings, self.store
         rng = np.random.default_rng([self.seed, epoch, zlib.crc32(store.video_ids[row].encode())])
-        positions = {c: random_in_segments(store.per_video, c, rng) for c in self.counts}
+        positions = {c: training_positions(store.per_video, c, settings, rng) for c in self.counts}
         height, width = store.sizes[row]
-        view = random_view(height, width, settings.crop_scales, settings.flip != "none", rng)
+        view = random_view(height, width, settings, rng)
         label = int(store.label_ids[row])
         clips = _clips(store, row, positions, view, settings.size)
         return clips, int(self.flipped[label]) if view.flip else label, row
@@ -75,11 +77,12 @@ class EvaluationClips(Dataset):
         return len(self.store)
 
     def __getitem__(self, row: int) -> tuple[dict[int, Tensor], int, int]:
-        positions = {count: segment_centres(self.store.per_video, count) for count in self.counts}
-        height, width = self.store.sizes[row]
-        view = centre_view(height, width, self.settings.eval_crop)
-        clips = _clips(self.store, row, positions, view, self.settings.size)
-        return clips, int(self.store.label_ids[row]), row
+        settings, store = self.settings, self.store
+        positions = {c: evaluation_positions(store.per_video, c, settings) for c in self.counts}
+        height, width = store.sizes[row]
+        view = centre_view(height, width, settings.eval_crop)
+        clips = _clips(store, row, positions, view, settings.size)
+        return clips, int(store.label_ids[row]), row
 
 
 class EpochBatches(Sampler):
@@ -171,21 +174,27 @@ def evaluation_loader(
     return clip_loader(EvaluationClips(store, counts, settings), workers, batch_size=batch_size)
 
 
-def check_clips(store: FrameStore, frames: int) -> None:
+def check_clips(store: FrameStore, frames: int, settings: ClipSettings, sampling: str) -> None:
     """Refuse clips that the stored videos cannot give.
 
+    Args:
+        store: the videos.
+        frames: of the longest clip.
+        settings: of the clips.
+        sampling: how their frames are chosen: `frame_sampling` or `eval_frame_sampling` of the settings.
+
     Raises:
-        UserError: the store is empty, or its videos have fewer than `frames` frames.
+        UserError: the store is empty, or its videos have too few frames.
     """
     if len(store) == 0:
         raise UserError(
             "a split has no clip: see data/excluded.csv in the results folder, and data.annotations."
         )
-    if frames > store.per_video:
+    if (needed := settings.kept_frames(frames, sampling)) > store.per_video:
+        dense = f"; dense ones span {needed}" if needed > frames else ""
         raise UserError(
-            f"{frames} frames are asked of videos stored with {store.per_video}: raise frames.per_video "
-            f"or ask "
-            "for fewer."
+            f"{frames} frames are asked of videos stored with {store.per_video}{dense}: raise "
+            "frames.per_video, or ask for fewer."
         )
 
 
@@ -204,9 +213,7 @@ def _labels_after_flip(classes: Sequence[str], settings: ClipSettings) -> np.nda
     for left, right in settings.flip_labels.items():
         for name in (left, right):
             if name not in classes:
-                raise UserError(
-                    f"ffn.base.flip_labels: no class is named {name!r}; known: {', '.join(classes)}"
-                )
+                raise UserError(f"flip_labels: no class is named {name!r}; known: {', '.join(classes)}")
         mapping[classes.index(left)], mapping[classes.index(right)] = (
             classes.index(right),
             classes.index(left),

@@ -82,7 +82,7 @@ def accuracies(weights: Path, shards: list[Path], counts: Sequence[int], workers
     network, settings, _ = load_network(weights)
     torch.set_num_threads(settings.cpu_threads)
     store, device = FrameStore(shards), Accelerator().device
-    check_clips(store, max(counts))
+    check_clips(store, max(counts), settings, settings.eval_frame_sampling)
     network.to(device)
     loader = evaluation_loader(store, counts, settings, settings.batch_size, workers)
     scores = score_clips(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidkd.config.ffn import FFNSettings
+from vidkd.data.augment import Normalise
 from vidkd.errors import UserError
 from vidkd.methods.ffn.counts import nearest_count
 
@@ -152,9 +153,6 @@ class Block(nn.Module):
 class TSMResNet(nn.Module):
     """A ResNet over frames with temporal shifts; logits are the mean over frames."""
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, settings: FFNSettings, n_classes: int) -> None:
         super().__init__()
         arch = ARCHITECTURES[settings.arch]
@@ -164,8 +162,7 @@ class TSMResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, arch.stem_width, stem, 2, stem // 2, bias=False)
         self.bn1 = _norms(settings)(arch.stem_width)
         self.pool = nn.MaxPool2d(3, 2, 1) if arch.stem_pool else nn.Identity()
-        self.register_buffer("mean", 255 * torch.tensor(settings.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(settings.std).view(3, 1, 1), persistent=False)
+        self.normalise = Normalise(settings.mean, settings.std)
         c_in = arch.stem_width
         self.stages = []
         for stage, (depth, width) in enumerate(zip(arch.depths, arch.widths, strict=True), start=1):
@@ -195,8 +192,7 @@ class TSMResNet(nn.Module):
             UserError: the official shift is trained with a batch that its groups do not divide.
         """
         frames = clip_BTCHW.shape[1]
-        x = (clip_BTCHW.flatten(0, 1).float() - self.mean) / self.std
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.normalise(clip_BTCHW.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
         run = self._shift_length(frames, len(x))
         x = self.pool(F.relu(self.bn1.at(frames)(self.conv1(x)), inplace=True))
         for stage in self.stages:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -53,7 +54,7 @@ def predict(
     counts = range(1, settings.max_count + 1)
     if wrong := [count for count in settings.score_counts if count not in counts]:
         raise UserError(f"ffn.predict.score_counts: {wrong} are above max_count {settings.max_count}.")
-    check_clips(store, settings.max_count)
+    check_clips(store, settings.max_count, trained, trained.eval_frame_sampling)
     probability = _probabilities(networks, store, counts, trained, workers)
     table = pd.DataFrame({"video_id": store.video_ids, "label_id": store.label_ids})
     columns = {f"pred_{count}f": probability[count].argmax(1).numpy() for count in counts}
@@ -70,11 +71,12 @@ def _load_networks(weights: list[Path]) -> tuple[list[nn.Module], FFNSettings]:
     """The networks, and the settings of the first: all see the same clips."""
     loaded = [load_network(path) for path in weights]
     _, first, first_classes = loaded[0]
+    alike = attrgetter("size", "eval_crop", "eval_frame_sampling", "frame_stride")
     for path, (_, settings, classes) in zip(weights, loaded, strict=True):
-        if (classes, settings.size, settings.eval_crop) != (first_classes, first.size, first.eval_crop):
+        if classes != first_classes or alike(settings) != alike(first):
             raise UserError(
-                f"{path} was trained on other classes, another size or another crop than {weights[0]}: train "
-                "both again."
+                f"{path} was trained on other classes, another size, another crop or other frames than "
+                f"{weights[0]}: train both again."
             )
     return [network for network, _, _ in loaded], first
 

@@ -60,8 +60,9 @@ def train(
     accelerator = start(settings, seed)
     classes = read_classes(classes_json)
     train_store, val_store = FrameStore(train_shards), FrameStore(val_shards)
-    for store in (train_store, val_store):
-        check_clips(store, max(settings.frame_counts))
+    largest = max(settings.frame_counts)
+    check_clips(train_store, largest, settings, settings.frame_sampling)
+    check_clips(val_store, largest, settings, settings.eval_frame_sampling)
     clips = TrainingClips(train_store, classes, settings.frame_counts, settings, seed)
     data = ClipBatches(clips, settings.batch_size, seed, workers, max_batches)
     method = FFN(settings, len(classes))
