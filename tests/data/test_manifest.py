@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import tracemalloc
 
 import pytest
 
@@ -62,6 +63,28 @@ def test_more_shards_than_may_be_open_are_joined_in_steps(tmp_path, monkeypatch,
     assert [r["video_id"] for r in read_rows(tmp_path / "manifest.csv")] == sorted(
         r["video_id"] for s in shards for r in s
     )
+
+
+def peak_of_joining(folder, n_rows):
+    folder.mkdir()
+    names = [f"{number:06}" for number in range(n_rows)]
+    rows = [row(name, split=("train", "val", "test")[n % 3]) for n, name in enumerate(names)]
+    shards = [rows[start::5] for start in range(5)]
+    tracemalloc.start()
+    try:
+        assert build(folder, shards, classes=["walk"]).usable == n_rows
+        del rows, shards, names
+        tracemalloc.reset_peak()
+        settings = DataSettings(n_shards=5)
+        build_manifest(folder / "probe", folder / "classes.json", folder / "manifest.csv", settings)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_videos(tmp_path):
+    few, many = (peak_of_joining(tmp_path / str(count), count) for count in (300, 12_000))
+    assert many < few + 200_000  # twelve thousand rows are ten megabytes
 
 
 def test_names_with_quotes_commas_and_line_ends_survive(tmp_path, monkeypatch):

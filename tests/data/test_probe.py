@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +14,7 @@ from vidkd.data.probe import COLUMNS, probe_shard
 from vidkd.data.tables import read_rows
 from vidkd.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 HEADER = "video_id,path,label,split,group\n"
 
 
@@ -51,6 +57,26 @@ def test_a_second_probe_gives_the_same_bytes(listed):
     before = (listed / "probe.csv").read_bytes()
     probe(listed)
     assert (listed / "probe.csv").read_bytes() == before
+
+
+def test_a_killed_probe_leaves_nothing_and_a_new_one_is_whole(listed):
+    """The shard is the unit of resume."""
+    rows = (listed / "shard_3.csv").read_text().removeprefix(HEADER)
+    many = "".join(f"x{n},a.mp4,right,train,\n" for n in range(20_000))
+    (listed / "shard_3.csv").write_text(HEADER + many)
+    words = ["--videos", "shard_3.csv", "--classes", "classes.json", "--shard", "3", "--root", "."]
+    command = [sys.executable, "-m", "workflow_scripts.probe_videos", *words, "--output", "probe.csv"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    before = sorted(path.name for path in listed.iterdir())
+    for seconds in (0.5, 1.0, 2.0):
+        job = subprocess.Popen(command, cwd=listed, env=environment, stderr=subprocess.PIPE, text=True)
+        time.sleep(seconds)
+        assert job.poll() is None, job.stderr.read()
+        job.kill()
+        job.communicate()
+        assert sorted(path.name for path in listed.iterdir()) == before
+    (listed / "shard_3.csv").write_text(HEADER + rows)
+    assert len(probe(listed)[1]) == 3
 
 
 def test_empty_shard_is_valid(listed):
