@@ -53,17 +53,32 @@ def extract_shard(
 
 
 def _add_video(writer: FrameWriter, row: dict[str, str], root: Path, settings: FrameSettings) -> None:
-    path, frames = root / row["path"], int(row["frames"])
-    try:
-        index, images, seconds = _sampled(path, frames, settings)
-    except TooFewFrames as problem:  # sound, but fewer frames come out than packets go in
-        frames = problem.decoded
-        index, images, seconds = _sampled(path, frames, settings)
-    height, width = images[0].shape[:2]
-    clip = StoredClip(
-        row["video_id"], int(row["label_id"]), index, seconds, frames < settings.per_video, (height, width)
-    )
+    index, images, seconds = sampled_frames(root / row["path"], int(row["frames"]), settings)
+    padded, (height, width) = len(set(index.tolist())) < settings.per_video, images[0].shape[:2]
+    clip = StoredClip(row["video_id"], int(row["label_id"]), index, seconds, padded, (height, width))
     writer.add(clip, [_encoded(image, settings) for image in images])
+
+
+def sampled_frames(
+    path: Path, frames: int, settings: FrameSettings
+) -> tuple[NDArray[np.int32], list[Image], NDArray[np.float64]]:
+    """The frames that are kept of a video.
+
+    Args:
+        path: the video.
+        frames: how many it has by its probe.
+        settings: which frames are kept.
+
+    Returns:
+        Their numbers (T), the upright, shrunk images, and their time stamps (T) in seconds.
+
+    Raises:
+        UnreadableVideo: it is too short, or not sound.
+    """
+    try:
+        return _sampled(path, frames, settings)
+    except TooFewFrames as problem:  # sound, but fewer frames come out than packets go in
+        return _sampled(path, problem.decoded, settings)
 
 
 def _sampled(
