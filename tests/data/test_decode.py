@@ -107,7 +107,6 @@ def test_files_that_are_no_video_have_a_reason(tmp_path):
     for name, reason in reasons.items():
         assert reason_of(probe_video, tmp_path / name) == reason
         assert reason_of(decode_frames, tmp_path / name, [0]) == reason
-    assert reason_of(probe_video, tmp_path) == "missing"
 
 
 def test_message_names_no_folder(tmp_path):

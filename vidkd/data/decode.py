@@ -5,9 +5,8 @@ Frame k of a video is the k-th frame its decoder outputs: headers and time stamp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,57 +15,11 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-
-
-class UnreadableVideo(Exception):
-    """A video that cannot be used.
-
-    Attributes:
-        reason: one word to count by: missing, empty, unreadable, no_video, no_decoder, no_frame, truncated,
-            decode_error, size_changes, too_short.
-        detail: one line for a person, without the path.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-class TooFewFrames(UnreadableVideo):
-    """The video decoded to its end without an error, and is shorter than the frames asked for.
-
-    Attributes:
-        decoded: how many frames it has.
-    """
-
-    def __init__(self, decoded: int, wanted: int) -> None:
-        super().__init__("truncated", f"frame {wanted} was asked for and only {decoded} decode")
-        self.decoded = decoded
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What a video holds, by demuxing it whole and decoding its first frame.
-
-    Attributes:
-        frames: number of frames, by counting packets.
-        fps: average frames per second; 0 when the file does not say.
-        width: pixels, as displayed (after rotation).
-        height: pixels, as displayed.
-        duration: seconds.
-        codec: name of the decoder.
-        rotation: degrees counterclockwise that turn a decoded frame into a displayed one: 0, 90, 180 or 270.
-    """
-
-    frames: int
-    fps: float
-    width: int
-    height: int
-    duration: float
-    codec: str
-    rotation: int
+from vidkd.data.bitstream import NotPlannable
+from vidkd.data.images import decode_images, probe_images
+from vidkd.data.planned import Segment, decode_segments, plan
+from vidkd.data.timeline import numbered_packets, read_timeline
+from vidkd.data.video import Image, TooFewFrames, UnreadableVideo, VideoInfo
 
 
 def decoder_version() -> str:
@@ -80,6 +33,8 @@ def probe_video(path: str | Path) -> VideoInfo:
     Raises:
         UnreadableVideo: no frame can be had from it, or it is visibly cut.
     """
+    if not Path(path).is_file():
+        return probe_images(path)
     with _video_stream(path) as (container, stream):
         first: av.VideoFrame | None = None
         count = 0
@@ -122,40 +77,97 @@ def decode_frames(
         TooFewFrames: the video is sound and ends before the last index.
         UnreadableVideo: it is not sound.
     """
-    frames: list[Image] = []
-    seconds: list[float] = []
-    for frame, repeats in _wanted_frames(path, indices):
-        image = _upright(frame)
-        image = transform(image) if transform else image
-        if frames and image.shape != frames[0].shape:
-            raise UnreadableVideo(
-                "size_changes", f"frames are {frames[0].shape[:2]} and then {image.shape[:2]}"
-            )
-        frames.extend([image] * repeats)
-        seconds.extend([frame.time if frame.pts is not None else float("nan")] * repeats)
-    return frames, np.array(seconds, np.float64)
-
-
-def _wanted_frames(path: str | Path, indices: Sequence[int]) -> Iterator[tuple[av.VideoFrame, int]]:
-    """Each wanted frame once, with how often it is wanted; stops at the last one."""
+    wanted = sorted(set(indices))
     if any(after < before for before, after in pairwise(indices)) or min(indices, default=0) < 0:
         raise ValueError("frame indices must be ascending and not negative")
-    repeats: dict[int, int] = {}
-    for index in indices:
-        repeats[index] = repeats.get(index, 0) + 1
-    if not repeats:
-        return
-    decoded = 0
+    if not wanted:
+        return [], np.zeros(0)
+    if not Path(path).is_file():
+        return decode_images(path, indices, transform)
+    pictures = _Pictures(transform)
+    try:
+        _decode_planned(path, wanted, pictures)
+    except NotPlannable:
+        pictures = _Pictures(transform)
+        _decode_in_sequence(path, wanted, pictures)
+    return pictures.of(indices)
+
+
+def planned_segments(path: str | Path, indices: Iterable[int]) -> list[Segment]:
+    """What `decode_frames` would decode of `path`.
+
+    Raises:
+        NotPlannable: everything up to the last of them; the message says why.
+        UnreadableVideo: the video cannot be opened.
+    """
+    with _video_stream(path) as (container, stream):
+        return plan(read_timeline(container, stream), indices)
+
+
+class _Pictures:
+    """Upright, transformed images and time stamps by frame number."""
+
+    def __init__(self, transform: Callable[[Image], Image] | None) -> None:
+        self._transform = transform
+        self._reformatter = VideoReformatter()
+        self._pictures: dict[int, tuple[Image, float]] = {}
+
+    def add(self, index: int, frame: av.VideoFrame, seconds: float) -> None:
+        image = _upright(frame, self._reformatter)
+        self._pictures[index] = (self._transform(image) if self._transform else image, seconds)
+
+    def of(self, indices: Sequence[int]) -> tuple[list[Image], NDArray[np.float64]]:
+        frames = [self._pictures[index][0] for index in indices]
+        for frame in frames:
+            if frame.shape != frames[0].shape:
+                raise UnreadableVideo(
+                    "size_changes", f"frames are {frames[0].shape[:2]} and then {frame.shape[:2]}"
+                )
+        return frames, np.array([self._pictures[index][1] for index in indices], np.float64)
+
+
+def _decode_planned(path: str | Path, wanted: list[int], pictures: _Pictures) -> None:
+    """Decode what the wanted frames need; any doubt is NotPlannable."""
+    with ExitStack() as stack:
+        container, stream = stack.enter_context(_video_stream(path))
+        try:
+            timeline = read_timeline(container, stream)
+            segments = plan(timeline, wanted)
+            packets: Iterable[av.Packet] | None = timeline.packets
+            if packets is None:
+                container, stream = stack.enter_context(_video_stream(path))
+                packets = numbered_packets(container, stream)
+            for index, frame, seconds in decode_segments(packets, stream, timeline, segments):
+                pictures.add(index, frame, seconds)
+        except (av.FFmpegError, EOFError) as error:
+            raise NotPlannable(_short(error)) from error
+
+
+def _decode_in_sequence(path: str | Path, wanted: list[int], pictures: _Pictures) -> None:
+    """Decode from the first frame to the last wanted one."""
+    remaining, decoded = set(wanted), 0
     with _video_stream(path) as (container, stream):
         for frame in container.decode(stream):
             if frame.is_corrupt:
                 raise UnreadableVideo("decode_error", f"frame {decoded} is damaged")
-            if decoded in repeats:
-                yield frame, repeats.pop(decoded)
+            if decoded in remaining:
+                pictures.add(decoded, frame, _seconds(container, stream, frame, decoded))
+                remaining.remove(decoded)
             decoded += 1
-            if not repeats:
+            if not remaining:
                 return
-    raise TooFewFrames(decoded, indices[-1])
+    raise TooFewFrames(decoded, wanted[-1])
+
+
+def _seconds(
+    container: av.container.InputContainer, stream: av.VideoStream, frame: av.VideoFrame, number: int
+) -> float:
+    """Time stamp of a frame; an AVI has none of its own, only a frame rate."""
+    if container.format.name == "avi" and stream.average_rate:
+        return float(number / stream.average_rate)
+    if frame.pts is None or stream.time_base is None:
+        return float("nan")
+    return float(frame.pts * stream.time_base)
 
 
 @contextmanager
@@ -188,9 +200,9 @@ def _short(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
-def _upright(frame: av.VideoFrame) -> Image:
+def _upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> Image:
     # threads=1: the automatic thread count costs thirty times as much
-    rgb = VideoReformatter().reformat(frame, format="rgb24", threads=1).to_ndarray()
+    rgb = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     return np.ascontiguousarray(np.rot90(rgb, _rotation(frame) // 90))
 
 
