@@ -30,8 +30,8 @@ class DataSettings(Section):
     )
     compound: Literal["first", "all", "multi"] = Field(
         "first",
-        description="Label of an XD-Violence video with several codes. first: the first code's class. all: each "
-        "combination is a class. multi: as first, and the manifest's `labels` has the classes of all codes.",
+        description="Label of an XD-Violence video with several codes. first: the first code's class. all: "
+        "each combination is a class. multi: as first, and `labels` of the manifest has those of all codes.",
     )
     test_fraction: float = Field(
         0.2,
@@ -93,13 +93,15 @@ class FrameSettings(Section):
         32, ge=1, description="Uniformly spaced frames kept of each video; clips are sampled from these."
     )
     short_side: int = Field(256, ge=16, description="Short side in pixels after resizing; never enlarged.")
-    encoding: Literal["raw", "jpeg"] = Field(
-        "jpeg", description="raw: exact uint8. jpeg: about a tenth of the space, a small loss."
+    encoding: Literal["raw", "jpeg", "none"] = Field(
+        "jpeg",
+        description="raw: exact uint8. jpeg: about a tenth of the space, a small loss. none: no pixels; every "
+        "clip is decoded from its video when it is needed, which must stay where it is.",
     )
     jpeg_quality: int = Field(95, ge=1, le=100, description="JPEG quality, when encoding is jpeg.")
     min_frames: int = Field(
         1,
         ge=1,
-        description="A video with fewer decodable frames is excluded; between this and "
-        "per_video, frames repeat.",
+        description="A video with fewer decodable frames is excluded as too_short; one with at least these but "
+        "fewer than per_video is padded: frames repeat, and the store says so.",
     )

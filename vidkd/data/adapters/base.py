@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
+from vidkd.data.media import without_suffix
 from vidkd.errors import UserError
 
+CONTROL = re.compile("[\x00-\x1f\x7f]")
+"""Line ends and the like: a name with one breaks logs and the tools that people read the tables with."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Video:
     """One labelled video.
 
     Attributes:
         video_id: unique and stable: the path without its suffix, or the data set's own id.
-        path: relative to the root, with forward slashes.
+        path: relative to the root, with forward slashes: a file, a folder of images, or what comes before
+            `_frame_00.jpg` in the names of its images.
         label: class name.
         split: train, val or test.
         group: videos that must stay on one side of a split (same scene or source); empty: a group of its own.
+        labels: all class names of the video with `;` between, for methods that learn several; default: one.
     """
 
     video_id: str
@@ -29,18 +37,33 @@ class Video:
     label: str
     split: str
     group: str = ""
+    labels: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            object.__setattr__(self, "labels", self.label)
 
 
 class Listing:
     """Collects the videos of a data set; every mistake is reported with the place it was read from."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path.cwd() / root
+        self.root = os.path.normpath(Path.cwd() / root)
+        self._inner = self.root.rstrip("/") + "/"
         self.videos: list[Video] = []
-        self._place: dict[str, str] = {}
+        self._places: list[str] = []
+        self._position: dict[str, int] = {}
+        self._checked_folders: set[str] = set()
 
     def add(
-        self, path: str, label: str, split: str, place: str, group: str = "", video_id: str | None = None
+        self,
+        path: str,
+        label: str,
+        split: str,
+        place: str,
+        group: str = "",
+        video_id: str | None = None,
+        labels: str = "",
     ) -> None:
         """Add one video.
 
@@ -50,28 +73,24 @@ class Listing:
             split: train, val or test.
             place: `file:line` for messages.
             group: see Video.
-            video_id: the data set's own id; default: the path without its suffix.
+            video_id: the data set's own id; default: the path without the suffix of a video file.
+            labels: see Video.
 
         Raises:
-            UserError: the path leaves the root or is not UTF-8, the label is empty, or the id is taken.
+            UserError: the path leaves the root, a name is not UTF-8 or has a control character, the label is
+                empty, or the id is taken.
         """
-        try:
-            f"{path} {label}".encode()
-        except UnicodeEncodeError:
-            where = place.encode(errors="backslashreplace").decode()
-            raise UserError(
-                f"{where}: the name {path!r} is not UTF-8: rename the file or its folder"
-            ) from None
-        if not label.strip():
-            raise UserError(f"{place}: {path} has no label")
+        _check_characters(f"{path} {label} {group}", place)
+        label = label.strip()
+        if not path or not label:
+            raise UserError(f"{place}: {path or 'a line'} has no {'label' if path else 'path'}")
         relative = self._inside(path, place)
-        video_id = video_id or str(Path(relative).with_suffix(""))
-        if video_id in self._place:
-            raise UserError(
-                f"{place}: video {video_id!r} was already listed at {self._place[video_id]}: remove one"
-            )
-        self._place[video_id] = place
-        self.videos.append(Video(video_id, relative, label.strip(), split, group))
+        video_id = video_id or without_suffix(relative)
+        if video_id in self._position:
+            raise UserError(self._taken(video_id, relative, place))
+        self._position[video_id] = len(self.videos)
+        self._places.append(place)
+        self.videos.append(Video(video_id, relative, label, split, group, labels))
 
     def finish(
         self, settings: DataSettings, classes: list[str] | None = None
@@ -98,46 +117,88 @@ class Listing:
         self._check_groups()
         videos = self.videos
         if not any(video.split == "val" for video in videos):
-            videos = cut_validation(videos, settings.val_fraction, settings.split_seed)
+            videos = cut_split(videos, "val", settings.val_fraction, settings.split_seed)
         return sorted(videos, key=lambda video: video.video_id), known
 
     def _inside(self, path: str, place: str) -> str:
-        absolute = Path(os.path.normpath(self.root / path))
-        if not absolute.is_relative_to(self.root) or absolute == self.root:
+        """The path relative to the root; the links of each folder are followed once only, for speed."""
+        absolute = os.path.normpath(path if path.startswith("/") else self._inner + path)
+        if not absolute.startswith(self._inner):
             raise UserError(f"{place}: {path} is not inside {self.root}: videos must lie under data.root")
-        if not Path(os.path.realpath(absolute)).is_relative_to(os.path.realpath(self.root)):
-            raise UserError(
-                f"{place}: {path} is a link that leaves {self.root}: copy the video or move data.root"
-            )
-        return absolute.relative_to(self.root).as_posix()
+        folder = absolute.rpartition("/")[0]
+        if folder not in self._checked_folders or Path(absolute).is_symlink():
+            if not Path(os.path.realpath(absolute)).is_relative_to(os.path.realpath(self.root)):
+                raise UserError(
+                    f"{place}: {path} is a link that leaves {self.root}: copy the video or move data.root"
+                )
+            self._checked_folders.add(folder)
+        return absolute.removeprefix(self._inner)
+
+    def _taken(self, video_id: str, path: str, place: str) -> str:
+        position = self._position[video_id]
+        other, other_place = self.videos[position].path, self._places[position]
+        if other == path:
+            return f"{place}: {path} was already listed at {other_place}: remove one"
+        return (
+            f"{place}: {path} and {other} at {other_place} have the same id {video_id!r}. The id is the path "
+            "without its suffix: rename or remove one."
+        )
 
     def _check_labels(self, known: set[str], trained: set[str]) -> None:
-        for video in self.videos:
-            if video.label not in known:
+        for video, place in zip(self.videos, self._places, strict=True):
+            names = [video.label] if video.labels == video.label else video.labels.split(";")
+            if unknown := [name for name in names if name not in known]:
                 raise UserError(
-                    f"{self._place[video.video_id]}: label {video.label!r} is not one of the classes"
+                    f"{place}: label {unknown[0]!r} is not one of the classes, which are "
+                    f"{_some(known)}. Correct it, or list training videos of it."
                 )
-        if missing := sorted(known - trained):
-            raise UserError(
-                f"no training video has the label {', '.join(missing[:5])}: check the train split file"
-            )
+        if missing := known - trained:
+            raise UserError(f"no training video has the label {_some(missing)}: check the train split file")
 
     def _check_groups(self) -> None:
-        seen: dict[str, Video] = {}
-        for video in self.videos:
-            other = seen.setdefault(video.group, video) if video.group else video
-            if other.split != video.split:
+        first: dict[str, int] = {}
+        for position, video in enumerate(self.videos):
+            other = first.setdefault(video.group, position) if video.group else position
+            if self.videos[other].split != video.split:
                 raise UserError(
-                    f"{self._place[video.video_id]}: group {video.group!r} is in {video.split} here and in "
-                    f"{other.split} at {self._place[other.video_id]}: keep a group in one split"
+                    f"{self._places[position]}: group {video.group!r} is in {video.split} here and in "
+                    f"{self.videos[other].split} at {self._places[other]}: keep a group in one split"
                 )
 
 
-def cut_validation(videos: list[Video], fraction: float, seed: int) -> list[Video]:
-    """Move whole groups of the training split to `val`, until about `fraction` of its videos are there.
+def _check_characters(text: str, place: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        where = place.encode(errors="backslashreplace").decode()
+        raise UserError(f"{where}: the name {text!r} is not UTF-8: rename the file or its folder") from None
+    if CONTROL.search(text):
+        where = CONTROL.sub("?", place)
+        raise UserError(f"{where}: {text!r} has a line end or another control character: rename it")
+
+
+def _some(names: set[str]) -> str:
+    """The first few of many names."""
+    return ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def cut_split(videos: Sequence[Video], split: str, fraction: float, seed: int) -> list[Video]:
+    """Move whole groups of the training split to `split`, until about `fraction` of its videos are there.
 
     A class keeps at least one training video. Groups are visited in the order of a hash of their own, so that
     a video more moves the groups at the edge of the cut only, and the order of `videos` none.
+
+    Args:
+        videos: of all splits.
+        split: val or test.
+        fraction: share of the training videos, 0 to 1.
+        seed: another one cuts elsewhere.
+
+    Returns:
+        All videos in their order.
+
+    Raises:
+        UserError: no group can be moved.
     """
     groups: dict[str, list[Video]] = defaultdict(list)
     for video in videos:
@@ -147,29 +208,17 @@ def cut_validation(videos: list[Video], fraction: float, seed: int) -> list[Vide
     wanted = max(1, round(fraction * left.total()))
     moved: set[str] = set()
     for name in sorted(groups, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()):
+        if len(moved) >= wanted:
+            break
         members = groups[name]
         labels = Counter(video.label for video in members)
         fits = len(moved) + len(members) <= wanted or not moved
         if fits and all(left[label] > count for label, count in labels.items()):
-            left -= labels
+            left.subtract(labels)
             moved.update(video.video_id for video in members)
-    return [replace(video, split="val") if video.video_id in moved else video for video in videos]
-
-
-def read_lines(file: Path) -> list[tuple[str, str]]:
-    """The non-blank lines of an annotation file, each with its `file:line`.
-
-    Raises:
-        UserError: the file is missing or not UTF-8 text.
-    """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    if not moved:
         raise UserError(
-            f"annotation file {file} is missing: check data.annotations and data.adapter"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"annotation file {file} cannot be read as text: {error}") from error
-    return [
-        (line.rstrip(), f"{file}:{number}") for number, line in enumerate(text.split("\n"), 1) if line.strip()
-    ]
+            f"no {split} split can be cut from the {len(videos)} videos, because each class would lose its "
+            f"last group in train: list more videos, smaller groups, or a {split} split"
+        )
+    return [replace(video, split=split) if video.video_id in moved else video for video in videos]

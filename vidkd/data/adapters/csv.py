@@ -1,13 +1,35 @@
-"""Split files `{train,test}.csv`, perhaps `val.csv`: `path LABEL` or `path,LABEL[,group]`; no header."""
+"""Split files `train.csv`, `test.csv` and perhaps `val.csv`, each in one of these forms.
+
+- blanks: `videos/x.mp4 LABEL`; the path has no blanks, the label may have some;
+- commas or tabs: `videos/x.mp4,LABEL` or `videos/x.mp4,LABEL,GROUP`, quoted where a comma is part of a
+  field;
+- any of these with a header such as `path,label`, `video_path,label,group` or `video label`: columns in any
+  order; others are not read.
+
+A path may also be a folder of images, or what their names have before `_frame_00.jpg`. The first line
+decides on the form: commas separate when what is before the first is quoted, has no blank or ends like a
+video file.
+"""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from vidkd.config.data import SPLITS, DataSettings
-from vidkd.data.adapters.base import Listing, Video, read_lines
+from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.adapters.text import read_lines, read_table
+from vidkd.data.media import VIDEO_SUFFIXES, suffix_of
 from vidkd.errors import UserError
+
+ROLES = {
+    "path": ["path", "video_path", "file_path", "video", "file", "filename"],
+    "label": ["label", "class", "category", "action"],
+    "group": ["group", "group_id"],
+}
+ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
 
 
 def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
@@ -21,21 +43,47 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
         file = annotations / f"{split}.csv"
         if split == "val" and not file.exists():
             continue
-        for line, place in read_lines(file):
-            path, label, group = split_line(line, place)
-            listing.add(path, label, split, place, group)
+        for row, place in _rows(file):
+            listing.add(row.get("path", ""), row.get("label", ""), split, place, row.get("group", ""))
     return listing.finish(settings)
 
 
-def split_line(line: str, place: str) -> tuple[str, str, str]:
-    """Path, label and group of a line; a comma after the path's suffix separates, else a space."""
-    fields = next(csv.reader([line]))
-    suffix = Path(fields[0]).suffix
-    if len(fields) in (2, 3) and suffix and " " not in suffix and "\t" not in suffix:
-        return fields[0].strip(), fields[1].strip(), fields[2].strip() if len(fields) == 3 else ""
-    words = line.split(maxsplit=1)
-    if len(words) != 2:
-        raise UserError(
-            f"{place}: expected `path label` or `path,label` or `path,label,group`, found {line!r}"
-        )
-    return words[0], words[1].strip(), ""
+def _rows(file: Path) -> Iterator[tuple[dict[str, str], str]]:
+    """Each line as path, label and perhaps group and others."""
+    first = next((line for line, _ in read_lines(file)), "")
+    separated = [separator for separator in (",", "\t", None) if _header(first, separator, file)]
+    separator = separated[0] if separated else _separator(first)
+    names = _header(first, separator, file) or ["path", "label", *(["group"] if separator else [])]
+    rows = read_table(file, separator, names) if separator else _words(file, names)
+    return islice(rows, bool(separated), None)
+
+
+def _header(line: str, separator: str | None, file: Path) -> list[str]:
+    """What the columns are when the line is a header, else nothing."""
+    fields = next(csv.reader([line], delimiter=separator), []) if separator else line.split()
+    roles = [ROLE_OF.get(field.strip().lower(), field) for field in fields]
+    if "path" not in roles or "label" not in roles:
+        return []
+    if twice := [role for role in ROLES if roles.count(role) > 1]:
+        raise UserError(f"{file}: two columns can be the {twice[0]} in the header {line!r}: rename one")
+    return roles
+
+
+def _separator(line: str) -> str | None:
+    if "\t" in line:
+        return "\t"
+    path, comma, _ = line.partition(",")
+    if not comma or suffix_of(line.split()[0]) in VIDEO_SUFFIXES:
+        return None
+    one_word = len(path.split()) < 2
+    return "," if one_word or line.startswith('"') or suffix_of(path.strip()) in VIDEO_SUFFIXES else None
+
+
+def _words(file: Path, names: list[str]) -> Iterator[tuple[dict[str, str], str]]:
+    for line, place in read_lines(file):
+        words = line.split(maxsplit=len(names) - 1)
+        if len(words) < 2:
+            raise UserError(
+                f"{place}: expected `path label` or `path,label` or `path,label,group`, found {line!r}"
+            )
+        yield dict(zip(names, words, strict=False)), place

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from vidkd.config.data import SPLITS, DataSettings
-from vidkd.data.adapters.base import Listing, Video, read_lines
+from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.adapters.text import read_table
 from vidkd.errors import UserError
 
 
@@ -18,11 +18,10 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     """
     listing = Listing(root)
     for split in SPLITS:
-        lines = read_lines(annotations / f"{split}.csv")
-        rows = csv.DictReader(line for line, _ in lines)
-        for column in ("path", settings.label):
-            if column not in (rows.fieldnames or []):
-                raise UserError(f"{annotations / split}.csv has no column {column!r}: check data.label")
-        for row, (_, place) in zip(rows, lines[1:], strict=True):
-            listing.add(row["path"], row[settings.label] or "", split, place, row.get("group") or "")
+        file = annotations / f"{split}.csv"
+        for row, place in read_table(file):
+            for column in ("path", settings.label):
+                if column not in row:
+                    raise UserError(f"{place}: {file} has no column {column!r}: check data.label")
+            listing.add(row["path"], row[settings.label], split, place, row.get("group", ""))
     return listing.finish(settings)

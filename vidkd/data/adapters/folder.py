@@ -1,33 +1,99 @@
-"""Class directories: `root/{train,val,test}/{class}/**/video`; `val` may be absent; no annotation files."""
+"""Class directories; no annotation files.
+
+- with split directories: `{train,val,test}/CLASS/x.mp4`; `val` may be called `valid` or `validation`, or be
+  absent: then one is cut from train; other directories beside them are not read;
+- without: `CLASS/x.mp4`; test (`test_fraction`) and val (`val_fraction`) are cut off by a seeded hash.
+
+A video is a file, a folder of images, or the images `x_frame_00.jpg`, `x_frame_01.jpg` ... in one folder.
+Videos in one folder below a class (`CLASS/person_7/x.mp4`) are a group: they stay together when a split is
+cut. Hidden files and folders are left out.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from vidkd.config.data import SPLITS, DataSettings
-from vidkd.data.adapters.base import Listing, Video
+from vidkd.config.data import DataSettings
+from vidkd.data.adapters.base import Listing, Video, cut_split
+from vidkd.data.media import FRAME, IMAGE_SUFFIXES, VIDEO_SUFFIXES, suffix_of, walk
 from vidkd.errors import UserError
 
-SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
+SPLIT_OF = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
-    """List the videos of the class directories; without `val` a validation split is cut from train.
+    """List the videos of the class directories.
 
     Raises:
-        UserError: there is no train or test directory, or see Listing.
+        UserError: the train or test directory is missing, no split can be cut, or see Listing.
     """
     listing = Listing(root)
-    for split in SPLITS:
-        folder = root / split
-        if not folder.is_dir():
-            if split == "val":
-                continue
-            raise UserError(
-                f"{folder} is missing: data.adapter `folder` expects {root}/train and {root}/test"
-            )
-        for video in sorted(folder.glob("*/**/*")):
-            if video.suffix.lower() in SUFFIXES:
-                label = video.relative_to(folder).parts[0]
-                listing.add(video.relative_to(root).as_posix(), label, split, str(video))
+    splits = _split_folders(root)
+    for split, folder in splits.items() if splits else [("train", "")]:
+        for label in _folders(root / folder):
+            place = f"{folder}/{label}".lstrip("/")
+            for video in videos_below(root / place):
+                group, below, _ = video.partition("/")
+                path = f"{place}/{video}"
+                listing.add(path, label, split, f"{root}/{path}", f"{place}/{group}" if below else "")
+    if not splits and listing.videos:
+        listing.videos = cut_split(listing.videos, "test", settings.test_fraction, settings.split_seed)
     return listing.finish(settings)
+
+
+def watched_folders(root: Path) -> list[str]:
+    """Folders that change when a video is added; of a class with folders of images, the class only."""
+    splits = [root / folder for folder in _split_folders(root).values()]
+    found = [str(folder) for folder in [root, *splits]]
+    for folder in splits or [root]:
+        for label in _folders(folder):
+            found.extend(_above_images(f"{folder}/{label}"))
+    return found
+
+
+def _split_folders(root: Path) -> dict[str, str]:
+    """Names of the split directories, or none where `root` holds the classes themselves."""
+    names = _folders(root)
+    found = [name for name in names if name in SPLIT_OF]
+    if not found or (len(found) == 1 and len(names) > 1):  # one of several classes may be called `train`
+        return {}
+    splits = {SPLIT_OF[name]: name for name in found}
+    if len(splits) < len(found) or not {"train", "test"} <= splits.keys():
+        raise UserError(
+            f"{root} has the directories {', '.join(found)}: data.adapter `folder` expects train and test, "
+            "perhaps val, or the classes themselves"
+        )
+    return splits
+
+
+def _folders(folder: str | Path) -> list[str]:
+    return next(walk(folder))[1]
+
+
+def videos_below(folder: Path) -> Iterator[str]:
+    """The videos of a class, relative to its directory."""
+    for parent, subfolders, files in walk(folder):
+        inner = os.path.relpath(parent, folder)
+        videos = [name for name in files if suffix_of(name) in VIDEO_SUFFIXES]
+        images = [name.rpartition(".")[0] for name in files if suffix_of(name) in IMAGE_SUFFIXES]
+        several = sorted({found[1] for name in images if (found := FRAME.fullmatch(name))})
+        if inner != "." and images and not videos and len(several) < 2:
+            subfolders.clear()
+            yield inner
+        else:
+            yield from (f"{inner}/{name}".removeprefix("./") for name in (*videos, *several))
+
+
+def _above_images(folder: str) -> Iterator[str]:
+    """`folder` and the folders in it, up to the first folder of images: there may be a million like it."""
+    yield folder
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir() and not entry.name.startswith("."):
+                with os.scandir(entry.path) as inner:
+                    if any(suffix_of(file.name) in IMAGE_SUFFIXES for file in islice(inner, 8)):
+                        return
+                yield from _above_images(entry.path)

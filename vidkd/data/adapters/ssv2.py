@@ -1,7 +1,8 @@
-"""Something-Something v2: `{id}.webm`, official train.json, validation.json and labels.json.
+"""Something-Something v2: `{id}.webm`, or converted `{id}.mp4`, and the official JSON files.
 
-Published figures are on the official validation split, whose labels were always public: it is our test split,
-and our validation split is cut from train. File names may have the prefix `something-something-v2-`.
+Annotations: train.json, validation.json and labels.json; older names have `something-something-v2-` before
+them. Published figures are on the official validation split: it is our test split, and our validation split
+is cut from train. test.json has no labels and is not read, nor is test-answers.csv, which came years later.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.media import videos_by_name
 from vidkd.errors import UserError
 
 PREFIX = "something-something-v2-"
@@ -24,6 +26,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
         UserError: a file is missing or not in the official form, or see Listing.
     """
     listing = Listing(root)
+    found = videos_by_name(root)
     for split, name in (("train", "train.json"), ("test", "validation.json")):
         file, entries = _read(annotations, name)
         for number, entry in enumerate(entries, 1):
@@ -32,7 +35,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
                 video, label = str(entry["id"]), entry["template"].replace("[", "").replace("]", "")
             except (KeyError, TypeError, AttributeError):
                 raise UserError(f"{place}: expected an object with id and template") from None
-            listing.add(f"{video}.webm", label, split, place, video_id=video)
+            listing.add(found.get(video, f"{video}.webm"), label, split, place, video_id=video)
     return listing.finish(settings, list(_read(annotations, "labels.json")[1]))
 
 
@@ -41,6 +44,6 @@ def _read(annotations: Path, name: str) -> tuple[Path, Any]:
         (f for f in (annotations / name, annotations / (PREFIX + name)) if f.exists()), annotations / name
     )
     try:
-        return file, json.loads(file.read_text(encoding="utf-8"))
+        return file, json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {file}: {error}. Check data.annotations.") from None

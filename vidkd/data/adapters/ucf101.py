@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import Listing, Video, read_lines
+from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.adapters.text import read_lines
 from vidkd.errors import UserError
 
 

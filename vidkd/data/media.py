@@ -1,0 +1,89 @@
+"""Which files of a folder are videos, by their names; nothing is opened here."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from vidkd.errors import UserError
+
+VIDEO_SUFFIXES = frozenset([
+    ".3gp", ".asf", ".avi", ".divx", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+])  # fmt: skip
+IMAGE_SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".webp"])
+FRAME = re.compile(r"(.+)_frame_\d+")
+"""Name, without its suffix, of an image that is a frame of the video before `_frame_`."""
+
+
+def suffix_of(name: str) -> str:
+    """What follows the last dot of a name, in lower case and with the dot."""
+    stem, dot, suffix = name.rpartition(".")
+    return dot + suffix.lower() if stem else ""
+
+
+def without_suffix(path: str) -> str:
+    """`path` without the suffix of a video file; any other dot is part of the name."""
+    return path[: -len(suffix)] if (suffix := suffix_of(path)) in VIDEO_SUFFIXES else path
+
+
+def walk(top: str | Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each folder from `top` down, with the names of its folders and files, sorted; hidden ones are left out.
+
+    Names may be removed from the list of folders, so that these are not entered.
+
+    Raises:
+        UserError: a folder cannot be listed, or is a link, below which videos might be found a second time.
+    """
+    waiting = [str(top)]
+    while waiting:
+        parent = waiting.pop()
+        if parent != str(top) and Path(parent).is_symlink():
+            raise UserError(f"{parent} is a link to a folder: move the folder itself there")
+        folders: list[str] = []
+        files: list[str] = []
+        try:
+            with os.scandir(parent) as entries:
+                for entry in entries:
+                    if not entry.name.startswith("."):
+                        (folders if entry.is_dir() else files).append(entry.name)
+        except OSError as error:
+            raise UserError(f"cannot list {parent}: {error.strerror}. Mend its permissions.") from error
+        folders.sort()
+        files.sort()
+        yield parent, folders, files
+        waiting.extend(f"{parent}/{name}" for name in reversed(folders))
+
+
+def find_videos(folder: Path) -> Iterator[str]:
+    """The video files at any depth below `folder`, relative to it.
+
+    Raises:
+        UserError: see walk.
+    """
+    for parent, _, files in walk(folder):
+        inner = parent.removeprefix(str(folder)).removeprefix("/")
+        for name in files:
+            if suffix_of(name) in VIDEO_SUFFIXES:
+                yield f"{inner}/{name}".removeprefix("/")
+
+
+def videos_by_name(folder: Path) -> dict[str, str]:
+    """Path, relative to `folder`, of each video file at any depth below it, by its name without suffix.
+
+    Of two with one name, the one in a folder with `replacement` in its name is taken.
+
+    Raises:
+        UserError: two videos have the same name, or see walk.
+    """
+    paths: dict[str, str] = {}
+    for path in find_videos(folder):
+        name = without_suffix(path.rpartition("/")[2])
+        other = paths.get(name, path)
+        if other != path and ("replacement" in other) == ("replacement" in path):
+            raise UserError(f"{other} and {path} under {folder} are the same video: remove one")
+        if "replacement" not in other:
+            paths[name] = path
+    return paths
