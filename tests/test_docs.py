@@ -19,7 +19,10 @@ from vidkd.paths import Paths
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDING = (ROOT / "docs/adding.md").read_text(encoding="utf-8")
-DOCUMENTS = {"README.md": README, "docs/adding.md": ADDING}
+DOCUMENTS = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/adding.md", "docs/videos.md")
+}
 
 
 # ---- README
