@@ -14,7 +14,7 @@ from vidkd.config.data import DemoSettings, FrameSettings
 from vidkd.config.ffn import FFNSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import MOTIONS, video_spec
-from vidkd.data.frames import StoredClip, frame_writer
+from vidkd.data.frame_writer import StoredClip, frame_writer
 
 CLASSES = sorted(MOTIONS)
 FRAMES = FrameSettings(per_video=16, short_side=48, encoding="raw")

@@ -75,7 +75,7 @@ def test_text_as_snakemake_config_gives_it():
         ({"demo": {"size": 57}}, "demo.size: found 57; allowed: whole number, at least 32, a multiple of 2"),
         ({"demo": {"frames": 8.5}}, "demo.frames: found 8.5; allowed: whole number, at least 8"),
         ({"ffn": {"base": {"lr": float("nan")}}}, "ffn.base.lr: found NaN; allowed: number, above 0"),
-        ({"frames": {"encoding": "png"}}, 'frames.encoding: found "png"; allowed: one of raw, jpeg'),
+        ({"frames": {"encoding": "png"}}, 'frames.encoding: found "png"; allowed: one of raw, jpeg, none'),
         ({"results_dir": 2024}, "results_dir: found 2024; allowed: text, not empty"),
         ({"results_dir": ""}, 'results_dir: found ""; allowed: text, not empty'),
         ({"seeds": []}, "seeds: found []; allowed: list of whole numbers, not empty"),

@@ -8,7 +8,7 @@ import pytest
 
 from vidkd.config.data import DataSettings, FrameSettings
 from vidkd.data.excluded import join_excluded
-from vidkd.data.frames import StoredClip, frame_writer
+from vidkd.data.frame_writer import StoredClip, frame_writer
 from vidkd.data.probe import COLUMNS
 from vidkd.data.tables import read_rows, write_rows
 from vidkd.errors import UserError

@@ -7,15 +7,15 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
 from vidkd.config.data import FrameSettings
-from vidkd.data.decode import Image, TooFewFrames, UnreadableVideo, decode_frames, decoder_version
-from vidkd.data.frames import FrameWriter, StoredClip, encode_jpeg, frame_writer
+from vidkd.data.decode import decode_frames, decoder_version
+from vidkd.data.frame_writer import FrameWriter, StoredClip, frame_writer
+from vidkd.data.pixels import encode_jpeg, shrink_short_side
 from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import OK, read_rows
+from vidkd.data.video import Image, TooFewFrames, UnreadableVideo
 from vidkd.engine.logging import progress
 
 logger = logging.getLogger(__name__)
@@ -53,9 +53,11 @@ def extract_shard(
 
 
 def _add_video(writer: FrameWriter, row: dict[str, str], root: Path, settings: FrameSettings) -> None:
-    index, images, seconds = sampled_frames(root / row["path"], int(row["frames"]), settings)
+    path = root / row["path"]
+    index, images, seconds = sampled_frames(path, int(row["frames"]), settings)
     padded, (height, width) = len(set(index.tolist())) < settings.per_video, images[0].shape[:2]
-    clip = StoredClip(row["video_id"], int(row["label_id"]), index, seconds, padded, (height, width))
+    label_id = int(row["label_id"])
+    clip = StoredClip(row["video_id"], label_id, index, seconds, padded, (height, width), str(path))
     writer.add(clip, [_encoded(image, settings) for image in images])
 
 
@@ -94,17 +96,5 @@ def _sampled(
     return index, images, seconds
 
 
-def shrink_short_side(image: Image, short_side: int) -> Image:
-    """Resize (H, W, 3) so that its short side is `short_side` pixels; a smaller image is left as it is."""
-    height, width = image.shape[:2]
-    scale = short_side / min(height, width)
-    if scale >= 1:
-        return image
-    size = [max(short_side, round(height * scale)), max(short_side, round(width * scale))]
-    pixels_1chw = torch.from_numpy(image).permute(2, 0, 1)[None]
-    resized = interpolate(pixels_1chw, size=size, mode="bilinear", antialias=True)
-    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
-
-
 def _encoded(image: Image, settings: FrameSettings) -> bytes:
-    return image.tobytes() if settings.encoding == "raw" else encode_jpeg(image, settings.jpeg_quality)
+    return encode_jpeg(image, settings.jpeg_quality) if settings.encoding == "jpeg" else image.tobytes()
