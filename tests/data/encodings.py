@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -37,6 +37,7 @@ class Encoding:
         milliseconds: time stamp of frame k; None: constant rate.
         trimmed: an edit list shows only some frames.
         packed: B pictures are in the packet of the picture that they precede.
+        hidden: frame 5 of a VP8 stream is not shown, as its encoders do with reference frames of their own.
         scale: how much larger than usual; the pictures of MPEG-4 must not be as small as placeholders.
         planned: whether it is decoded by plan.
     """
@@ -47,10 +48,11 @@ class Encoding:
     milliseconds: Callable[[int], int] | None = None
     trimmed: bool = False
     packed: bool = False
+    hidden: bool = False
     scale: int = 1
     planned: bool = True
 
-    def write(self, folder: Path) -> tuple[Path, range]:
+    def write(self, folder: Path) -> tuple[Path, Sequence[int]]:
         """Encode FRAMES frames; the file and the numbers that it shows."""
         path = folder / self.name
         with av.open(str(path), "w") as container:
@@ -62,6 +64,8 @@ class Encoding:
                 stream.codec_context.time_base = Fraction(1, 1000)
             packets = [packet for frame in self._frames() for packet in stream.encode(frame)]
             container.mux(_packed(packets) if self.packed else packets)
+        if self.hidden:
+            return path, _hide(path, packets[5])
         return path, _trim(path) if self.trimmed else range(FRAMES)
 
     def _frames(self) -> list[av.VideoFrame | None]:
@@ -90,6 +94,14 @@ def _trim(path: Path) -> range:
     struct.pack_into(">Ii", content, at, duration * 40 // FRAMES, start + 10 * tick)
     path.write_bytes(content)
     return range(10, 50)
+
+
+def _hide(path: Path, packet: av.Packet) -> list[int]:
+    """Clear the bit of a VP8 packet that shows its frame."""
+    content = bytearray(path.read_bytes())
+    content[content.index(bytes(packet))] &= ~0x10
+    path.write_bytes(content)
+    return [number for number in range(FRAMES) if number != 5]
 
 
 def _packed(packets: list[av.Packet]) -> list[av.Packet]:
@@ -153,6 +165,7 @@ ENCODINGS = [
     Encoding("mpeg2.mkv", "mpeg2video", MPEG4 | {"bf": "2"}, planned=False),
     *(Encoding(f"vp8.{suffix}", "libvpx", VPX) for suffix in ("webm", "mkv")),
     *(Encoding(f"vp9.{suffix}", "libvpx-vp9", VPX) for suffix in ("webm", "mkv", "mp4")),
+    Encoding("vp8_hidden.webm", "libvpx", VPX, hidden=True),
     Encoding("vp9_vfr.webm", "libvpx-vp9", VPX, milliseconds=uneven),
     *(Encoding(f"av1.{suffix}", "libsvtav1", AV1) for suffix in ("mp4", "mkv", "webm")),
     Encoding("ffv1.mkv", "ffv1", planned=False),

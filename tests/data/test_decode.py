@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import struct
+
 import av
 import numpy as np
 import pytest
 
+from tests.data.encodings import FRAMES, Encoding
 from tests.data.videos import CLIPS, HEIGHT, WIDTH, needs_clips, number_of, write_audio, write_video
 from vidkd.data.decode import TooFewFrames, UnreadableVideo, decode_frames, probe_video
 
@@ -48,8 +51,32 @@ def reason_of(function, *arguments) -> str:
 def test_probe_tells_what_was_encoded(numbered_video):
     info = probe_video(numbered_video)
     assert (info.frames, info.width, info.height, info.rotation) == (40, WIDTH, HEIGHT, 0)
+    assert (info.pixel_format, info.vfr) == ("yuv420p", False)
     assert info.fps == pytest.approx(10, rel=0.02)
     assert info.duration == pytest.approx(4, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "milliseconds", "vfr"),
+    [
+        ("even.mp4", lambda k: 40 * k, False),
+        ("rounded.mkv", lambda k: round(k * 1000 / 30), False),
+        ("rounded.mp4", lambda k: round(k * 1000 / 30), False),
+        ("one_gap.mkv", lambda k: 40 * k + 40 * (k > 8), True),
+        ("uneven.mp4", lambda k: 40 * k + k % 3 * 5, True),
+    ],
+)
+def test_variable_rate_is_told_from_rounding(tmp_path, name, milliseconds, vfr):
+    path, numbers = Encoding(name, "libx264", {"bf": "2"}, milliseconds).write(tmp_path)
+    info = probe_video(path)
+    assert info.vfr == vfr
+    span = (milliseconds(len(numbers) - 1) - milliseconds(0)) / 1000
+    assert info.duration == pytest.approx(span * len(numbers) / (len(numbers) - 1), rel=1e-4)
+
+
+def test_hidden_frames_are_not_counted(tmp_path):
+    path = Encoding("v.webm", "libvpx", {"g": "99"}, hidden=True).write(tmp_path)[0]
+    assert probe_video(path).frames == FRAMES - 1
 
 
 @pytest.mark.parametrize("indices", [[0], [39], [0, 1, 2], [3, 3, 17, 38, 38], list(range(40))])
@@ -134,6 +161,60 @@ def test_cut_file_is_found_by_the_probe(tmp_path):
         end = hit.pos + hit.size // 2
     path.write_bytes(path.read_bytes()[:end])
     assert reason_of(probe_video, path) == "truncated"
+
+
+def box(content: bytes, kind: bytes) -> int:
+    """Where the payload of the first box of an MP4 of this kind begins."""
+    return content.index(kind) + 4
+
+
+HEADER_LIES = {
+    "no duration": [(b"mvhd", 16, bytes(4)), (b"tkhd", 20, bytes(4)), (b"mdhd", 16, bytes(4))],
+    "no size": [(b"tkhd", 76, bytes(8)), (b"avc1", 24, bytes(4))],
+    "a day": [(b"mvhd", 16, struct.pack(">I", 86_400_000)), (b"mdhd", 16, struct.pack(">I", 2**31))],
+}
+
+
+@pytest.mark.parametrize("lie", HEADER_LIES)
+def test_header_misleads_nobody(tmp_path, lie):
+    path = write_video(tmp_path / "v.mp4", 20)
+    truth = probe_video(path)
+    content = bytearray(path.read_bytes())
+    for kind, offset, value in HEADER_LIES[lie]:
+        at = box(content, kind) + offset
+        content[at : at + len(value)] = value
+    path.write_bytes(content)
+    assert probe_video(path) == truth
+    frames, _ = decode_frames(path, [0, 19])
+    assert [number_of(frame) for frame in frames] == [0, 19]
+
+
+def test_a_million_frames_claimed_by_an_avi(tmp_path):
+    path = write_video(tmp_path / "v.avi", 20, "mpeg4")
+    content = bytearray(path.read_bytes())
+    million = struct.pack("<I", 1_000_000)
+    for kind, offset in ((b"avih", 20), (b"strh", 36)):
+        at = content.index(kind) + 4 + offset
+        content[at : at + 4] = million
+    path.write_bytes(content)
+    info = probe_video(path)
+    assert (info.frames, info.duration) == (20, 2.0)
+    with pytest.raises(TooFewFrames) as caught:
+        decode_frames(path, [999_999])
+    assert caught.value.decoded == 20
+
+
+def test_a_million_frames_claimed_by_an_mp4(tmp_path):
+    path = write_video(tmp_path / "v.mp4", 20, bf="0")
+    content = bytearray(path.read_bytes())
+    at = box(content, b"stts") + 8
+    content[at : at + 4] = struct.pack(">I", 1_000_000)
+    path.write_bytes(content)
+    assert probe_video(path).frames == 20
+    at = box(content, b"stsz") + 8
+    content[at : at + 4] = struct.pack(">I", 1_000_000)
+    path.write_bytes(content)
+    assert reason_of(probe_video, path) == "no_frame"
 
 
 @needs_clips

@@ -106,8 +106,13 @@ def _hevc_picture(packet: memoryview, key: bool, length_size: int) -> Picture:
     raise NotPlannable("a packet without a picture")
 
 
+def is_hidden(codec: str, packet: memoryview) -> bool:
+    """Whether no frame comes out for a packet: the alternate reference frames of VP8."""
+    return codec == "vp8" and not packet[0] & 0x10
+
+
 def _vp8_picture(packet: memoryview, key: bool) -> Picture:
-    return Picture(entry=key, shown=bool(packet[0] & 0x10))  # alternate reference frames are not shown
+    return Picture(entry=key, shown=not is_hidden("vp8", packet))
 
 
 def _vp9_picture(packet: memoryview, key: bool) -> Picture:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,10 +16,10 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from vidkd.data.bitstream import NotPlannable
+from vidkd.data.bitstream import NotPlannable, is_hidden
 from vidkd.data.images import decode_images, probe_images
 from vidkd.data.planned import Segment, decode_segments, plan
-from vidkd.data.timeline import numbered_packets, read_timeline
+from vidkd.data.timeline import has_trusted_times, numbered_packets, read_timeline
 from vidkd.data.video import Image, TooFewFrames, UnreadableVideo, VideoInfo
 
 
@@ -37,11 +38,13 @@ def probe_video(path: str | Path) -> VideoInfo:
         return probe_images(path)
     with _video_stream(path) as (container, stream):
         first: av.VideoFrame | None = None
-        count = 0
+        stamps: list[int | None] = []
+        codec = stream.codec_context.codec.canonical_name
         for packet in container.demux(stream):
             if packet.is_corrupt:
-                raise UnreadableVideo("truncated", f"packet {count} is damaged or cut")
-            count += packet.size > 0 and not packet.is_discard
+                raise UnreadableVideo("truncated", f"packet {len(stamps)} is damaged or cut")
+            if packet.size and not packet.is_discard and not is_hidden(codec, memoryview(packet)):
+                stamps.append(packet.pts)
             if first is None:
                 first = next(iter(packet.decode()), None)
         if first is None:
@@ -49,15 +52,42 @@ def probe_video(path: str | Path) -> VideoInfo:
         rotation = _rotation(first)
         width, height = (first.width, first.height) if rotation % 180 == 0 else (first.height, first.width)
         fps = float(stream.average_rate or 0)
+        seconds = _time_stamps(container, stream, stamps)
         return VideoInfo(
-            count,
-            fps,
-            width,
-            height,
-            _duration(container, stream, count, fps),
-            stream.codec_context.name,
-            rotation,
+            frames=len(stamps),
+            fps=fps,
+            width=width,
+            height=height,
+            duration=_duration(seconds, len(stamps), fps),
+            codec=stream.codec_context.name,
+            rotation=rotation,
+            pixel_format=first.format.name,
+            vfr=_is_uneven(seconds, stream.time_base),
         )
+
+
+def _time_stamps(
+    container: av.container.InputContainer, stream: av.VideoStream, stamps: list[int | None]
+) -> NDArray[np.float64]:
+    """Ascending seconds of the frames; empty where the container's time stamps are not to be trusted."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    if not has_trusted_times(container) or stream.time_base is None or len(known) < len(stamps):
+        return np.zeros(0)
+    return (np.sort(np.array(known, np.int64)) * float(stream.time_base)).astype(np.float64)
+
+
+def _duration(seconds: NDArray[np.float64], frames: int, fps: float) -> float:
+    """From the first frame to the end of the last; what a header says of it is not asked."""
+    if len(seconds) > 1:
+        return float(seconds[-1] - seconds[0]) * frames / (frames - 1)
+    return frames / fps if fps else 0.0
+
+
+def _is_uneven(seconds: NDArray[np.float64], tick: Fraction | None) -> bool:
+    """Whether the distances of frames differ by more than rounding to ticks or milliseconds can do."""
+    if len(seconds) < 3 or tick is None:
+        return False
+    return bool(np.ptp(np.diff(seconds)) > 1.01 * max(float(tick), 0.001))
 
 
 def decode_frames(
@@ -208,13 +238,3 @@ def _upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> Image:
 
 def _rotation(frame: av.VideoFrame) -> int:
     return round(frame.rotation / 90) * 90 % 360
-
-
-def _duration(
-    container: av.container.InputContainer, stream: av.VideoStream, frames: int, fps: float
-) -> float:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    if container.duration is not None:
-        return container.duration / av.time_base
-    return frames / fps if fps else 0.0

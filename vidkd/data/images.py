@@ -33,16 +33,27 @@ def probe_images(path: str | Path) -> VideoInfo:
         UnreadableVideo: there is no image, or one is missing, cannot be read, or has another size.
     """
     files = image_files(Path(path))
-    sizes, formats = set(), set()
+    sizes, formats, modes = set(), set(), set()
     for file in files:
         with _opened(file) as image:
             size = image.size[::-1] if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5 else image.size
             sizes.add(size)
             formats.add(str(image.format).lower())
+            modes.add(image.mode.lower())
         if len(sizes) > 1:
             raise UnreadableVideo("size_changes", f"{file.name} has another size than {files[0].name}")
     width, height = sizes.pop()
-    return VideoInfo(len(files), 0.0, width, height, 0.0, "+".join(sorted(formats)), 0)
+    return VideoInfo(
+        frames=len(files),
+        fps=0.0,
+        width=width,
+        height=height,
+        duration=0.0,
+        codec="+".join(sorted(formats)),
+        rotation=0,
+        pixel_format="+".join(sorted(modes)),
+        vfr=False,
+    )
 
 
 def decode_images(

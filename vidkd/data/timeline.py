@@ -45,6 +45,11 @@ class Timeline:
     packets: list[av.Packet] | None
 
 
+def has_trusted_times(container: av.container.InputContainer) -> bool:
+    """Whether packets of such a container carry the time at which they are displayed."""
+    return bool(_TRUSTED & set(container.format.name.split(",")))
+
+
 def numbered_packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
     """The packets of a stream; of an AVI that packs several pictures into one packet, one packet each."""
     for other in container.streams:
@@ -67,7 +72,7 @@ def read_timeline(container: av.container.InputContainer, stream: av.VideoStream
     """
     avi = container.format.name == "avi"
     codec, rate = stream.codec_context.codec.canonical_name, stream.average_rate
-    if not avi and not _TRUSTED & set(container.format.name.split(",")):
+    if not avi and not has_trusted_times(container):
         raise NotPlannable(f"time stamps of {container.format.name} are not trusted")
     if avi and (codec not in ("mpeg4", "mjpeg") or not rate):
         raise NotPlannable(f"{codec} in AVI")

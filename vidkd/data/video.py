@@ -46,9 +46,11 @@ class VideoInfo:
         fps: average frames per second; 0 when the file does not say.
         width: pixels, as displayed (after rotation).
         height: pixels, as displayed.
-        duration: seconds.
+        duration: seconds, from the time stamps, or from frames and fps where those are not to be trusted.
         codec: name of the decoder.
         rotation: degrees counterclockwise that turn a decoded frame into a displayed one: 0, 90, 180 or 270.
+        pixel_format: FFmpeg's name of it: yuv420p, yuv420p10le, gray, ...
+        vfr: the frame rate varies; false where the container's time stamps are not to be trusted.
     """
 
     frames: int
@@ -58,3 +60,5 @@ class VideoInfo:
     duration: float
     codec: str
     rotation: int
+    pixel_format: str
+    vfr: bool
