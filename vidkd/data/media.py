@@ -84,6 +84,6 @@ def videos_by_name(folder: Path) -> dict[str, str]:
         other = paths.get(name, path)
         if other != path and ("replacement" in other) == ("replacement" in path):
             raise UserError(f"{other} and {path} under {folder} are the same video: remove one")
-        if "replacement" not in other:
+        if name not in paths or "replacement" in path:
             paths[name] = path
     return paths

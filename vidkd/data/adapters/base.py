@@ -139,9 +139,10 @@ class Listing:
         other, other_place = self.videos[position].path, self._places[position]
         if other == path:
             return f"{place}: {path} was already listed at {other_place}: remove one"
+        suffix = ", the path without its suffix" if without_suffix(path) == video_id else ""
         return (
-            f"{place}: {path} and {other} at {other_place} have the same id {video_id!r}. The id is the path "
-            "without its suffix: rename or remove one."
+            f"{place}: {path} and {other} at {other_place} have the same id {video_id!r}{suffix}: "
+            "rename or remove one"
         )
 
     def _check_labels(self, known: set[str], trained: set[str]) -> None:

@@ -13,7 +13,6 @@ video file.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -60,8 +59,8 @@ def _rows(file: Path) -> Iterator[tuple[dict[str, str], str]]:
 
 def _header(line: str, separator: str | None, file: Path) -> list[str]:
     """What the columns are when the line is a header, else nothing."""
-    fields = next(csv.reader([line], delimiter=separator), []) if separator else line.split()
-    roles = [ROLE_OF.get(field.strip().lower(), field) for field in fields]
+    fields = [field.strip(' "') for field in line.split(separator)]
+    roles = [ROLE_OF.get(field.lower(), field) for field in fields]
     if "path" not in roles or "label" not in roles:
         return []
     if twice := [role for role in ROLES if roles.count(role) > 1]:

@@ -53,7 +53,7 @@ def read_table(
         names: of the columns; default: the first row, which is then no row of the table.
 
     Yields:
-        Fields without blanks around them; a short row has no value for the last columns.
+        Fields without blanks after them; a short row has no value for the last columns.
 
     Raises:
         UserError: a row has too many fields or wrong quotes, or see read_lines.
@@ -69,7 +69,7 @@ def read_table(
     while True:
         places.clear()
         try:
-            fields = [field.strip() for field in next(rows, [])]
+            fields = [field.rstrip() for field in next(rows, [])]
         except csv.Error as error:
             raise UserError(
                 f"{places[0]}: {error}. Within quotes, a quote is written twice; mend the line."
