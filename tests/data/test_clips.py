@@ -31,10 +31,10 @@ def training(stores, settings, seed=0):
 def test_a_video_is_read_once_and_its_frames_share_one_view(stores, small):
     settings = small.model_copy(update={"frame_counts": (8, 16), "crop_scales": (0.7,)})
     clips = training(stores, settings)
-    sample, _, _ = clips[(0, 3)]
+    sample = clips[(0, 3)]
     assert clips.store.reads == 1
     # With 16 stored frames, the 16-frame clip is all of them: each of the 8 must be the very same picture.
-    same = [[torch.equal(a, b) for b in sample[16]].count(True) for a in sample[8]]
+    same = [[torch.equal(a, b) for b in sample.clip(16)].count(True) for a in sample.clip(8)]
     assert same == [1] * 8
 
 
@@ -53,22 +53,22 @@ def test_default_settings_draw_what_they_always_drew(stores):
             crop = crop[:, :, ::-1]
         pixels = torch.from_numpy(crop.copy()).permute(0, 3, 1, 2)
         expected = F.interpolate(pixels, (24, 24), mode="bilinear", antialias=True)
-        for count, clip in clips[(2, row)][0].items():
-            assert torch.equal(clip, expected[positions[count]])
+        for count in counts:
+            assert torch.equal(clips[(2, row)].clip(count), expected[positions[count]])
 
 
 def test_counts_are_sampled_independently(stores, small):
     clips = training(stores, small.model_copy(update={"frame_counts": (4, 8), "crop_scales": (1.0,)}))
     inside = []
     for row in range(12):
-        sample, _, _ = clips[(0, row)]
-        inside += [any(torch.equal(a, b) for b in sample[8]) for a in sample[4]]
+        sample = clips[(0, row)]
+        inside += [any(torch.equal(a, b) for b in sample.clip(8)) for a in sample.clip(4)]
     assert 0 < sum(inside) < len(inside)
 
 
 def test_a_sample_depends_on_seed_epoch_and_video_only(stores, small):
     def pixels(clips, key):
-        return clips[key][0][8]
+        return clips[key].clip(8)
 
     clips = training(stores, small)
     assert torch.equal(pixels(clips, (1, 5)), pixels(training(stores, small), (1, 5)))
@@ -88,22 +88,23 @@ def test_a_flip_mirrors_the_clip_and_swaps_the_label(stores, small):
     mirrored = training(stores, small.model_copy(update={**changes, "flip": "swap", "flip_labels": pairs}))
     flipped = 0
     for row in range(24):
-        (plain, label, _), (other, new, _) = still[(0, row)], mirrored[(0, row)]
-        if torch.equal(plain[16], other[16]):
+        plain, other = still[(0, row)], mirrored[(0, row)]
+        label, new = plain.label, other.label
+        if torch.equal(plain.clip(16), other.clip(16)):
             assert label == new
         else:
             flipped += 1
-            assert torch.equal(plain[16].flip(-1), other[16])
+            assert torch.equal(plain.clip(16).flip(-1), other.clip(16))
             assert CLASSES[new] == both.get(CLASSES[label], CLASSES[label])
     assert 4 < flipped < 20
 
 
 def test_evaluation_takes_centres_of_segments_and_of_the_frame(stores, small):
     store = FrameStore(stores.val)
-    clips, label, row = EvaluationClips(store, (4,), small.model_copy(update={"eval_crop": 2 / 3}))[2]
+    sample = EvaluationClips(store, (4,), small.model_copy(update={"eval_crop": 2 / 3}))[2]
     expected = store.clip(2, [2, 6, 10, 14])[:, 8:40, 8:40].transpose(0, 3, 1, 2)
-    np.testing.assert_array_equal(clips[4].numpy(), expected)
-    assert (label, row) == (store.label_ids[2], 2)
+    np.testing.assert_array_equal(sample.clip(4).numpy(), expected)
+    assert (sample.label, sample.row) == (store.label_ids[2], 2)
 
 
 def test_an_epoch_has_every_clip_once_and_goes_on_where_it_stopped():
@@ -124,7 +125,7 @@ def test_evaluation_shows_the_share_that_training_shows_whatever_the_size(stores
     """A clip of fewer pixels is the same view made smaller, not a smaller view."""
     store = FrameStore(stores.val)
     whole, half = (
-        EvaluationClips(store, (4,), small.model_copy(update={"size": size, "eval_crop": 2 / 3}))[0][0][4]
+        EvaluationClips(store, (4,), small.model_copy(update={"size": size, "eval_crop": 2 / 3}))[0].clip(4)
         for size in (32, 16)
     )
     smaller = F.interpolate(whole.float(), (16, 16), mode="bilinear", antialias=True)

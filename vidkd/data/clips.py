@@ -6,6 +6,7 @@ number of workers, the order of shards, or how often a run was resumed.
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,13 +17,34 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from vidkd.config.clips import ClipSettings
 from vidkd.data.augment import View, apply_view, centre_view, random_view
 from vidkd.data.frames import FrameStore
 from vidkd.data.sampling import evaluation_positions, training_positions
 from vidkd.errors import UserError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One video as all frame counts see it.
+
+    Attributes:
+        frames: uint8 (U, 3, H, W), each wanted frame once.
+        chosen: frame count → which of them, int64 (count,).
+        label: position in classes.json.
+        row: of the video in the store.
+    """
+
+    frames: Tensor
+    chosen: dict[int, Tensor]
+    label: int
+    row: int
+
+    def clip(self, count: int) -> Tensor:
+        """uint8 (count, 3, H, W)."""
+        return self.frames[self.chosen[count]]
 
 
 @dataclass
@@ -37,6 +59,11 @@ class Batch:
         """The batch on `device`."""
         clips = {count: clip.to(device, non_blocking=True) for count, clip in self.clips.items()}
         return Batch(clips, self.label.to(device, non_blocking=True), self.row)
+
+    def pin_memory(self) -> Batch:
+        """The batch in memory that a GPU can copy from while the program goes on."""
+        clips = {count: clip.pin_memory() for count, clip in self.clips.items()}
+        return Batch(clips, self.label.pin_memory(), self.row)
 
 
 class TrainingClips(Dataset):
@@ -55,7 +82,7 @@ class TrainingClips(Dataset):
         if settings.rotation or any(settings.jitter):
             import vidkd.data.jitter  # noqa: F401 - once here, and not in each worker of each epoch
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[dict[int, Tensor], int, int]:
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, row = key
         settings, store = self.settings, self.store
         rng = np.random.default_rng([self.seed, epoch, zlib.crc32(store.video_ids[row].encode())])
@@ -63,8 +90,8 @@ class TrainingClips(Dataset):
         height, width = store.sizes[row]
         view = random_view(height, width, settings, rng)
         label = int(store.label_ids[row])
-        clips = _clips(store, row, positions, view, settings.size)
-        return clips, int(self.flipped[label]) if view.flip else label, row
+        label = int(self.flipped[label]) if view.flip else label
+        return _sample(store, row, positions, view, settings.size, label)
 
 
 class EvaluationClips(Dataset):
@@ -76,13 +103,12 @@ class EvaluationClips(Dataset):
     def __len__(self) -> int:
         return len(self.store)
 
-    def __getitem__(self, row: int) -> tuple[dict[int, Tensor], int, int]:
+    def __getitem__(self, row: int) -> Sample:
         settings, store = self.settings, self.store
         positions = {c: evaluation_positions(store.per_video, c, settings) for c in self.counts}
         height, width = store.sizes[row]
         view = centre_view(height, width, settings.eval_crop)
-        clips = _clips(store, row, positions, view, settings.size)
-        return clips, int(store.label_ids[row]), row
+        return _sample(store, row, positions, view, settings.size, int(store.label_ids[row]))
 
 
 class EpochBatches(Sampler):
@@ -105,22 +131,46 @@ class EpochBatches(Sampler):
             yield [(self.epoch, int(row)) for row in batch]
 
 
-def collate(samples: Sequence[tuple[dict[int, Tensor], int, int]]) -> Batch:
-    """Stack samples into a batch."""
-    clips, labels, rows = zip(*samples, strict=True)
-    stacked = {count: torch.stack([clip[count] for clip in clips]) for count in clips[0]}
-    return Batch(stacked, torch.tensor(labels), torch.tensor(rows))
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Put samples into a batch: each frame is copied once, from its sample to where the batch is read."""
+    clips = {count: _empty(len(samples), count, *samples[0].frames.shape[1:]) for count in samples[0].chosen}
+    for count, clip_BTCHW in clips.items():
+        for clip_TCHW, sample in zip(clip_BTCHW, samples, strict=True):
+            torch.index_select(sample.frames, 0, sample.chosen[count], out=clip_TCHW)
+    label = torch.tensor([sample.label for sample in samples])
+    return Batch(clips, label, torch.tensor([sample.row for sample in samples]))
 
 
-def clip_loader(clips: Dataset, workers: int, **batching: Any) -> DataLoader:
+def _empty(*shape: int) -> Tensor:
+    """uint8 memory; in a loader's process it is shared with the job, as torch's own collate does."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    storage = torch.UntypedStorage._new_shared(math.prod(shape))
+    return torch.empty(0, dtype=torch.uint8).set_(storage, 0, shape)  # type: ignore[call-overload]
+
+
+class ClipLoader(DataLoader):
+    """A loader whose errors for a person are the same sentence from any process."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        try:
+            yield from super().__iter__()
+        except UserError as error:
+            # A worker's error comes with its traceback as text before the message. Its own traceback holds the
+            # workers, whose end the garbage collector would wait for: five seconds each.
+            said = str(error).rpartition("UserError: ")[2].rstrip()
+            raise UserError(said) from error.with_traceback(None)
+
+
+def clip_loader(clips: Dataset, workers: int, **batching: Any) -> ClipLoader:
     """A loader of `clips` that leaves the global random generator alone, as an exact resume needs."""
-    generator = torch.Generator()
-    return DataLoader(
+    return ClipLoader(
         clips,
         num_workers=workers,
         collate_fn=collate,
-        generator=generator,
+        generator=torch.Generator(),
         worker_init_fn=_leave_group,
+        pin_memory=torch.cuda.is_available(),
         **batching,
     )
 
@@ -169,7 +219,7 @@ class ClipBatches:
 
 def evaluation_loader(
     store: FrameStore, counts: Sequence[int], settings: ClipSettings, batch_size: int, workers: int
-) -> DataLoader:
+) -> ClipLoader:
     """Every clip of the store once, in order."""
     return clip_loader(EvaluationClips(store, counts, settings), workers, batch_size=batch_size)
 
@@ -198,12 +248,13 @@ def check_clips(store: FrameStore, frames: int, settings: ClipSettings, sampling
         )
 
 
-def _clips(
-    store: FrameStore, row: int, positions: dict[int, np.ndarray], view: View, size: int
-) -> dict[int, Tensor]:
+def _sample(
+    store: FrameStore, row: int, positions: dict[int, np.ndarray], view: View, size: int, label: int
+) -> Sample:
+    """Read the video once for all frame counts."""
     wanted = np.unique(np.concatenate(list(positions.values())))
-    frames = apply_view(store.clip(row, wanted), view, size)
-    return {count: frames[np.searchsorted(wanted, chosen)] for count, chosen in positions.items()}
+    chosen = {count: torch.from_numpy(np.searchsorted(wanted, of)) for count, of in positions.items()}
+    return Sample(apply_view(store.clip(row, wanted), view, size), chosen, label, row)
 
 
 def _labels_after_flip(classes: Sequence[str], settings: ClipSettings) -> np.ndarray:
