@@ -156,8 +156,8 @@ class ClipLoader(DataLoader):
         try:
             yield from super().__iter__()
         except UserError as error:
-            # A worker's error comes with its traceback as text before the message. Its own traceback holds the
-            # workers, whose end the garbage collector would wait for: five seconds each.
+            # A worker's error comes with its traceback as text before the message. Its traceback here holds
+            # the workers, whose end the garbage collector would wait for: five seconds each.
             said = str(error).rpartition("UserError: ")[2].rstrip()
             raise UserError(said) from error.with_traceback(None)
 
