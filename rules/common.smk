@@ -23,6 +23,7 @@ put_first("PATH", Path(sys.executable).parent)
 
 from vidkd.config.data import SPLITS
 from vidkd.config.load import canonical, load_settings
+from vidkd.data.adapters.folder import watched_folders
 from vidkd.errors import UserError
 from vidkd.files import check_writable
 from vidkd.paths import Paths
@@ -104,12 +105,16 @@ def annotations(wildcards):
     if cfg.data.adapter == "demo":
         return expand(paths.demo_annotations, split=SPLITS)
     if cfg.data.adapter == "folder":
-        folders = [Path(cfg.data.root, split) for split in SPLITS]
-        return sorted(str(found) for folder in folders for found in folder.glob("**/"))
-    found = Path(annotations_root()).iterdir()
-    return sorted(
-        str(file) for file in found if file.suffix in (".csv", ".json", ".txt")
-    )
+        found = sentence_or(watched_folders, Path(cfg.data.root))
+    elif cfg.data.adapter == "xd_violence":
+        found = Path(cfg.data.root).glob("**/")
+    else:
+        files = Path(annotations_root()).iterdir()
+        found = [file for file in files if file.suffix in (".csv", ".json", ".txt")]
+    # Snakemake takes braces for a wildcard and fails on names that are not UTF-8: such a folder is not watched;
+    # the listing reads it, or says what is wrong with its name.
+    names = sorted(map(str, found))
+    return [name for name in names if name.isprintable() and "{" not in name]
 
 
 def check_data():
@@ -117,7 +122,7 @@ def check_data():
     if cfg.data.adapter == "demo":
         return
     needed = [("data.root", cfg.data.root)]
-    if cfg.data.adapter != "folder":
+    if cfg.data.adapter not in ("folder", "xd_violence"):
         needed.append(("data.annotations", annotations_root()))
     for option, folder in needed:
         if not Path(folder).is_dir():
@@ -125,6 +130,8 @@ def check_data():
                 f"{option}: there is no folder {folder}. Put the data set there,"
                 f" or set {option}; config/README.md shows what each adapter expects."
             )
+        if "{" in str(folder):
+            raise UserError(f"{option}: rename {folder}: braces mean a wildcard here.")
 
 
 sentence_or(check_data)

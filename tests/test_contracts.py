@@ -29,7 +29,14 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(path.stem for path in (ROOT / "workflow_scripts").glob("*.py") if path.stem != "__init__")
 MODULES = sorted(path for path in (ROOT / "vidkd").rglob("*.py") if path.stem != "__init__")
 METHODS = sorted(path.parent.name for path in (ROOT / "vidkd/methods").glob("*/__init__.py"))
-LIGHT = ("vidkd.config", "vidkd.provenance", "vidkd.paths", "vidkd.errors", "vidkd.files")
+LIGHT = (
+    "vidkd.config",
+    "vidkd.provenance",
+    "vidkd.paths",
+    "vidkd.errors",
+    "vidkd.files",
+    "vidkd.data.adapters.folder",
+)
 HEAVY = ("torch", "torchvision", "pandas", "numpy", "h5py", "av", "matplotlib", "snakemake")
 
 

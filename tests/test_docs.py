@@ -174,8 +174,8 @@ def test_the_new_adapter_lists_videos(extended):
     )  # fmt: skip
     assert json.loads((extended.root / "out/classes.json").read_text()) == ["a", "b", "c"]
     header, *rows = (extended.root / "out/shard_0.csv").read_text().splitlines()
-    assert header == "video_id,path,label,split,group"
-    assert "a/3,a/3.mp4,a,test," in rows
+    assert header == "video_id,path,label,split,group,labels"
+    assert "a/3,a/3.mp4,a,test,,a" in rows
     assert [row.split(",")[3] for row in rows].count("val") == 1
     assert len(rows) == 12
 

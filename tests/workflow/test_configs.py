@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.workflow.conftest import ROOT, TINY
@@ -25,6 +28,36 @@ def test_annotations_lie_beside_a_root_that_is_a_link(project):
     (lists.parent / "videos").symlink_to(project.root / "disk/videos")
     project.replace(TINY, "adapter: demo", "adapter: csv, root: data/mine/videos, annotations: ../lists")
     assert project.plan()["list_videos"] == 1
+
+
+@pytest.mark.parametrize("adapter", ["folder", "xd_violence"])
+def test_folders_are_watched_whatever_their_names(project, adapter):
+    root = project.root / "videos"
+    names = ["train/run", "test/run", "train/br{ac}es", "train/qu'o\"te", "train/li\nne", b"train/caf\xe9"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(root) + b"/" + os.fsencode(name))).mkdir(parents=True)
+    project.replace(TINY, "adapter: demo", f"adapter: {adapter}, root: videos")
+    shown = project.snakemake("list_videos", "-n", "--configfile", TINY).stdout
+    assert "videos/train/qu'o\"te, videos/train/run" in shown
+    assert not [name for name in ("br{ac}es", "caf", "li\nne") if name in shown]
+
+
+@pytest.mark.parametrize(
+    ("folder", "says"),
+    [
+        ("videos/train/run", "`folder` expects train and test"),
+        ("vi{d}eos/run", "data.root: rename vi{d}eos: braces mean a wildcard here"),
+        ("other/run", "data.root: there is no folder videos"),
+    ],
+)
+def test_a_root_that_cannot_be_used_is_named_at_once(project, folder, says):
+    (project.root / folder).mkdir(parents=True)
+    root = "vi{d}eos" if "{" in folder else "videos"
+    project.replace(TINY, "adapter: demo", f'adapter: folder, root: "{root}"')
+    done = project.snakemake("-n", "--configfile", TINY)
+    assert done.returncode != 0
+    assert says in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def test_demo_seeds_repeats_the_demo():

@@ -80,7 +80,8 @@ class Listing:
             UserError: the path leaves the root, a name is not UTF-8 or has a control character, the label is
                 empty, or the id is taken.
         """
-        _check_characters(f"{path} {label} {group}", place)
+        for name in (path, label, group):
+            _check_characters(name, place)
         label = label.strip()
         if not path or not label:
             raise UserError(f"{place}: {path or 'a line'} has no {'label' if path else 'path'}")
@@ -167,15 +168,15 @@ class Listing:
                 )
 
 
-def _check_characters(text: str, place: str) -> None:
+def _check_characters(name: str, place: str) -> None:
     try:
-        text.encode()
+        name.encode()
     except UnicodeEncodeError:
         where = place.encode(errors="backslashreplace").decode()
-        raise UserError(f"{where}: the name {text!r} is not UTF-8: rename the file or its folder") from None
-    if CONTROL.search(text):
+        raise UserError(f"{where}: the name {name!r} is not UTF-8: rename the file or its folder") from None
+    if CONTROL.search(name):
         where = CONTROL.sub("?", place)
-        raise UserError(f"{where}: {text!r} has a line end or another control character: rename it")
+        raise UserError(f"{where}: {name!r} has a line end or another control character: rename it")
 
 
 def _some(names: set[str]) -> str:
