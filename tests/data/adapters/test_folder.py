@@ -209,6 +209,11 @@ class TestWatchedFolders:
         write(tmp_path, dict.fromkeys(["run/deep/a.mp4", "walk/b.mp4", ".git/c/d.mp4"], ""))
         assert self.watched(tmp_path) == [".", "run", "run/deep", "walk"]
 
+    def test_links_are_not_followed_round_and_round(self, tmp_path):
+        write(tmp_path, {"run/a.mp4": ""})
+        (tmp_path / "run/up").symlink_to(tmp_path)
+        assert self.watched(tmp_path) == [".", "run"]
+
     def test_folders_of_images_are_not_watched(self, tmp_path):
         write(
             tmp_path,

@@ -45,12 +45,19 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
 
 
 def watched_folders(root: Path) -> list[str]:
-    """Folders that change when a video is added; of a class with folders of images, the class only."""
+    """Folders that change when a video is added; of a class with folders of images, the class only.
+
+    Raises:
+        UserError: a folder cannot be listed, or see list_videos.
+    """
     splits = [root / folder for folder in _split_folders(root).values()]
     found = [str(folder) for folder in [root, *splits]]
-    for folder in splits or [root]:
-        for label in _folders(folder):
-            found.extend(_above_images(f"{folder}/{label}"))
+    try:
+        for folder in splits or [root]:
+            for label in _folders(folder):
+                found.extend(_above_images(f"{folder}/{label}"))
+    except OSError as error:
+        raise UserError(f"cannot list {error.filename}: {error.strerror}. Mend its permissions.") from error
     return found
 
 
@@ -92,7 +99,7 @@ def _above_images(folder: str) -> Iterator[str]:
     yield folder
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir() and not entry.name.startswith("."):
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
                 with os.scandir(entry.path) as inner:
                     if any(suffix_of(file.name) in IMAGE_SUFFIXES for file in islice(inner, 8)):
                         return
