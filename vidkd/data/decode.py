@@ -17,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from vidkd.data.bitstream import NotPlannable, is_hidden
+from vidkd.data.containers import is_file, missing_bytes, open_container, short
 from vidkd.data.images import decode_images, probe_images
 from vidkd.data.planned import Segment, decode_segments, plan
 from vidkd.data.timeline import has_trusted_times, numbered_packets, read_timeline
@@ -34,9 +35,11 @@ def probe_video(path: str | Path) -> VideoInfo:
     Raises:
         UnreadableVideo: no frame can be had from it, or it is visibly cut.
     """
-    if not Path(path).is_file():
+    if not is_file(Path(path)):
         return probe_images(path)
     with _video_stream(path) as (container, stream):
+        if missing := missing_bytes(Path(path), container.format.name):
+            raise UnreadableVideo("truncated", f"{missing} bytes are missing at its end")
         first: av.VideoFrame | None = None
         stamps: list[int | None] = []
         codec = stream.codec_context.codec.canonical_name
@@ -112,7 +115,7 @@ def decode_frames(
         raise ValueError("frame indices must be ascending and not negative")
     if not wanted:
         return [], np.zeros(0)
-    if not Path(path).is_file():
+    if not is_file(Path(path)):
         return decode_images(path, indices, transform)
     pictures = _Pictures(transform)
     try:
@@ -170,7 +173,7 @@ def _decode_planned(path: str | Path, wanted: list[int], pictures: _Pictures) ->
             for index, frame, seconds in decode_segments(packets, stream, timeline, segments):
                 pictures.add(index, frame, seconds)
         except (av.FFmpegError, EOFError) as error:
-            raise NotPlannable(_short(error)) from error
+            raise NotPlannable(short(error)) from error
 
 
 def _decode_in_sequence(path: str | Path, wanted: list[int], pictures: _Pictures) -> None:
@@ -203,16 +206,7 @@ def _seconds(
 @contextmanager
 def _video_stream(path: str | Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Open the first video stream of `path`; errors of the library become UnreadableVideo."""
-    path = Path(path)
-    if not path.is_file():
-        raise UnreadableVideo("missing", "there is no such file")
-    try:
-        if path.stat().st_size == 0:
-            raise UnreadableVideo("empty", "the file has no bytes")
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableVideo("unreadable", _short(error)) from error
-    with container:
+    with open_container(Path(path)) as container:
         if not container.streams.video:
             raise UnreadableVideo("no_video", "the file has no video stream")
         stream = container.streams.video[0]
@@ -222,12 +216,7 @@ def _video_stream(path: str | Path) -> Iterator[tuple[av.container.InputContaine
         try:
             yield container, stream
         except (av.FFmpegError, EOFError) as error:
-            raise UnreadableVideo("decode_error", _short(error)) from error
-
-
-def _short(error: Exception) -> str:
-    """The library's message without the path, so that it is the same on every machine."""
-    return str(getattr(error, "strerror", None) or type(error).__name__)
+            raise UnreadableVideo("decode_error", short(error)) from error
 
 
 def _upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> Image:

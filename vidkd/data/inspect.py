@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import av
-
 from vidkd.config.data import FrameSettings
 from vidkd.data.adapters.folder import videos_below
 from vidkd.data.bitstream import NotPlannable
+from vidkd.data.containers import open_container
 from vidkd.data.decode import planned_segments, probe_video
 from vidkd.data.extract import sampled_frames
 from vidkd.data.video import Image, UnreadableVideo, VideoInfo
@@ -67,9 +66,9 @@ def inspect_video(path: Path, settings: FrameSettings) -> Inspection:
 
 def _container(path: Path) -> str:
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             return container.format.name
-    except (av.FFmpegError, OSError, ValueError):
+    except UnreadableVideo:
         return ""
 
 
