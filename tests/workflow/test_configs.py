@@ -42,6 +42,21 @@ def test_folders_are_watched_whatever_their_names(project, adapter):
     assert not [name for name in ("br{ac}es", "caf", "li\nne") if name in shown]
 
 
+@pytest.mark.parametrize("new", ["run/deep/b.mp4", "walk/video_2/00.jpg", "fly/b.mp4"])
+def test_a_new_video_in_a_class_folder_is_listed(project, new):
+    root = project.root / "videos"
+    for name in ("run/0.mp4", "run/1.mp4", "run/deep/0.mp4", "walk/video_0/00.jpg", "walk/video_1/00.jpg"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    project.replace(TINY, "adapter: demo", "adapter: folder, root: videos")
+    done = project.snakemake("list_videos", "--cores", "1", "--configfile", TINY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "list_videos" not in project.plan()
+    (root / new).parent.mkdir(exist_ok=True)
+    (root / new).touch()
+    assert project.plan()["list_videos"] == 1
+
+
 @pytest.mark.parametrize(
     ("folder", "says"),
     [
