@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _VOP_START = b"\x00\x00\x01\xb6"
-_VOP_I, _VOP_B = 0, 2
 _NOT_CODED_VOP_BYTES = 19  # a picture no longer than this may be a placeholder for which no frame comes out
 _H264_SLICES = range(1, 6)
 _H264_IDR, _H264_SEI, _SEI_RECOVERY_POINT = 5, 6, 6
@@ -34,6 +33,9 @@ class Picture:
     layered: bool = False
     between: bool = False
 
+
+_ENTRY, _PLAIN = Picture(entry=True), Picture(entry=False)
+_VOP_PICTURES = (_ENTRY, _PLAIN, Picture(entry=False, between=True), _PLAIN)  # I, P, B, S
 
 PictureReader = Callable[[memoryview, bool], Picture]
 """From the bytes of a packet and whether its container calls it a keyframe."""
@@ -73,11 +75,13 @@ def _nal_units(packet: memoryview, length_size: int) -> Iterator[memoryview]:
 
 
 def _h264_picture(packet: memoryview, key: bool, length_size: int) -> Picture:
+    if not key and len(packet) > length_size and packet[length_size] & 31 in _H264_SLICES:
+        return _PLAIN  # nearly every packet: no loop over its units
     recovers = False
     for unit in _nal_units(packet, length_size):
         kind = unit[0] & 31
         if kind in _H264_SLICES:
-            return Picture(entry=key and (kind == _H264_IDR or recovers))
+            return _ENTRY if key and (kind == _H264_IDR or recovers) else _PLAIN
         recovers |= kind == _H264_SEI and _recovers_at_once(unit)
     raise NotPlannable("a packet without a picture")
 
@@ -153,15 +157,15 @@ def _mpeg4_picture(packet: memoryview, key: bool) -> Picture:
     if content.find(_VOP_START, start + 4) >= 0:
         raise NotPlannable("a packet of several pictures")
     kind = content[start + 4] >> 6
-    return Picture(entry=kind == _VOP_I, between=kind == _VOP_B)
+    return _VOP_PICTURES[kind]
 
 
 def _intra_picture(packet: memoryview, key: bool) -> Picture:
-    return Picture(entry=True)
+    return _ENTRY
 
 
 def _keyed_picture(packet: memoryview, key: bool) -> Picture:
-    return Picture(entry=key)
+    return _ENTRY if key else _PLAIN
 
 
 _READERS: dict[str, PictureReader] = {

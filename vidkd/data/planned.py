@@ -79,12 +79,13 @@ def decode_segments(
         codec.reorder_depth = timeline.reorder
         missing = dict(segment.wanted)
         for frame in _segment_frames(numbered, codec, segment, timeline.skips):
+            number = frame.pts
             if frame.is_corrupt or frame.interlaced_frame:
                 raise NotPlannable("a damaged or interlaced frame")
-            if frame.pts == segment.start and not (frame.key_frame and frame.pict_type == PictureType.I):
+            if number == segment.start and not (frame.key_frame and frame.pict_type == PictureType.I):
                 raise NotPlannable("a keyframe that is none")
-            if frame.pts is not None and frame.pts in missing:
-                yield missing.pop(frame.pts), frame, float(timeline.rank[frame.pts] * timeline.tick)
+            if number in missing:
+                yield missing.pop(number), frame, float(timeline.rank[number] * timeline.tick)
         if missing:
             raise NotPlannable(f"frame {min(missing.values())} did not come out")
 

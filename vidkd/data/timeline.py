@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
+from operator import attrgetter
 
 import av
 import numpy as np
@@ -19,6 +21,7 @@ KEPT_BYTES = 64 << 20
 
 _TRUSTED = {"mov", "mp4", "matroska", "webm"}
 _SKIPPING = ("h264", "hevc", "mpeg4")
+_PACKS = b"DivX"  # what the encoders that do so write into the stream; the decoder unpacks no other
 _MAX_REORDER = 16  # no codec lets a decoder hold more frames back
 
 
@@ -55,8 +58,15 @@ def numbered_packets(container: av.container.InputContainer, stream: av.VideoStr
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
-    packets = (packet for packet in container.demux(stream) if packet.size)
+    packets = filter(attrgetter("size"), container.demux(stream))
     if container.format.name != "avi" or stream.codec_context.name != "mpeg4":
+        yield from packets
+        return
+    first = next(packets, None)
+    if first is None:
+        return
+    packets = chain([first], packets)
+    if _PACKS not in (stream.codec_context.extradata or b"") + bytes(first):
         yield from packets
         return
     unpack = BitStreamFilterContext("mpeg4_unpack_bframes", stream)
