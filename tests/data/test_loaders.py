@@ -5,6 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,3 +171,14 @@ def test_batches_for_a_gpu_are_pinned_and_the_same(videos, small, workers):
         there = batch.to(torch.device("cuda"))
         for count in (4, 8):
             assert torch.equal(there.clips[count].cpu(), collate([clips[k] for k in wanted]).clips[count])
+
+
+@pytest.mark.slow
+def test_workers_outlive_signals_to_the_group_from_their_first_moment():
+    command = [sys.executable, "-m", "tests.data.many_loaders"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout.readline() == "ready\n"
+    while process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        time.sleep(0.002)
+    assert process.stdout.read().split() == ["20", str(int(signal.SIGTERM))]

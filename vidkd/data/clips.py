@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from vidkd.config.clips import ClipSettings
 from vidkd.data.augment import View, apply_view, centre_view, random_view
 from vidkd.data.frames import FrameStore
 from vidkd.data.sampling import evaluation_positions, training_positions
+from vidkd.engine.runtime import STOP_SIGNALS
 from vidkd.errors import UserError
 
 
@@ -154,12 +156,20 @@ class ClipLoader(DataLoader):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         try:
-            yield from super().__iter__()
+            yield from self._batches()
         except UserError as error:
             # A worker's error comes with its traceback as text before the message. Its traceback here holds
             # the workers, whose end the garbage collector would wait for: five seconds each.
             said = str(error).rpartition("UserError: ")[2].rstrip()
             raise UserError(said) from error.with_traceback(None)
+
+    def _batches(self) -> Iterator[Batch]:
+        """Start the workers; until one has left the process group, the signals to it wait."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def clip_loader(clips: Dataset, workers: int, **batching: Any) -> ClipLoader:
@@ -178,6 +188,11 @@ def clip_loader(clips: Dataset, workers: int, **batching: Any) -> ClipLoader:
 def _leave_group(_worker: int) -> None:
     """A signal to the process group is for the job, which saves its state; it ends the workers itself."""
     os.setpgrp()
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # forgets one that came before the worker had left
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class ClipBatches:

@@ -24,14 +24,18 @@ class Interrupted(SystemExit):
         super().__init__(128 + signal_number)
 
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+"""What a scheduler sends at a time limit or before preemption."""
+
+
 class StopSignal:
-    """While entered, SIGTERM and SIGUSR1 (time limit, preemption) wait until the loop can save its state."""
+    """While entered, stop signals wait until the loop can save its state."""
 
     def __init__(self) -> None:
         self.received: int | None = None
 
     def __enter__(self) -> StopSignal:
-        self._before = {n: signal.signal(n, self._remember) for n in (signal.SIGTERM, signal.SIGUSR1)}
+        self._before = {n: signal.signal(n, self._remember) for n in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_exception: object) -> None:
