@@ -294,6 +294,7 @@ def _plain(value: Any) -> object:
     return str(value)
 
 
+@cache  # list_videos writes a thousand sidecars
 def _git() -> dict[str, object] | None:
     def run(*arguments: str) -> str:
         command = ["git", "-C", str(ROOT), *arguments]
