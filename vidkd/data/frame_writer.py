@@ -70,14 +70,14 @@ class FrameWriter:
 
     Attributes:
         excluded: (video id, reason, detail) of the videos that were left out.
-        total: bytes of all frames so far.
+        total: bytes of the frames kept so far.
     """
 
     def __init__(self, spool: IO[bytes], settings: FrameSettings, decoder: str) -> None:
         self._spool, self._settings, self._decoder = spool, settings, decoder
         self._clips: list[StoredClip] = []
         self._offset: list[NDArray[np.int64]] = []
-        self._crc: list[list[int]] = []
+        self._crc: list[NDArray[np.uint32]] = []
         self.excluded: list[tuple[str, str, str]] = []
         self.total = 0
 
@@ -89,7 +89,7 @@ class FrameWriter:
             frames: its T frames, JPEG or raw RGB; with `encoding: none` only their checksums are kept.
         """
         self._clips.append(clip)
-        self._crc.append([zlib.crc32(frame) for frame in frames])
+        self._crc.append(np.array([zlib.crc32(frame) for frame in frames], np.uint32))
         if self._settings.encoding != "none":
             self._offset.append(self.total + np.cumsum([0, *map(len, frames)], dtype=np.int64))
             self._spool.writelines(frames)
