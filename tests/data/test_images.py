@@ -91,6 +91,13 @@ def test_sixteen_bits_are_refused_and_not_clipped(tmp_path):
     assert reason(tmp_path) == "no_decoder"
 
 
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_animated_images_are_refused_and_not_cut_to_one_frame(tmp_path, suffix):
+    frames = [PIL.Image.fromarray(numbered(number)) for number in range(3)]
+    frames[0].save(tmp_path / f"0.{suffix}", save_all=True, append_images=frames[1:])
+    assert reason(tmp_path) == "no_decoder"
+
+
 def test_a_camera_orientation_is_applied(tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn clockwise

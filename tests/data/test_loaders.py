@@ -85,12 +85,13 @@ def test_batches_are_the_same_from_any_number_of_workers(videos, small, sampling
     assert digests(videos, settings, 2, epoch=2, encoding=encoding) != alone
 
 
+@pytest.mark.parametrize("encoding", ["raw", "none"])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_epoch_goes_on_in_its_middle_with_the_same_bytes(videos, small, workers):
+def test_an_epoch_goes_on_in_its_middle_with_the_same_bytes(videos, small, workers, encoding):
     settings = small.model_copy(update=EVERYTHING)
     whole = digests(videos, settings, 0)
     for start in (1, 2):
-        assert digests(videos, settings, workers, start=start) == whole[start:]
+        assert digests(videos, settings, workers, start=start, encoding=encoding) == whole[start:]
 
 
 def test_the_global_generators_are_left_alone(videos, small):

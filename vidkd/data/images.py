@@ -150,6 +150,8 @@ def _opened(file: Path) -> Iterator[PIL.Image.Image]:
                 raise UnreadableVideo(
                     "no_decoder", f"{file.name} has pixels of kind {image.mode}, not 8 bits"
                 )
+            if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
+                raise UnreadableVideo("no_decoder", f"{file.name} is animated; an image is one frame")
             yield image
     except PIL.UnidentifiedImageError as error:
         raise UnreadableVideo("unreadable", f"{file.name} is no image") from error

@@ -201,7 +201,7 @@ def test_a_trained_network_reloads_and_evaluates_as_in_training(stores, small, t
     [
         ({"frame_counts": (4, 20)}, "20 frames are asked"),
         ({"batch_size": 25}, "batch_size 25 is larger than the 24"),
-        ({"flip": "swap", "flip_labels": {"left": "right"}}, "no class is named 'left'"),
+        ({"flip": "swap", "flip_labels": {"left": "right"}}, "^flip_labels: no class is named 'left'"),
         ({"weights": "nothing.pth"}, "does not exist"),
     ],
 )
