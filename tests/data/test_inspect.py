@@ -137,3 +137,14 @@ def test_a_turned_video_is_upright_on_the_sheet(tmp_path):
     ]
     upside_down = np.asarray(wanted)[::-1, ::-1]
     assert min(places) < 8 < np.abs(np.asarray(wanted).astype(int) - upside_down).mean()
+
+
+def test_a_name_is_one_line_that_can_be_printed(tmp_path):
+    for name in (b"two\nlines.mp4", b"caf\xe9.mp4"):
+        path = tmp_path / name.decode(errors="surrogateescape")
+        path.write_bytes(b"no video")
+        found = inspect_video(path, FOUR)
+        first, second = describe(found).encode().splitlines()
+        assert (b"two\\nlines.mp4" in first) == (b"\n" in name)
+        assert second.startswith(b"  EXCLUDED      unreadable")
+        write_sheet([found], tmp_path / "sheet.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from vidkd.config.data import SPLITS, DataSettings
@@ -75,34 +75,39 @@ class Census:
         total = self.usable + self.excluded
         if total == 0:
             raise UserError("the data set has no videos: check data.root, data.annotations and data.adapter")
-        missing, broken = {MISSING}, set(self.reasons) - {MISSING}
-        self._check_share(missing, "are missing", "data.max_missing", settings.max_missing, stale)
-        self._check_share(broken, "cannot be used", "data.max_excluded", settings.max_excluded, stale)
+        again = _look_again(stale)
+        missing = Counter({MISSING: self.reasons[MISSING]})
+        for reasons, what, option, largest, advice in (
+            (missing, "are missing", "data.max_missing", settings.max_missing, "Put them under data.root"),
+            (
+                self.reasons - missing,
+                "cannot be used",
+                "data.max_excluded",
+                settings.max_excluded,
+                "Mend them",
+            ),
+        ):
+            if reasons.total() > largest * total:
+                raise UserError(
+                    f"{reasons.total()} of {total} videos {what} ({by_reason(reasons)}), "
+                    f"above {option} = {largest:g}:\n{self._first(reasons)}\n"
+                    f"All are in the log of this step. {advice}, or raise {option}.{again}"
+                )
         for split in SPLITS:
             if split not in self._splits:
                 raise UserError(
-                    f"the {split} split has no usable video: check data.annotations and data.root."
-                    f"{_look_again(stale)}"
+                    f"the {split} split has no usable video: check data.annotations and data.root.{again}"
                 )
         if lost := [name for name in classes if name not in self._trained]:
             raise UserError(
                 f"{len(lost)} classes have no usable training video, such as {', '.join(lost[:5])}: "
-                f"mend their videos or leave the classes out.{_look_again(stale)}"
+                f"mend their videos or leave the classes out.{again}"
             )
 
-    def _check_share(
-        self, reasons: Collection[str], what: str, option: str, largest: float, stale: Sequence[Path]
-    ) -> None:
-        found = Counter({reason: self.reasons[reason] for reason in reasons if self.reasons[reason]})
-        total = self.usable + self.excluded
-        if found.total() <= largest * total:
-            return
-        lines = [line for reason, _ in found.most_common() for line in self._examples[reason]]
-        raise UserError(
-            f"{found.total()} of {total} videos {what} ({by_reason(found)}), above {option} = {largest:g}:\n"
-            + "\n".join(f"  {line}" for line in lines[:_EXAMPLES])
-            + f"\nAll are in the log of this step. Raise {option}, or mend them.{_look_again(stale)}"
-        )
+    def _first(self, reasons: Counter[str]) -> str:
+        """The first videos with one of `reasons`, those of the most frequent one first."""
+        lines = [line for reason, _ in reasons.most_common() for line in self._examples[reason]]
+        return "\n".join(f"  {line}" for line in lines[:_EXAMPLES])
 
 
 def by_reason(reasons: Counter[str]) -> str:

@@ -45,7 +45,7 @@ def write_sheet(videos: Sequence[Inspection], file: Path) -> None:
 
 
 def _row(video: Inspection) -> Image.Image:
-    name = textwrap.wrap("/".join(video.path.parts[-2:]), _LETTERS)[:6]
+    name = textwrap.wrap("/".join(video.name.split("/")[-2:]), _LETTERS)[:6]
     reason = textwrap.wrap(f"excluded: {video.problem}", 2 * _LETTERS) if video.problem else []
     thumbnails = [_thumbnail(image) for image in video.images]
     frames_height = max((image.height + _LINE for image in thumbnails), default=0)

@@ -41,6 +41,11 @@ class Inspection:
     images: list[Image] = field(default_factory=list)
     problem: UnreadableVideo | None = None
 
+    @property
+    def name(self) -> str:
+        """Its path on one line, with what cannot be shown as an escape."""
+        return str(self.path) if str(self.path).isprintable() else repr(str(self.path))
+
 
 def videos_at(place: Path) -> list[Path]:
     """The videos at any depth of a folder, sorted; `place` itself where it is a file or has none below it.
@@ -90,7 +95,7 @@ def describe(found: Inspection) -> str:
     lines += [("decoding", found.decoding)] if found.decoding else []
     lines += list(_sampled(found))
     lines.append(("EXCLUDED", str(found.problem)) if found.problem else ("usable", "yes"))
-    return "\n".join([str(found.path), *(f"  {name:<14}{text}" for name, text in lines)])
+    return "\n".join([found.name, *(f"  {name:<14}{text}" for name, text in lines)])
 
 
 def _sampled(found: Inspection) -> Iterator[tuple[str, str]]:
