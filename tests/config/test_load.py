@@ -269,7 +269,7 @@ def test_canonical_is_independent_of_order_and_survives_a_round_trip(values, rng
 def test_canonical_is_compact_sorted_json():
     assert canonical(Settings().report) == '{"title":"vidkd report"}'
     assert canonical(Settings().frames) == (
-        '{"encoding":"jpeg","jpeg_quality":95,"min_frames":1,"per_video":32,"short_side":256}'
+        '{"decoder":"pyav","encoding":"jpeg","jpeg_quality":95,"min_frames":1,"per_video":32,"short_side":256}'
     )
 
 

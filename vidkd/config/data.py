@@ -100,6 +100,11 @@ class FrameSettings(Section):
         "which must stay where it is.",
     )
     jpeg_quality: int = Field(95, ge=1, le=100, description="JPEG quality, when encoding is jpeg.")
+    decoder: Literal["pyav", "torchcodec"] = Field(
+        "pyav",
+        description="torchcodec: an optional package, for NVDEC where there is CUDA; the same frames, and "
+        "videos for which that is not certain are left to PyAV. Colours of NVDEC differ a little.",
+    )
     min_frames: int = Field(
         1,
         ge=1,

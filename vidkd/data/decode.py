@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -23,10 +24,21 @@ from vidkd.data.planned import Segment, decode_segments, plan
 from vidkd.data.timeline import has_trusted_times, numbered_packets, read_timeline
 from vidkd.data.video import Image, TooFewFrames, UnreadableVideo, VideoInfo
 
+Decoder = Literal["pyav", "torchcodec"]
 
-def decoder_version() -> str:
+
+def decoder_version(decoder: Decoder = "pyav") -> str:
     """Names and versions of what decodes."""
+    if decoder == "torchcodec":
+        from vidkd.data.torchcodec_backend import backend_version  # imports torch
+
+        return f"{backend_version()}; {decoder_version()}"
     return f"PyAV {av.__version__}, libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))}"
+
+
+def decoder_of(version: str) -> Decoder:
+    """Which decoder `decoder_version` spoke of."""
+    return "torchcodec" if version.startswith("torchcodec") else "pyav"
 
 
 def probe_video(path: str | Path) -> VideoInfo:
@@ -94,7 +106,10 @@ def _is_uneven(seconds: NDArray[np.float64], tick: Fraction | None) -> bool:
 
 
 def decode_frames(
-    path: str | Path, indices: Sequence[int], transform: Callable[[Image], Image] | None = None
+    path: str | Path,
+    indices: Sequence[int],
+    transform: Callable[[Image], Image] | None = None,
+    decoder: Decoder = "pyav",
 ) -> tuple[list[Image], NDArray[np.float64]]:
     """Decode chosen frames, turned upright.
 
@@ -102,6 +117,7 @@ def decode_frames(
         path: the video.
         indices: ascending frame numbers, in output order of the decoder; a number may repeat.
         transform: applied to each frame as it comes, so that full-size frames need not be held.
+        decoder: what decodes; torchcodec leaves to PyAV every video whose frames it might not give exactly.
 
     Returns:
         The frames (H, W, 3) uint8 RGB, one per index, and their time stamps in seconds (NaN where unknown).
@@ -109,6 +125,7 @@ def decode_frames(
     Raises:
         TooFewFrames: the video is sound and ends before the last index.
         UnreadableVideo: it is not sound.
+        UserError: the decoder is not installed.
     """
     wanted = sorted(set(indices))
     if any(after < before for before, after in pairwise(indices)) or min(indices, default=0) < 0:
@@ -117,12 +134,16 @@ def decode_frames(
         return [], np.zeros(0)
     if not is_file(Path(path)):
         return decode_images(path, indices, transform)
-    pictures = _Pictures(transform)
-    try:
-        _decode_planned(path, wanted, pictures)
-    except NotPlannable:
+    attempts = [_decode_planned, _decode_in_sequence]
+    if decoder == "torchcodec":
+        attempts.insert(0, _decode_by_torchcodec)
+    for attempt in attempts:
         pictures = _Pictures(transform)
-        _decode_in_sequence(path, wanted, pictures)
+        try:
+            attempt(path, wanted, pictures)
+            break
+        except NotPlannable:  # the next one can do more; decoding in sequence raises no such error
+            continue
     return pictures.of(indices)
 
 
@@ -146,7 +167,9 @@ class _Pictures:
         self._pictures: dict[int, tuple[Image, float]] = {}
 
     def add(self, index: int, frame: av.VideoFrame, seconds: float) -> None:
-        image = _upright(frame, self._reformatter)
+        self.add_image(index, _upright(frame, self._reformatter), seconds)
+
+    def add_image(self, index: int, image: Image, seconds: float) -> None:
         self._pictures[index] = (self._transform(image) if self._transform else image, seconds)
 
     def of(self, indices: Sequence[int]) -> tuple[list[Image], NDArray[np.float64]]:
@@ -157,6 +180,17 @@ class _Pictures:
                     "size_changes", f"frames are {frames[0].shape[:2]} and then {frame.shape[:2]}"
                 )
         return frames, np.array([self._pictures[index][1] for index in indices], np.float64)
+
+
+def _decode_by_torchcodec(path: str | Path, wanted: list[int], pictures: _Pictures) -> None:
+    """Have torchcodec decode the wanted frames; any doubt is NotPlannable."""
+    from vidkd.data import torchcodec_backend  # imports torch
+
+    with _video_stream(path) as (container, stream):
+        timeline = read_timeline(container, stream)
+        found = torchcodec_backend.decode(path, container, stream, timeline, wanted)
+        for index, image, seconds in found:
+            pictures.add_image(index, image, seconds)
 
 
 def _decode_planned(path: str | Path, wanted: list[int], pictures: _Pictures) -> None:

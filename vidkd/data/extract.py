@@ -41,7 +41,7 @@ def extract_shard(
     """
     rows = [row for row in read_rows(probe_csv) if row["split"] == split and row["status"] == OK]
     rows.sort(key=lambda row: row["video_id"])
-    with frame_writer(output_h5, settings, decoder_version()) as writer:
+    with frame_writer(output_h5, settings, decoder_version(settings.decoder)) as writer:
         for row in progress(rows, f"extract {split}"):
             try:
                 _add_video(writer, row, root, settings)
@@ -92,7 +92,7 @@ def _sampled(
         )
     index = segment_centres(frames, settings.per_video).astype(np.int32)
     shrink = functools.partial(shrink_short_side, short_side=settings.short_side)
-    images, seconds = decode_frames(path, index.tolist(), shrink)
+    images, seconds = decode_frames(path, index.tolist(), shrink, settings.decoder)
     return index, images, seconds
 
 

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
-from vidkd.data.decode import decode_frames, decoder_version
+from vidkd.data.decode import decode_frames, decoder_of, decoder_version
 from vidkd.data.video import Image, UnreadableVideo
 from vidkd.errors import UserError
 
@@ -89,6 +89,7 @@ class DecodedPixels:
 
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path, self._decoder = path, str(file.attrs["decoder"])
+        self._backend = decoder_of(self._decoder)
         self._videos: list[str] = list(file["path"].asstr()[:])
         self._index: NDArray[np.int32] = file["index"][:]
         self._sizes: NDArray[np.int32] = file["size"][:]
@@ -104,9 +105,10 @@ class DecodedPixels:
         wanted, places = np.unique(positions, return_inverse=True)
         images = self._decoded(row, wanted)
         if images is None:
+            now = decoder_version(self._backend)
             raise UserError(
                 f"{self._videos[row]} no longer gives the frames it gave when {self.path} was written: it "
-                f"was replaced, or is decoded otherwise (then {self._decoder}, now {decoder_version()}). "
+                f"was replaced, or is decoded otherwise (then {self._decoder}, now {now}). "
                 f"Delete {self.path} and run extract_frames again, or keep frames with frames.encoding raw."
             )
         out = np.empty((len(positions), *images[0].shape), np.uint8)
@@ -121,7 +123,8 @@ class DecodedPixels:
     def _decoded(self, row: int, positions: NDArray[np.int64]) -> list[Image] | None:
         """The images at ascending positions; None where they are not those of the checksums."""
         try:
-            images, _ = decode_frames(self._videos[row], self._index[row, positions].tolist(), self._shrink)
+            index = self._index[row, positions].tolist()
+            images, _ = decode_frames(self._videos[row], index, self._shrink, self._backend)
         except UnreadableVideo as problem:
             raise UserError(
                 f"{self._videos[row]} could be read when {self.path} was written, and now: {problem}. Put it "

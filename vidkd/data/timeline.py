@@ -58,7 +58,7 @@ def numbered_packets(container: av.container.InputContainer, stream: av.VideoStr
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
-    packets = filter(attrgetter("size"), container.demux(stream))
+    packets: Iterator[av.Packet] = filter(attrgetter("size"), container.demux(stream))
     if container.format.name != "avi" or stream.codec_context.name != "mpeg4":
         yield from packets
         return

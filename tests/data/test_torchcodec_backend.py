@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import importlib
+import sys
+
+import numpy as np
+import pytest
+
+from tests.data.encodings import ENCODINGS
+from tests.data.videos import CLIPS, needs_clips, number_of, write_video
+from vidkd.data.decode import TooFewFrames, decode_frames, decoder_of, decoder_version
+from vidkd.data.sampling import segment_centres
+from vidkd.errors import UserError
+
+
+def unavailable() -> str:
+    """Why torchcodec cannot be used here; nothing when it can."""
+    try:
+        importlib.import_module("torchcodec.decoders")
+    except (ImportError, RuntimeError, OSError) as error:
+        return f"torchcodec cannot be loaded: {str(error).strip().splitlines()[0]}"
+    return ""
+
+
+needs_torchcodec = pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "it can")
+
+
+@needs_torchcodec
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
+def test_frames_and_pixels_are_those_of_pyav(tmp_path, encoding):
+    path, numbers = encoding.write(tmp_path)
+    wanted = segment_centres(len(numbers), 16).tolist()
+    frames, seconds = decode_frames(path, wanted, decoder="torchcodec")
+    assert [number_of(frame) for frame in frames] == [numbers[index] for index in wanted]
+    expected, expected_seconds = decode_frames(path, wanted)
+    np.testing.assert_array_equal(frames, expected)
+    np.testing.assert_array_equal(seconds, expected_seconds)
+
+
+@needs_torchcodec
+def test_torchcodec_is_really_what_decodes(tmp_path, monkeypatch):
+    """PyAV's two ways are taken away; the plain H.264 is decoded all the same, the AVI is not."""
+    for name in ("_decode_planned", "_decode_in_sequence"):
+        monkeypatch.setattr(f"vidkd.data.decode.{name}", None)
+    frames, _ = decode_frames(write_video(tmp_path / "v.mp4", 30), [3, 3, 20], decoder="torchcodec")
+    assert [number_of(frame) for frame in frames] == [3, 3, 20]
+    with pytest.raises(TypeError):
+        decode_frames(write_video(tmp_path / "v.avi", 30, "mpeg4"), [3], decoder="torchcodec")
+
+
+@needs_torchcodec
+def test_index_past_the_end_tells_how_many_decode(tmp_path):
+    with pytest.raises(TooFewFrames) as caught:
+        decode_frames(write_video(tmp_path / "v.mp4", 7), [7], decoder="torchcodec")
+    assert caught.value.decoded == 7
+
+
+@needs_torchcodec
+@needs_clips
+@pytest.mark.parametrize("name", ["action/mm_demo.mp4", "other/dc_video_90.mov", "other/editlist.mp4"])
+def test_real_clips_are_those_of_pyav(name):
+    for got, expected in zip(
+        decode_frames(CLIPS / name, [0, 2], decoder="torchcodec")[0],
+        decode_frames(CLIPS / name, [0, 2])[0],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_version_names_what_decodes():
+    assert decoder_of(decoder_version()) == "pyav"
+    if not unavailable():
+        assert decoder_of(decoder_version("torchcodec")) == "torchcodec"
+
+
+def test_missing_package_is_said(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "v.mp4", 7)
+    for name in [name for name in sys.modules if name.startswith("torchcodec")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torchcodec", None)
+    with pytest.raises(UserError, match=r"pip install 'vidkd\[torchcodec\]'"):
+        decode_frames(path, [0], decoder="torchcodec")
+    with pytest.raises(UserError, match="apt-get install ffmpeg"):
+        decoder_version("torchcodec")
