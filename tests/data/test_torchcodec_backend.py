@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.data.encodings import ENCODINGS
+from tests.data.test_colours import TURNS, write_quadrants
 from tests.data.videos import CLIPS, needs_clips, number_of, write_video
 from vidkd.data.decode import TooFewFrames, decode_frames, decoder_of, decoder_version
 from vidkd.data.sampling import segment_centres
@@ -46,6 +47,15 @@ def test_torchcodec_is_really_what_decodes(tmp_path, monkeypatch):
     assert [number_of(frame) for frame in frames] == [3, 3, 20]
     with pytest.raises(TypeError):
         decode_frames(write_video(tmp_path / "v.avi", 30, "mpeg4"), [3], decoder="torchcodec")
+
+
+@needs_torchcodec
+@pytest.mark.parametrize(("degrees", "mirrored"), TURNS)
+def test_turned_frames_are_those_of_pyav(tmp_path, degrees, mirrored):
+    path = write_quadrants(tmp_path / "v.mp4", degrees, mirrored)
+    np.testing.assert_array_equal(
+        decode_frames(path, [1], decoder="torchcodec")[0], decode_frames(path, [1])[0]
+    )
 
 
 @needs_torchcodec

@@ -5,12 +5,12 @@ Frame k of a video is the k-th frame its decoder outputs: headers and time stamp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import av
 import numpy as np
@@ -186,6 +186,8 @@ def _decode_by_torchcodec(path: str | Path, wanted: list[int], pictures: _Pictur
     """Have torchcodec decode the wanted frames; any doubt is NotPlannable."""
     from vidkd.data import torchcodec_backend  # imports torch
 
+    if _is_mirrored(path):
+        raise NotPlannable("torchcodec does not mirror")
     with _video_stream(path) as (container, stream):
         timeline = read_timeline(container, stream)
         found = torchcodec_backend.decode(path, container, stream, timeline, wanted)
@@ -256,7 +258,27 @@ def _video_stream(path: str | Path) -> Iterator[tuple[av.container.InputContaine
 def _upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> Image:
     # threads=1: the automatic thread count costs thirty times as much
     rgb = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-    return np.ascontiguousarray(np.rot90(rgb, _rotation(frame) // 90))
+    a, b, c, d = _display_matrix(frame)
+    if abs(b) > abs(a):
+        rgb, a, d = rgb.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(rgb[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """(a, b, c, d): a stored pixel (p, q) from the centre is displayed at (a p + c q, b p + d q)."""
+    side_data = cast(Mapping[str, Any], frame.side_data)
+    if "DISPLAYMATRIX" not in side_data:
+        return 1, 0, 0, 1
+    a, b, _, c, d = np.frombuffer(side_data["DISPLAYMATRIX"], np.int32)[:5].tolist()
+    return a, b, c, d
+
+
+def _is_mirrored(path: str | Path) -> bool:
+    with _video_stream(path) as (container, stream):
+        for frame in container.decode(stream):
+            a, b, c, d = _display_matrix(frame)
+            return a * d < b * c
+    return False
 
 
 def _rotation(frame: av.VideoFrame) -> int:

@@ -49,6 +49,7 @@ class VideoInfo:
         duration: seconds, from the time stamps, or from frames and fps where those are not to be trusted.
         codec: name of the decoder.
         rotation: degrees counterclockwise that turn a decoded frame into a displayed one: 0, 90, 180 or 270.
+            Frames are also mirrored where the file says so, which is not told here.
         pixel_format: FFmpeg's name of it: yuv420p, yuv420p10le, gray, ...
         vfr: the frame rate varies; false where the container's time stamps are not to be trusted.
     """
