@@ -31,6 +31,7 @@ def turned(clip_TCHW: Tensor, angle: float) -> Tensor:
 
 def coloured(clip_TCHW: Tensor, colour: Colour) -> Tensor:
     """Change the colours of a uint8 clip; contrast is about each frame's own mean grey."""
+    clip_TCHW = clip_TCHW.contiguous()  # channel by channel, which halves the time
     if colour.brightness != 1:
         clip_TCHW = T.adjust_brightness(clip_TCHW, colour.brightness)
     if colour.contrast != 1:
