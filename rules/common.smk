@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from operator import attrgetter
 from pathlib import Path
@@ -171,14 +170,15 @@ def networks(artefact):
     return inputs
 
 
-def repeated(option, name):
-    """A params function: `option` before each file of the input called `name`.
+def each_shard(option, split):
+    """A params function: `option` before each frame store of a split, as one word that bash expands.
 
-    Files, not their folder, which may still hold shards of an earlier `n_shards`.
+    Files, not their folder, which may still hold shards of an earlier `n_shards`; and a word, because the names
+    of a few thousand are longer than a command may be.
     """
-    return lambda wildcards, input: " ".join(
-        f"{option} {shlex.quote(file)}" for file in getattr(input, name)
-    )
+    shards = f"{{0..{cfg.data.n_shards - 1}}}"
+    files = paths.frames.replace("{split}", split).replace("{shard}", shards)
+    return lambda wildcards: f"{option}={files}"
 
 
 def all_metrics():

@@ -29,9 +29,9 @@ rule train_ffn:
     params:
         settings=variant_settings,
         code=code("workflow_scripts.train_ffn"),
-        train=repeated("--train", "train"),
-        val=repeated("--val", "val"),
-        init=repeated("--init", "init"),
+        train=each_shard("--train", "train"),
+        val=each_shard("--val", "val"),
+        init=lambda wildcards, input: " ".join(f"--init={file}" for file in input.init),
         run_dir=paths.run,
     shell:
         "python -m workflow_scripts.train_ffn {params.train} {params.val} {params.init}"
@@ -62,7 +62,7 @@ rule predict_ffn:
     params:
         settings=settings("ffn.predict"),
         code=code("workflow_scripts.predict_ffn"),
-        test=repeated("--test", "test"),
+        test=each_shard("--test", "test"),
     shell:
         "python -m workflow_scripts.predict_ffn {input.weights} {params.test}"
         " --predictions {output.predictions} --efficiency {output.efficiency} --workers {resources.workers}"

@@ -195,7 +195,7 @@ class Rule:
 
     @property
     def flags(self) -> set[str]:
-        """Options in the command, and those that `repeated("--option", …)` puts into it."""
+        """Options in the command, and those that the params put into it."""
         return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", self.shell + self.text.partition("params:")[2]))
 
 
