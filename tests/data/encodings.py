@@ -126,7 +126,7 @@ def _packed(packets: list[av.Packet]) -> list[av.Packet]:
 
 def _x264(name: str, **more: object) -> Encoding:
     """H.264; what is not a field is an option of the encoder, with underscores for hyphens."""
-    fields = {key: more.pop(key) for key in ("milliseconds", "trimmed", "planned") if key in more}
+    fields = {key: more.pop(key) for key in ("milliseconds", "trimmed", "planned", "scale") if key in more}
     options = {key.replace("_", "-"): str(value) for key, value in more.items()}
     return Encoding(f"h264_{name}", "libx264", X264 | options, **fields)
 
@@ -144,7 +144,7 @@ ENCODINGS = [
     _x264("edit_list_open_gop.mp4", trimmed=True, x264_params="open-gop=1"),
     _x264("one_gop.mp4", g=250),
     _x264("intra.mp4", g=1),
-    _x264("intra_refresh.mp4", bf=0, x264_params="intra-refresh=1"),
+    _x264("intra_refresh.mp4", bf=0, x264_params="intra-refresh=1", scale=4),
     _x264("interlaced.mp4", x264_params="interlaced=1", planned=False),
     *(_x264(f"b3.{suffix}", planned=False) for suffix in ("ts", "flv")),
     _x264("b0.avi", bf=0, planned=False),

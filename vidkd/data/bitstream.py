@@ -24,18 +24,20 @@ class Picture:
     Attributes:
         entry: decoding may begin at it, and is exact for it and what is shown after it.
         shown: a frame comes out for it.
-        layered: it is in a temporal layer above 0; pictures below may be needed where they say they are not.
+        spare: no other picture needs it.
+        layered: it is in a temporal layer above 0; those below may be needed though they are spare.
         between: it is shown before the picture decoded before it (told for MPEG-4 part 2 only).
     """
 
     entry: bool
     shown: bool = True
+    spare: bool = False
     layered: bool = False
     between: bool = False
 
 
-_ENTRY, _PLAIN = Picture(entry=True), Picture(entry=False)
-_VOP_PICTURES = (_ENTRY, _PLAIN, Picture(entry=False, between=True), _PLAIN)  # I, P, B, S
+_ENTRY, _PLAIN, _SPARE = Picture(entry=True), Picture(entry=False), Picture(entry=False, spare=True)
+_VOP_PICTURES = (_ENTRY, _PLAIN, Picture(entry=False, spare=True, between=True), _PLAIN)  # I, P, B, S
 
 PictureReader = Callable[[memoryview, bool], Picture]
 """From the bytes of a packet and whether its container calls it a keyframe."""
@@ -76,12 +78,14 @@ def _nal_units(packet: memoryview, length_size: int) -> Iterator[memoryview]:
 
 def _h264_picture(packet: memoryview, key: bool, length_size: int) -> Picture:
     if not key and len(packet) > length_size and packet[length_size] & 31 in _H264_SLICES:
-        return _PLAIN  # nearly every packet: no loop over its units
+        return _PLAIN if packet[length_size] & 96 else _SPARE  # nearly every packet: no loop over its units
     recovers = False
     for unit in _nal_units(packet, length_size):
         kind = unit[0] & 31
         if kind in _H264_SLICES:
-            return _ENTRY if key and (kind == _H264_IDR or recovers) else _PLAIN
+            if key and (kind == _H264_IDR or recovers):
+                return _ENTRY
+            return _PLAIN if unit[0] & 96 else _SPARE
         recovers |= kind == _H264_SEI and _recovers_at_once(unit)
     raise NotPlannable("a packet without a picture")
 
@@ -106,7 +110,8 @@ def _hevc_picture(packet: memoryview, key: bool, length_size: int) -> Picture:
     for unit in _nal_units(packet, length_size):
         kind = unit[0] >> 1 & 63
         if kind in _HEVC_SLICES:
-            return Picture(entry=key and kind in _HEVC_RANDOM_ACCESS, layered=unit[1] & 7 != 1)
+            entry, spare = key and kind in _HEVC_RANDOM_ACCESS, kind < 16 and kind % 2 == 0
+            return Picture(entry=entry, spare=spare, layered=unit[1] & 7 != 1)
     raise NotPlannable("a packet without a picture")
 
 

@@ -78,7 +78,7 @@ def decode_segments(
         codec.flush_buffers()
         codec.reorder_depth = timeline.reorder
         missing = dict(segment.wanted)
-        for frame in _segment_frames(numbered, codec, segment, timeline.skips):
+        for frame in _segment_frames(numbered, codec, segment, timeline.spare):
             number = frame.pts
             if frame.is_corrupt or frame.interlaced_frame:
                 raise NotPlannable("a damaged or interlaced frame")
@@ -91,7 +91,10 @@ def decode_segments(
 
 
 def _segment_frames(
-    numbered: Iterator[tuple[int, av.Packet]], codec: av.VideoCodecContext, segment: Segment, skips: bool
+    numbered: Iterator[tuple[int, av.Packet]],
+    codec: av.VideoCodecContext,
+    segment: Segment,
+    spare: Sequence[bool],
 ) -> Iterator[av.VideoFrame]:
     """Decode one segment to its end; each frame has the number of its packet as its pts."""
     skipping = False
@@ -99,8 +102,8 @@ def _segment_frames(
     for number, packet in numbered:
         if number < segment.start:
             continue
-        if skips and skipping == (number in segment.wanted):
-            skipping = not skipping
+        if skipping != (spare[number] and number not in segment.wanted):
+            skipping = not skipping  # never for a needed packet: the decoder would not tell of its damage
             codec.skip_frame = "NONREF" if skipping else "DEFAULT"
         packet.pts = number
         yield from codec.decode(packet)

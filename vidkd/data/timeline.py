@@ -20,7 +20,6 @@ KEPT_BYTES = 64 << 20
 """Packets of a longer video are not kept from demuxing to decoding: it is demuxed twice."""
 
 _TRUSTED = {"mov", "mp4", "matroska", "webm"}
-_SKIPPING = ("h264", "hevc", "mpeg4")
 _PACKS = b"DivX"  # what the encoders that do so write into the stream; the decoder unpacks no other
 _MAX_REORDER = 16  # no codec lets a decoder hold more frames back
 
@@ -34,7 +33,7 @@ class Timeline:
         rank: per packet, its time stamp, or its place in the display order where that is not to be trusted.
         entry: per packet, whether decoding may begin at it.
         tick: seconds in a unit of rank.
-        skips: whether the decoder can leave out frames that no other frame needs.
+        spare: per packet, whether the decoder may leave it out when its own frame is not wanted.
         reorder: how many frames the decoder holds back to put them in order.
         packets: the packets, or None where they are too large to keep.
     """
@@ -43,7 +42,7 @@ class Timeline:
     rank: list[int]
     entry: list[bool]
     tick: Fraction
-    skips: bool
+    spare: list[bool]
     reorder: int
     packets: list[av.Packet] | None
 
@@ -102,9 +101,10 @@ def read_timeline(container: av.container.InputContainer, stream: av.VideoStream
         raise NotPlannable("no unit of time")
     if (display and rank[display[0]] < rank[0]) or _held_back(np.array(rank)) > reorder:
         raise NotPlannable("the decoder would not put out every frame")
-    skips = codec in _SKIPPING and not any(picture.layered for picture in notes.pictures)
+    layered = any(picture.layered for picture in notes.pictures)
+    spare = [picture.spare and not layered for picture in notes.pictures]
     entry = [picture.entry for picture in notes.pictures]
-    return Timeline(display, rank, entry, tick, skips, reorder, notes.kept)
+    return Timeline(display, rank, entry, tick, spare, reorder, notes.kept)
 
 
 class _PacketNotes:
