@@ -69,7 +69,7 @@ def test_what_a_decoder_finds_counts_too(data):
 def test_a_video_that_has_gone_since_the_probe_counts_as_missing(data):
     gone = ("b", "missing", "there is no such file")
     write_store(data / "frames/train/shard_1.h5", ["a"], [gone])
-    with pytest.raises(UserError, match=r"1 of 5 videos are missing .* above data\.max_missing = 0\.1:"):
+    with pytest.raises(UserError, match=r"1 of 5 videos are missing, above data\.max_missing = 0\.1:"):
         join(data, 0.3, max_missing=0.1)
     assert join(data, 0.2, max_missing=0.2).excluded == 2
 

@@ -159,6 +159,24 @@ def test_a_split_file_without_a_line(prepared):
     prepared.refuses("results/csv/data/classes.json", says=says)
 
 
+def test_videos_that_are_listed_and_not_there(prepared):
+    lists = {split: demo_rows(prepared, split) for split in ("train", "val", "test")}
+    lists["train"] += [(f"gone{n}.mp4", lists["train"][0][1]) for n in range(2)]
+    use_split_files(prepared, lists)
+    says = (
+        "Error: 2 of 18 videos are missing, above data.max_missing = 0.01:\n"
+        "  gone0.mp4: missing: there is no such file\n",
+        "Put them under data.root, or raise data.max_missing",
+        "looked at again after: rm results/csv/data/probe/shard_0.csv",
+    )
+    prepared.refuses("results/csv/data/manifest.csv", says=says)
+    prepared.replace(CONFIG, "max_excluded: 1", "max_excluded: 0, max_missing: 0.2")
+    done = prepared.make("results/csv/data/manifest.csv")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rule probe_videos:" not in done.stdout + done.stderr, "a limit is no reason to probe again"
+    assert "rule build_manifest:" in done.stdout + done.stderr
+
+
 def test_a_class_without_a_training_clip(prepared):
     """Its only training video cannot be read."""
     lists = {split: demo_rows(prepared, split) for split in ("train", "val", "test")}

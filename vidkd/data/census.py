@@ -77,20 +77,16 @@ class Census:
             raise UserError("the data set has no videos: check data.root, data.annotations and data.adapter")
         again = _look_again(stale)
         missing = Counter({MISSING: self.reasons[MISSING]})
+        broken = self.reasons - missing
+        unusable = f"cannot be used ({by_reason(broken)})"
         for reasons, what, option, largest, advice in (
             (missing, "are missing", "data.max_missing", settings.max_missing, "Put them under data.root"),
-            (
-                self.reasons - missing,
-                "cannot be used",
-                "data.max_excluded",
-                settings.max_excluded,
-                "Mend them",
-            ),
+            (broken, unusable, "data.max_excluded", settings.max_excluded, "Mend them"),
         ):
             if reasons.total() > largest * total:
                 raise UserError(
-                    f"{reasons.total()} of {total} videos {what} ({by_reason(reasons)}), "
-                    f"above {option} = {largest:g}:\n{self._first(reasons)}\n"
+                    f"{reasons.total()} of {total} videos {what}, above {option} = {largest:g}:\n"
+                    f"{self._first(reasons)}\n"
                     f"All are in the log of this step. {advice}, or raise {option}.{again}"
                 )
         for split in SPLITS:
