@@ -2,7 +2,7 @@
 
 CPU time of one thread, each contender reading the same frames (segment centres) and resizing them to the same
 size; the bare decode converts and resizes nothing. A frame is wrong when it looks like another frame of the
-video than the one asked for. Contenders that are not installed (`pip install 'vidkd[bench]'`) stay empty.
+video than the one asked for. Contenders that are not installed (`pip install '.[bench]'`) stay empty.
 Run: `make bench`.
 """
 

@@ -105,7 +105,7 @@ def _video_decoder() -> Any:
     except (ImportError, RuntimeError, OSError) as error:  # RuntimeError: FFmpeg's libraries are not there
         raise UserError(
             "frames.decoder is torchcodec, and it cannot be loaded here. Install it with "
-            "`pip install 'vidkd[torchcodec]'`, and FFmpeg's shared libraries with the system's packages "
-            "(`apt-get install ffmpeg`), or set frames.decoder to pyav. "
+            "`pip install '.[torchcodec]'` in the project's folder, and FFmpeg's shared libraries with the "
+            "system's packages (`apt-get install ffmpeg`), or set frames.decoder to pyav. "
             f"It says: {str(error).strip().splitlines()[0]}"
         ) from error
