@@ -9,7 +9,9 @@ import pytest
 from tests.data.encodings import ENCODINGS
 from tests.data.test_colours import TURNS, write_quadrants
 from tests.data.videos import CLIPS, needs_clips, number_of, write_video
+from vidkd.config.data import FrameSettings
 from vidkd.data.decode import TooFewFrames, decode_frames, decoder_of, decoder_version
+from vidkd.data.extract import sampled_frames
 from vidkd.data.sampling import segment_centres
 from vidkd.errors import UserError
 
@@ -92,3 +94,5 @@ def test_missing_package_is_said(tmp_path, monkeypatch):
         decode_frames(path, [0], decoder="torchcodec")
     with pytest.raises(UserError, match="apt-get install ffmpeg"):
         decoder_version("torchcodec")
+    with pytest.raises(UserError, match=r"set frames\.decoder to pyav"):
+        sampled_frames(path, 7, FrameSettings(decoder="torchcodec"))
