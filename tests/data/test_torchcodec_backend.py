@@ -90,7 +90,7 @@ def test_missing_package_is_said(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("torchcodec")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torchcodec", None)
-    with pytest.raises(UserError, match=r"pip install 'vidkd\[torchcodec\]'"):
+    with pytest.raises(UserError, match=r"pip install '\.\[torchcodec\]'"):
         decode_frames(path, [0], decoder="torchcodec")
     with pytest.raises(UserError, match="apt-get install ffmpeg"):
         decoder_version("torchcodec")
