@@ -1,7 +1,8 @@
-"""What probing, listing and joining cost: files a second with 1 and 2 processes, and time and memory by rows.
+"""What the data stage costs: files probed a second with 1 and 2 processes, and time and memory by videos.
 
 Videos are 320 x 240 and 60 frames long, an H.264 MP4, a VP9 WebM and an MPEG-4 AVI copied many times and read
-warm. Tables are those of a data set in the layout of the csv adapter, in 100 shards. Run: `make bench`.
+warm; 16 frames of 128 pixels are extracted of each, raw. Tables are those of a data set in the layout of the
+csv adapter, in 100 shards. Run: `make bench`.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
 import pandas as pd
 
-from vidkd.config.data import DataSettings
+from vidkd.config.data import DataSettings, FrameSettings
 from vidkd.data.adapters.registry import write_listing
+from vidkd.data.extract import extract_shard
 from vidkd.data.manifest import build_manifest
 from vidkd.data.probe import COLUMNS, probe_shard
 from vidkd.data.tables import iter_rows, shard_files, write_rows
 
 FILES, ROUNDS = 2000, 5
+EXTRACTED = (100, 1000)
 ROWS = (10_000, 100_000, 1_000_000)
 RESULTS = Path(__file__).parent / "results" / "probe.csv"
 CODECS = {"mp4": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4"}
@@ -90,6 +95,23 @@ def probing(folder: Path) -> list[dict[str, object]]:
     medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     return [
         {"what": name, "rows": FILES, "seconds": s, "rows_per_s": FILES / s} for name, s in medians.items()
+    ]
+
+
+def extract_step(folder: Path, rows: int) -> None:
+    """What the rule extract_frames does with a shard of `rows` videos."""
+    shard = folder / "extracted.csv"
+    write_rows(shard, islice(iter_rows(folder / "probe_0.csv"), rows), COLUMNS)
+    settings = FrameSettings(per_video=16, short_side=128, encoding="raw")
+    extract_shard(shard, "train", folder, folder / "frames.h5", settings)
+
+
+def extraction(folder: Path) -> list[dict[str, object]]:
+    """Extraction of a small and a large shard."""
+    found = {rows: measured(partial(extract_step, rows=rows), folder) for rows in EXTRACTED}
+    return [
+        {"what": "extract_frames", "rows": rows, "seconds": s, "rows_per_s": rows / s, "peak_mb": mb}
+        for rows, (s, mb) in found.items()
     ]
 
 
@@ -172,6 +194,7 @@ def main() -> None:
     found: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         found += probing(Path(folder))
+        found += extraction(Path(folder))
     for rows in ROWS:
         with tempfile.TemporaryDirectory() as folder:
             found += tables(Path(folder), rows)
