@@ -14,7 +14,11 @@ from packaging.specifiers import SpecifierSet
 
 from tests.workflow.conftest import ROOT
 
-CONDA_NAMES = {"torch": "pytorch"}
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "open_clip_torch": "open-clip-torch",
+    "huggingface-hub": "huggingface_hub",
+}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIRED = {
     CONDA_NAMES.get(requirement.name, requirement.name): requirement.specifier
@@ -39,7 +43,13 @@ def test_there_are_three():
     assert [file.stem for file in ENVIRONMENTS] == ["report", "train", "video"]
 
 
-IMPORT_NAMES = {"yaml": "pyyaml", "torch": "pytorch", "PIL": "pillow", "pydantic_core": "pydantic"}
+IMPORT_NAMES = {
+    "yaml": "pyyaml",
+    "torch": "pytorch",
+    "PIL": "pillow",
+    "pydantic_core": "pydantic",
+    "open_clip": "open-clip-torch",
+}
 RULE = re.compile(r'conda:\s+"\.\./envs/(\w+)\.yaml".*?python -m ([\w.]+)', re.DOTALL)
 SCRIPTS = {
     script: environment
