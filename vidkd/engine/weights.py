@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -26,21 +27,37 @@ def read_weights(source: str) -> dict[str, Tensor]:
     path = Path(source)
     if not path.suffix or (source.count(".") == 1 and "_Weights." in source):
         return _from_torchvision(source)
+    return read_file(path)
+
+
+def read_file(path: Path) -> dict[str, Tensor]:
+    """The state dict of a .safetensors file, or of one that torch wrote.
+
+    Raises:
+        UserError: no such file, damaged, or not a state dict.
+    """
     if not path.is_file():
         raise UserError(
-            f"weights: {source} does not exist. Give a .safetensors or .pth file, or a torchvision name."
+            f"weights: {path} does not exist. Give a .safetensors or .pth file, or a torchvision name."
+        )
+    if _is_page(path):
+        raise UserError(
+            f"weights: {path} cannot be read: it is a web page, such as a download page saved in place of "
+            "the file. Fetch it again."
         )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        # Trainers such as VideoMAE's keep their command line beside the weights: plain values only.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
-        raise UserError(f"weights: {source} is not a safetensors file ({error}). Fetch it again.") from error
+        raise UserError(f"weights: {path} is not a safetensors file ({error}). Fetch it again.") from error
     except Exception as error:  # torch reports a foreign, truncated or unsafe file in many ways
         raise UserError(
-            f"weights: {source} cannot be read as plain weights ({_reason(error)}). Fetch it again."
+            f"weights: {path} cannot be read as plain weights ({_reason(error)}). Fetch it again."
         ) from error
-    return _unwrap(state, source)
+    return _unwrap(state, str(path))
 
 
 def load_covered(model: nn.Module, found: Mapping[str, Tensor], fresh: tuple[str, ...], source: str) -> None:
@@ -65,17 +82,40 @@ def load_covered(model: nn.Module, found: Mapping[str, Tensor], fresh: tuple[str
         for name, value in state.items()
         if value.is_floating_point() and not _is_fresh(name, fresh)
     }
-    missing = [name for name in wanted if name not in fits]
+    remedy = "It is a checkpoint of another architecture: choose one that matches `arch`."
+    refuse_partial(wanted, [name for name in wanted if name not in fits], source, remedy)
+    model.load_state_dict(fits, strict=False)
+
+
+def refuse_partial(wanted: Mapping[str, int], missing: Collection[str], source: str, remedy: str) -> None:
+    """Say how much of a network its checkpoint covers, and refuse it when anything is missing.
+
+    Args:
+        wanted: numbers of values by name, of all that the checkpoint must have.
+        missing: names that it has not, or has in another shape.
+        source: where the weights come from, for the message.
+        remedy: what to do, for the message.
+
+    Raises:
+        UserError: something is missing.
+    """
     coverage = 1 - sum(wanted[name] for name in missing) / sum(wanted.values())
     if missing:
-        shown = ", ".join(missing[:4]) + (" …" if len(missing) > 4 else "")
         raise UserError(
             f"weights: {source} fits only {coverage:.2%} of the network's weights (missing or of "
-            f"another shape: {shown}). It is a checkpoint of another architecture: choose one that "
-            f"matches `arch`."
+            f"another shape: {listed(missing)}). {remedy}"
         )
-    model.load_state_dict(fits, strict=False)
-    log.info("loaded all %d tensors from %s", len(wanted), source)
+    log.info("%s covers %.2f%% of %d values", source, 100 * coverage, sum(wanted.values()))
+
+
+def listed(names: Collection[str]) -> str:
+    """The first few names, on one line."""
+    return ", ".join(list(names)[:4]) + (" …" if len(names) > 4 else "")
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(256).lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml"))
 
 
 def _reason(error: Exception) -> str:

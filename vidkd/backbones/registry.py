@@ -1,0 +1,41 @@
+"""The kinds of backbone that are known, and the one way to load any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from vidkd.backbones.protocol import Backbone
+from vidkd.config.backbones import BackboneSettings
+from vidkd.errors import UserError
+
+BACKBONES = {
+    "clip": "vidkd.backbones.clip:load",
+    "timm": "vidkd.backbones.mobilevit:load",
+    "videomae": "vidkd.backbones.videomae:load",
+    "timesformer": "vidkd.backbones.timesformer:load",
+    "vivit": "vidkd.backbones.vivit:load",
+    "vjepa2": "vidkd.backbones.vjepa2:load",
+}
+
+
+def find_loader(kind: str) -> Callable[[BackboneSettings], Backbone]:
+    """The function that loads backbones of this kind.
+
+    Raises:
+        UserError: there is none.
+    """
+    if kind not in BACKBONES:
+        raise UserError(f"backbone kind {kind!r} is not known; known: {', '.join(BACKBONES)}")
+    module, function = BACKBONES[kind].split(":")
+    loader: Callable[[BackboneSettings], Backbone] = getattr(import_module(module), function)
+    return loader
+
+
+def load_backbone(settings: BackboneSettings) -> Backbone:
+    """The frozen network that `settings` name, with all its weights, on the CPU in float32.
+
+    Raises:
+        UserError: its files are missing, damaged, of another architecture or of another sum.
+    """
+    return find_loader(settings.kind)(settings)

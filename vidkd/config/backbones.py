@@ -1,0 +1,109 @@
+"""Settings of the frozen networks whose features are cached."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from vidkd.config.base import Section
+from vidkd.config.problems import Problem, Problems
+
+Kind = Literal["clip", "timm", "videomae", "timesformer", "vivit", "vjepa2"]
+Tokens = Literal["full", "time", "clip"]
+
+WITHOUT_CHOICE = {
+    "clip": "open_clip chooses its attention itself",
+    "timm": "timm chooses its attention itself",
+    "timesformer": "transformers has one form of it for TimeSformer",
+}
+"""Kinds whose library has one attention only, and why `attention` must be left out."""
+
+
+class BackboneSettings(Section):
+    """A frozen network: its kind, where its weights are, and which of its features are kept."""
+
+    kind: Kind = Field(
+        "clip",
+        description="clip: any open_clip model, frame by frame. timm: any timm image encoder, frame by "
+        "frame. videomae (also the original VideoMAE and AMD checkpoints), timesformer, vivit, vjepa2: "
+        "those of transformers.",
+    )
+    hub: str | None = Field(
+        None, description="Source: a repository of the Hugging Face hub, owner/name, with `revision`."
+    )
+    revision: str | None = Field(
+        None, description="Commit of `hub`: 40 hexadecimal digits. A branch is refused, for it moves."
+    )
+    folder: str | None = Field(
+        None, description="Source: a folder in the library's own format, as the hub has it."
+    )
+    file: str | None = Field(
+        None,
+        description="Source: a weights file, with `sha256`; the library's config files lie beside it. An "
+        "original VideoMAE or AMD checkpoint needs none.",
+    )
+    sha256: str | None = Field(
+        None, description="SHA-256 of the weights: needed with `file`, checked wherever it is given."
+    )
+    frames: int | None = Field(
+        None,
+        ge=1,
+        description="Frames of a clip; null takes the network's own (clip and timm: 8). TimeSformer and "
+        "ViViT take no other.",
+    )
+    tokens: Tokens = Field(
+        "time",
+        description="What is kept of a clip. full: every token. time: their mean at each time step. "
+        "clip: their mean.",
+    )
+    attention: Literal["sdpa", "eager"] | None = Field(
+        None,
+        description="How transformers computes attention; null is sdpa. eager also returns the attention "
+        "maps that attention distillation needs.",
+    )
+
+    @field_validator("hub")
+    @classmethod
+    def _owner_and_name(cls, hub: str | None) -> str | None:
+        if hub is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", hub):
+            raise ValueError(f"found {hub!r}; allowed: owner/name, such as MCG-NJU/videomae-base")
+        return hub
+
+    @field_validator("revision")
+    @classmethod
+    def _commit(cls, revision: str | None) -> str | None:
+        if revision is not None and not re.fullmatch("[0-9a-f]{40}", revision):
+            raise ValueError(
+                f"found {revision!r}; allowed: a commit of 40 hexadecimal digits. A branch or a tag can "
+                "move to other weights: the page of the repository on the hub lists its commits"
+            )
+        return revision
+
+    @field_validator("sha256")
+    @classmethod
+    def _sum(cls, sha256: str | None) -> str | None:
+        if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise ValueError(f"found {sha256!r}; allowed: 64 hexadecimal digits, as sha256sum prints them")
+        return sha256
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> BackboneSettings:
+        found: list[Problem] = []
+        sources = [name for name in ("hub", "folder", "file") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            given = " and ".join(sources) or "none"
+            found.append(((), f"found {given} as source; allowed: one of hub, folder and file"))
+        if self.hub is not None and self.revision is None:
+            text = "hub needs a commit, 40 hexadecimal digits, so that its weights stay the same"
+            found.append((("revision",), text))
+        if self.revision is not None and self.hub is None:
+            found.append((("revision",), "is a commit of hub, which is not set: leave one out or set both"))
+        if self.file is not None and self.sha256 is None:
+            found.append((("sha256",), f"file needs the sum of its content: sha256sum {self.file}"))
+        if self.attention is not None and self.kind in WITHOUT_CHOICE:
+            found.append((("attention",), f"{WITHOUT_CHOICE[self.kind]}: leave it out"))
+        if found:
+            raise Problems(found)
+        return self
