@@ -1,0 +1,173 @@
+"""Original VideoMAE and AMD checkpoints, read into the VideoMAE of transformers.
+
+The layout is that of github.com/MCG-NJU/VideoMAE and github.com/MCG-NJU/AMD: fine-tuned files have
+`patch_embed`, `blocks`, `fc_norm` and `head`; pre-trained ones have `encoder.` in front, a last `norm`, and
+parts for pre-training only. Queries and values have biases, keys have none. Positions are fixed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which transformers imports
+
+# isort: split
+
+from torch import Tensor
+from transformers import VideoMAEConfig, VideoMAEForVideoClassification
+
+from vidkd.backbones.huggingface import Pixels
+from vidkd.backbones.source import Source, fill
+from vidkd.config.backbones import BackboneSettings
+from vidkd.errors import UserError
+
+PIXELS = Pixels(224, 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), {})
+"""What the original code gives every one of its networks; a checkpoint does not say."""
+
+FRAMES = 16
+HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+"""Attention heads by width of the published networks: ViT-S, B, L, H, g."""
+
+EPS = 1e-6
+"""Of every norm in the original code; transformers has 1e-12 and 1e-5."""
+
+PREFIXES = ("module.", "backbone.", "encoder.")
+PRETRAINING = (
+    "decoder.",
+    "encoder_to_decoder.",
+    "mask_token",
+    "projection_heads.",
+    "generators.",
+    "generator_mask_tokens",
+)
+"""Parts of pre-training, which no feature passes through."""
+
+LAYER = "videomae.encoder.layer"
+OUTER = {
+    "patch_embed.proj": "videomae.embeddings.patch_embeddings.projection",
+    "norm": "videomae.layernorm",
+    "fc_norm": "fc_norm",
+    "head": "classifier",
+}
+INNER = {
+    "norm1": "layernorm_before",
+    "norm2": "layernorm_after",
+    "attn.proj": "attention.output.dense",
+    "mlp.fc1": "intermediate.dense",
+    "mlp.fc2": "output.dense",
+}
+BIASES = {
+    "attn.q_bias": "attention.attention.query.bias",
+    "attn.v_bias": "attention.attention.value.bias",
+}
+
+
+def is_original(weights: Mapping[str, Tensor]) -> bool:
+    """Whether tensors are named as in the original code."""
+    return any(name.endswith("attn.qkv.weight") for name in weights)
+
+
+def load_original(
+    weights: Mapping[str, Tensor], settings: BackboneSettings, source: Source
+) -> VideoMAEForVideoClassification:
+    """The network of an original checkpoint; its classifier is an identity where the file has no head.
+
+    Args:
+        weights: as the file has them, outer wrappers such as `module` or `model` taken off.
+        settings: frames and attention.
+        source: the checkpoint, for messages.
+
+    Raises:
+        UserError: a tensor is missing or unknown, a bias is zero, or the width is of no known network.
+    """
+    found = _bare(weights)
+    _refuse_zero_biases(found, source)
+    model = VideoMAEForVideoClassification(_config(found, settings, source))
+    if model.fc_norm is not None:
+        model.fc_norm.eps = EPS
+    fill(model, _renamed(found), (), source.name)
+    return model
+
+
+def refuse_heads(width: int, heads: int, source: Source) -> None:
+    """Refuse a published width with other heads: converted files of ViT-S say 16 and compute something else.
+
+    Raises:
+        UserError: the heads are not those of the network of this width.
+    """
+    if heads != HEADS.get(width, heads):
+        raise UserError(
+            f"{source.name}: its config says {heads} attention heads of {width / heads:g}; the network of "
+            f"width {width} has {HEADS[width]} of {width / HEADS[width]:g}, and with others it computes "
+            "something else. Mend num_attention_heads in config.json, or take the original checkpoint."
+        )
+
+
+def _bare(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without prefixes and without the parts of pre-training."""
+    found = {}
+    for name, value in weights.items():
+        for prefix in PREFIXES:
+            name = name.removeprefix(prefix)
+        if not name.startswith(PRETRAINING):
+            found[name] = value
+    return found
+
+
+def _refuse_zero_biases(found: Mapping[str, Tensor], source: Source) -> None:
+    zero = [name for name, value in found.items() if re.search(r"attn\.[qv]_bias$", name) and not value.any()]
+    if zero:
+        raise UserError(
+            f"{source.name}: {', '.join(zero[:4])} is all zeros, which no trained network has: the file is "
+            "damaged, or was converted by something that lost the biases. Fetch the original again."
+        )
+
+
+def _config(found: Mapping[str, Tensor], settings: BackboneSettings, source: Source) -> VideoMAEConfig:
+    """What the shapes say, and what the original code fixes."""
+    patch = found.get("patch_embed.proj.weight")
+    hidden = found.get("blocks.0.mlp.fc1.weight")
+    if patch is None or hidden is None or patch.ndim != 5:
+        raise UserError(
+            f"{source.name}: patch_embed.proj.weight and blocks.0.mlp.fc1.weight say what network this is, "
+            "and one of them is missing: it is not an original VideoMAE or AMD checkpoint"
+        )
+    width, _, tubelet, side, _ = patch.shape
+    if width not in HEADS:
+        raise UserError(
+            f"{source.name}: the file does not say its attention heads, and no published network is {width} "
+            f"wide; known: {', '.join(map(str, HEADS))}"
+        )
+    head = found.get("head.weight")
+    blocks = [int(match[1]) for name in found if (match := re.match(r"blocks\.(\d+)\.", name))]
+    more = {"num_labels": 0 if head is None else len(head), "attn_implementation": settings.attention}
+    return VideoMAEConfig(
+        image_size=PIXELS.size, patch_size=side, num_frames=settings.frames or FRAMES, tubelet_size=tubelet,
+        hidden_size=width, num_hidden_layers=1 + max(blocks), num_attention_heads=HEADS[width],
+        intermediate_size=len(hidden), layer_norm_eps=EPS, use_mean_pooling="norm.weight" not in found,
+        **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _renamed(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Under the names of transformers; names that are not known stay as they are."""
+    renamed: dict[str, Tensor] = {}
+    for name, value in found.items():
+        match = re.fullmatch(r"blocks\.(\d+)\.(.+)", name)
+        if match and match[2] == "attn.qkv.weight":
+            parts = zip(("query", "key", "value"), value.tensor_split(3), strict=True)
+            renamed |= {
+                f"{LAYER}.{match[1]}.attention.attention.{part}.weight": third for part, third in parts
+            }
+            continue
+        before, _, last = (match[2] if match else name).rpartition(".")
+        if match and match[2] in BIASES:
+            renamed[f"{LAYER}.{match[1]}.{BIASES[match[2]]}"] = value
+        elif match and before in INNER:
+            renamed[f"{LAYER}.{match[1]}.{INNER[before]}.{last}"] = value
+        elif not match and before in OUTER:
+            renamed[f"{OUTER[before]}.{last}"] = value
+        else:
+            renamed[name] = value
+    return renamed
