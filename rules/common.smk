@@ -133,7 +133,24 @@ def check_data():
             raise UserError(f"{option}: rename {folder}: braces mean a wildcard here.")
 
 
+def check_weights():
+    """Say at once that a file to start from is not there; Snakemake would take finished runs as they are."""
+    for name, changes in cfg.ffn.variants.items():
+        source = cfg.ffn.variant(name).weights
+        if is_file_name(source) and not Path(source).is_file():
+            option = f"ffn.variants.{name}" if "weights" in changes else "ffn.base"
+            raise UserError(
+                f"{option}.weights: there is no file {source}. Put it there, or correct the path."
+            )
+
+
+def is_file_name(weights):
+    """Whether the setting `weights` is a file; else it is a torchvision name."""
+    return bool(weights) and Path(weights).suffix in (".pth", ".safetensors")
+
+
 sentence_or(check_data)
+sentence_or(check_weights)
 sentence_or(check_writable, cfg.results_dir, "results_dir")
 
 
@@ -145,7 +162,7 @@ def frames(split):
 def start_file(wildcards):
     """The file that a variant starts from, if its `weights` name one."""
     source = cfg.ffn.variant(wildcards.variant).weights
-    return source if source and Path(source).suffix in (".pth", ".safetensors") else []
+    return source if is_file_name(source) else []
 
 
 def initial_weights(wildcards):

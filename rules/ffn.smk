@@ -44,6 +44,8 @@ rule predict_ffn:
         weights=networks(paths.weights),
         configs=networks(paths.run_config),
         test=frames("test"),
+        # Not read: a direct input of the checkpoint's listing, see extract_frames.
+        classes=paths.classes,
     output:
         predictions=paths.predictions,
         efficiency=paths.efficiency,

@@ -327,9 +327,19 @@ def test_settings_that_do_not_fit_together(values, said):
     [
         ({"results_dir": "my results"}, "results_dir: found 'my results'; allowed: letters, digits"),
         ({"results_dir": "r{x}"}, "results_dir: found 'r{x}'"),
-        ({"ffn": {"base": {"crop_scales": [0]}}}, "crop_scales: found [0.0]; allowed: shares above 0"),
+        ({"ffn": {"base": {"crop_scales": [0]}}}, "crop_scales: found [0.0]; allowed: shares from 0.1"),
         ({"ffn": {"base": {"crop_scales": [1.5]}}}, "crop_scales: found [1.5]"),
-        ({"ffn": {"base": {"std": [0.1, 0, 0.1]}}}, "std: found [0.1, 0.0, 0.1]; allowed: numbers above 0"),
+        (
+            {"ffn": {"base": {"std": [0.1, 0, 0.1]}}},
+            "std: found [0.1, 0.0, 0.1]; allowed: numbers from 0.001",
+        ),
+        ({"ffn": {"base": {"mean": [124, 116, 104]}}}, "mean: found [124.0, 116.0, 104.0]; allowed: numbers"),
+        ({"frames": {"per_video": 10**9}}, "frames.per_video: found 1000000000; allowed"),
+        ({"data": {"root": ""}}, 'data.root: found ""; allowed: text'),
+        (
+            {"ffn": {"base": {"arch": "resnet18", "weights": "ResNet50_Weights.DEFAULT"}}},
+            "weights ResNet50_Weights.DEFAULT are not of arch resnet18: change one of them",
+        ),
         (
             {"ffn": {"base": {"flip_labels": {"a": "b", "b": "c"}}}},
             "flip_labels: b is paired with c and with a",

@@ -145,6 +145,12 @@ def test_a_missing_data_folder(fresh):
     assert not (fresh.root / "results").exists()
 
 
+def test_a_weights_file_that_is_not_there(fresh):
+    project = fresh
+    project.replace(CONFIG, "    epochs: 1", "    epochs: 1\n    weights: nowhere/r.pth")
+    project.refuses(says=("Error: ffn.base.weights: there is no file nowhere/r.pth. Put it there",))
+
+
 def test_a_split_without_a_readable_video(prepared):
     lists = {split: demo_rows(prepared, split) for split in ("train", "test")}
     (prepared.root / "results/demo/page.mp4").write_text("<html>not found</html>")

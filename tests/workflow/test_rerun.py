@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import NamedTuple
 
 import pytest
@@ -90,6 +91,15 @@ def test_an_added_video_extracts_its_shard_only(project):
     assert "train" in changed[0]
     assert {store[-4] for store in rewritten} == {changed[0][-4]}
     assert made(project, stores) == after
+
+
+def test_a_listing_that_stays_the_same_trains_and_predicts_nothing(tiny):
+    """As after a file that is no video was put into a folder of videos; what does run takes seconds."""
+    done = tiny.project.snakemake("--cores", "2", "--configfile", TINY, "--forcerun", "list_videos")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = set(re.findall(r"^local(?:rule|checkpoint) (\w+):$", done.stdout + done.stderr, re.MULTILINE))
+    assert "list_videos" in ran
+    assert ran.isdisjoint({"probe_videos", "extract_frames", "train_ffn", "predict_ffn"})
 
 
 @pytest.mark.parametrize(

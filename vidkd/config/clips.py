@@ -47,7 +47,7 @@ class ClipSettings(Section):
         (0.75, 4 / 3), description="Least and largest width / height of a random_resized crop."
     )
     eval_crop: float = Field(
-        0.875, gt=0, le=1, description="Centre crop of evaluation, as a share of the short side."
+        0.875, ge=0.1, le=1, description="Centre crop of evaluation, as a share of the short side."
     )
     flip: Literal["none", "plain", "swap"] = Field(
         "none", description="Horizontal flip in training: none, plain, or swapping labels by flip_labels."
@@ -89,8 +89,8 @@ class ClipSettings(Section):
     @field_validator("crop_scales")
     @classmethod
     def _shares(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(0 < scale <= 1 for scale in scales):
-            raise ValueError(f"found {list(scales)}; allowed: shares above 0, at most 1")
+        if not all(0.1 <= scale <= 1 for scale in scales):
+            raise ValueError(f"found {list(scales)}; allowed: shares from 0.1 to 1")
         return scales
 
     @field_validator("crop_area")
@@ -107,11 +107,22 @@ class ClipSettings(Section):
             raise ValueError(f"found {list(aspects)}; allowed: two ascending numbers above 0")
         return aspects
 
+    @field_validator("mean")
+    @classmethod
+    def _zero_to_one(cls, mean: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not all(0 <= value <= 1 for value in mean):
+            raise ValueError(
+                f"found {list(mean)}; allowed: numbers from 0 to 1 (divide those of bytes by 255)"
+            )
+        return mean
+
     @field_validator("std")
     @classmethod
-    def _above_zero(cls, std: tuple[float, float, float]) -> tuple[float, float, float]:
-        if not all(value > 0 for value in std):
-            raise ValueError(f"found {list(std)}; allowed: numbers above 0")
+    def _up_to_one(cls, std: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not all(0.001 <= value <= 1 for value in std):
+            raise ValueError(
+                f"found {list(std)}; allowed: numbers from 0.001 to 1 (divide those of bytes by 255)"
+            )
         return std
 
     @field_validator("flip_labels")

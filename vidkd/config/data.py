@@ -18,7 +18,9 @@ class DataSettings(Section):
     adapter: Literal["demo", "csv", "folder", "ucf101", "hmdb51", "ssv2", "kinetics", "xd_violence"] = Field(
         "demo", description="Layout of the data set on disk; config/README.md shows each one."
     )
-    root: str = Field("data", description="Folder of the videos; no path of the manifest may leave it.")
+    root: str = Field(
+        "data", min_length=1, description="Folder of the videos; no path of the manifest may leave it."
+    )
     annotations: str = Field(
         "annotations", description="Folder of the split or label files; relative paths start at `root`."
     )
@@ -90,7 +92,10 @@ class FrameSettings(Section):
     """The frame store: the frames decoded once from each video, from which every clip is sampled."""
 
     per_video: int = Field(
-        32, ge=1, description="Uniformly spaced frames kept of each video; clips are sampled from these."
+        32,
+        ge=1,
+        le=4096,
+        description="Uniformly spaced frames kept of each video; clips are sampled from these.",
     )
     short_side: int = Field(256, ge=16, description="Short side in pixels after resizing; never enlarged.")
     encoding: Literal["raw", "jpeg", "none"] = Field(

@@ -76,6 +76,9 @@ class FFNSettings(ClipSettings, TrainingSettings):
             raise ValueError("frame_counts must be positive, ascending and distinct, such as [4, 8, 16]")
         if self.weights and self.init_from:
             raise ValueError("weights and init_from both say where to start: set one")
+        named, of, _ = (self.weights or "").partition("_Weights.")
+        if of and named.lower() != self.arch:
+            raise ValueError(f"weights {self.weights} are not of arch {self.arch}: change one of them")
         if not self.sharing and self.sampling != "all":
             raise ValueError("sharing: false trains every count in each step: sampling must be all")
         return self
