@@ -1,0 +1,143 @@
+"""Batches of cached features: several backbones joined by video id, gathered by one thread ahead of the step.
+
+No worker processes: gathering a batch costs less than handing it from one process to another. Each batch is
+new memory and stays valid: buffers used again were a few percent faster, not worth a batch that changes under
+a copy to the GPU.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidkd.data.features import FeatureStore
+from vidkd.errors import UserError
+
+AHEAD = 2
+"""Batches that are gathered while a step runs."""
+
+_SHOWN = 5
+
+
+@dataclass
+class FeatureBatch:
+    """Features (B, T', D) by name of the backbone, labels (B,) and rows in the join (B,)."""
+
+    features: dict[str, Tensor]
+    label: Tensor
+    row: Tensor
+
+    def to(self, device: torch.device) -> FeatureBatch:
+        """The batch on `device`."""
+        features = {name: rows.to(device, non_blocking=True) for name, rows in self.features.items()}
+        return FeatureBatch(features, self.label.to(device, non_blocking=True), self.row)
+
+
+class FeatureJoin:
+    """The same videos as several backbones see them, sorted by video id whatever the order of the files.
+
+    Attributes:
+        video_ids: of each row.
+        label_ids: (N) int32.
+    """
+
+    def __init__(self, stores: Mapping[str, FeatureStore], allow_missing: bool = False) -> None:
+        """Join stores.
+
+        Args:
+            stores: by the name that a batch has them under.
+            allow_missing: leave videos out that one of them has not.
+
+        Raises:
+            UserError: videos are missing from a store, they have no video in common, or labels disagree.
+        """
+        self.stores = dict(stores)
+        found = {name: set(store.video_ids) for name, store in self.stores.items()}
+        common, every = set.intersection(*found.values()), set.union(*found.values())
+        if len(common) < len(every) and not allow_missing:
+            lines = [_missing(name, every - ids) for name, ids in found.items() if every - ids]
+            raise UserError(f"{'; '.join(lines)}. Run cache_features for them: only what is missing is made.")
+        if every and not common:
+            raise UserError(f"{', '.join(self.stores)} have no video in common: are they of one split?")
+        self.video_ids = sorted(common)
+        self._rows = {name: store.rows_of(self.video_ids) for name, store in self.stores.items()}
+        labels = {name: store.label_ids[self._rows[name]] for name, store in self.stores.items()}
+        (first, self.label_ids), *others = labels.items()
+        for name, of in others:
+            if len(wrong := np.flatnonzero(of != self.label_ids)):
+                raise UserError(
+                    f"video {self.video_ids[wrong[0]]!r} has label {self.label_ids[wrong[0]]} in {first} and "
+                    f"{of[wrong[0]]} in {name}: delete the older cache and run cache_features again"
+                )
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+    def batch(self, rows: NDArray[np.int64]) -> FeatureBatch:
+        """The videos of `rows`, in new memory, from which a GPU copies while the program goes on."""
+        pin = torch.cuda.is_available()
+        features = {}
+        for name, store in self.stores.items():
+            out = torch.empty((len(rows), *store.shape), dtype=store.dtype, pin_memory=pin)
+            features[name] = store.rows(self._rows[name][rows], out)
+        label = torch.from_numpy(self.label_ids[rows].astype(np.int64))
+        return FeatureBatch(features, label.pin_memory() if pin else label, torch.from_numpy(rows))
+
+    def in_order(self, batch_size: int) -> Iterator[FeatureBatch]:
+        """Every video once, in order; the last batch may have fewer."""
+        rows = np.arange(len(self))
+        return self.gathered(rows[start : start + batch_size] for start in range(0, len(self), batch_size))
+
+    def gathered(self, plan: Iterable[NDArray[np.int64]]) -> Iterator[FeatureBatch]:
+        """The batches of `plan`, gathered by one thread, AHEAD of them while the caller works."""
+        waiting = iter(plan)
+        with ThreadPoolExecutor(1, "features") as thread:
+            ahead = deque(thread.submit(self.batch, rows) for rows in islice(waiting, AHEAD))
+            while ahead:
+                batch = ahead.popleft().result()
+                ahead.extend(thread.submit(self.batch, rows) for rows in islice(waiting, 1))
+                yield batch
+
+
+class FeatureBatches:
+    """The training batches of every epoch, as the training loop asks for them."""
+
+    def __init__(self, join: FeatureJoin, batch_size: int, seed: int, max_batches: int | None = None) -> None:
+        """Plan the batches; a last one that is not full is left out.
+
+        Args:
+            join: what they are made of.
+            batch_size: videos of a batch.
+            seed: of the order.
+            max_batches: cut an epoch to so many (a test run).
+
+        Raises:
+            UserError: there are fewer videos than one batch.
+        """
+        self.join, self.batch_size, self.seed = join, batch_size, seed
+        if len(join) < batch_size:
+            raise UserError(
+                f"batch_size {batch_size} is larger than the {len(join)} cached videos: lower batch_size"
+            )
+        full = len(join) // batch_size
+        self.steps_per_epoch = full if max_batches is None else min(full, max_batches)
+
+    def batches(self, epoch: int, start: int) -> Iterator[FeatureBatch]:
+        """The batches of `epoch` from number `start` on, the same ones whenever they are asked for."""
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.join))
+        steps = range(start, self.steps_per_epoch)
+        return self.join.gathered(order[i * self.batch_size : (i + 1) * self.batch_size] for i in steps)
+
+
+def _missing(name: str, video_ids: set[str]) -> str:
+    shown = ", ".join(sorted(video_ids)[:_SHOWN])
+    more = f" and {len(video_ids) - _SHOWN} more" if len(video_ids) > _SHOWN else ""
+    return f"{name} has no features of {len(video_ids)} videos ({shown}{more})"
