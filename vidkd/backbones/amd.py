@@ -2,7 +2,8 @@
 
 The layout is that of github.com/MCG-NJU/VideoMAE and github.com/MCG-NJU/AMD: fine-tuned files have
 `patch_embed`, `blocks`, `fc_norm` and `head`; pre-trained ones have `encoder.` in front, a last `norm`, and
-parts for pre-training only. Queries and values have biases, keys have none. Positions are fixed.
+parts for pre-training only. Queries and values have biases, keys have none. Positions are fixed. What the
+network is follows from the shapes, all but the number of heads, which follows from the width.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which
 
 # isort: split
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
 from vidkd.backbones.huggingface import Pixels
-from vidkd.backbones.source import Source, fill
+from vidkd.backbones.source import Source, check_names
 from vidkd.config.backbones import BackboneSettings
 from vidkd.errors import UserError
 
@@ -43,24 +44,24 @@ PRETRAINING = (
 )
 """Parts of pre-training, which no feature passes through."""
 
-LAYER = "videomae.encoder.layer"
 OUTER = {
-    "patch_embed.proj": "videomae.embeddings.patch_embeddings.projection",
-    "norm": "videomae.layernorm",
+    "videomae.embeddings.patch_embeddings.projection": "patch_embed.proj",
+    "videomae.layernorm": "norm",
     "fc_norm": "fc_norm",
-    "head": "classifier",
+    "classifier": "head",
 }
 INNER = {
-    "norm1": "layernorm_before",
-    "norm2": "layernorm_after",
-    "attn.proj": "attention.output.dense",
-    "mlp.fc1": "intermediate.dense",
-    "mlp.fc2": "output.dense",
+    "layernorm_before": "norm1",
+    "layernorm_after": "norm2",
+    "attention.output.dense": "attn.proj",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
 }
-BIASES = {
-    "attn.q_bias": "attention.attention.query.bias",
-    "attn.v_bias": "attention.attention.value.bias",
-}
+"""Modules of transformers' network and of its layers, and what the original code calls them."""
+
+BIASES = {"query": "attn.q_bias", "value": "attn.v_bias"}
+THIRDS = ("query", "key", "value")
+"""Order of the parts of `attn.qkv.weight`."""
 
 
 def is_original(weights: Mapping[str, Tensor]) -> bool:
@@ -86,7 +87,7 @@ def load_original(
     model = VideoMAEForVideoClassification(_config(found, settings, source))
     if model.fc_norm is not None:
         model.fc_norm.eps = EPS
-    fill(model, _renamed(found), (), source.name)
+    _fill(model, found, source)
     return model
 
 
@@ -150,24 +151,34 @@ def _config(found: Mapping[str, Tensor], settings: BackboneSettings, source: Sou
     )  # fmt: skip
 
 
-def _renamed(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Under the names of transformers; names that are not known stay as they are."""
-    renamed: dict[str, Tensor] = {}
-    for name, value in found.items():
-        match = re.fullmatch(r"blocks\.(\d+)\.(.+)", name)
-        if match and match[2] == "attn.qkv.weight":
-            parts = zip(("query", "key", "value"), value.tensor_split(3), strict=True)
-            renamed |= {
-                f"{LAYER}.{match[1]}.attention.attention.{part}.weight": third for part, third in parts
-            }
-            continue
-        before, _, last = (match[2] if match else name).rpartition(".")
-        if match and match[2] in BIASES:
-            renamed[f"{LAYER}.{match[1]}.{BIASES[match[2]]}"] = value
-        elif match and before in INNER:
-            renamed[f"{LAYER}.{match[1]}.{INNER[before]}.{last}"] = value
-        elif not match and before in OUTER:
-            renamed[f"{OUTER[before]}.{last}"] = value
-        else:
-            renamed[name] = value
-    return renamed
+def _fill(model: nn.Module, found: Mapping[str, Tensor], source: Source) -> None:
+    """Load what `found` has under the original names, and refuse anything missing or unknown by these."""
+    state = model.state_dict()
+    origins = {name: _original_name(name) for name in state}
+    fits: dict[str, Tensor] = {}
+    wanted: dict[str, int] = dict.fromkeys((origin for origin, _ in origins.values()), 0)
+    for name, (origin, third) in origins.items():
+        wanted[origin] += state[name].numel()
+        value = found.get(origin)
+        if value is not None and third is not None:
+            value = value.tensor_split(3)[third]
+        if value is not None and value.shape == state[name].shape:
+            fits[name] = value
+    missing = {origins[name][0] for name in state.keys() - fits.keys()}
+    check_names(wanted, sorted(missing), found.keys() - wanted.keys(), source.name)
+    model.load_state_dict(fits)
+
+
+def _original_name(name: str) -> tuple[str, int | None]:
+    """What the original code calls a tensor, and which third of it, counted from 0, this is."""
+    match = re.fullmatch(r"videomae\.encoder\.layer\.(\d+)\.(.+)\.(\w+)", name)
+    if match is None:
+        module, _, last = name.rpartition(".")
+        return f"{OUTER[module]}.{last}", None
+    block, module, last = match.groups()
+    if module in INNER:
+        return f"blocks.{block}.{INNER[module]}.{last}", None
+    part = module.removeprefix("attention.attention.")
+    if last == "bias":
+        return f"blocks.{block}.{BIASES[part]}", None
+    return f"blocks.{block}.attn.qkv.weight", THIRDS.index(part)

@@ -6,6 +6,7 @@ Letters of shapes: B clips, T frames, T' time steps, S tokens of a time step, D 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -44,9 +45,17 @@ class BackboneSpec:
 
 
 class Origin(NamedTuple):
-    """Where a backbone's weights and configuration came from: the sums of both, and a name for messages."""
+    """Where a backbone came from.
+
+    Attributes:
+        name: how messages call it.
+        folder: of its configuration, and of its tokenizer if it has one.
+        weights_sha256: sum of its weights.
+        config_sha256: sum of the configuration that made the network and its preprocessing.
+    """
 
     name: str
+    folder: Path
     weights_sha256: str
     config_sha256: str
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Source:
     def origin(self, *configs: Mapping[str, Any]) -> Origin:
         """The sums of the weights and of the configuration that was used."""
         text = json.dumps(configs, sort_keys=True)
-        return Origin(self.name, self.sha256, hashlib.sha256(text.encode()).hexdigest())
+        return Origin(self.name, self.folder, self.sha256, hashlib.sha256(text.encode()).hexdigest())
 
 
 def find_source(settings: BackboneSettings, weights: Sequence[str]) -> Source:
@@ -157,19 +158,38 @@ def _parts(index: Path, name: str) -> list[str]:
 
 
 def _snapshot(settings: BackboneSettings, weights: Sequence[str], name: str) -> Path:
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    stems = [Path(file) for file in weights]
-    patterns = [*CONFIGS, *(f"{file.stem}*{file.suffix}" for file in stems)]
+    # A commit never changes: the network is asked only for what is not on this machine.
+    with suppress(LocalEntryNotFoundError):
+        folder, complete = _fetch(settings, weights, local=True)
+        if complete:
+            return folder
     try:
-        return Path(snapshot_download(str(settings.hub), revision=settings.revision, allow_patterns=patterns))
+        return _fetch(settings, weights, local=False)[0]
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UserError(
             f"{name}: not on this machine, and the hub did not give it ({type(error).__name__}). Run "
             "snakemake download_weights where there is network, or place its files into a folder and set "
             "folder in place of hub and revision."
         ) from error
+
+
+def _fetch(settings: BackboneSettings, weights: Sequence[str], local: bool) -> tuple[Path, bool]:
+    """The snapshot's folder, and whether weights lie in it; of several forms only the first is fetched."""
+    from huggingface_hub import snapshot_download
+
+    for file in map(Path, weights):
+        pattern = f"{file.stem}*{file.suffix}"
+        folder = Path(
+            snapshot_download(
+                str(settings.hub), revision=settings.revision, allow_patterns=[*CONFIGS, pattern],
+                local_files_only=local,
+            )
+        )  # fmt: skip
+        if any(folder.glob(pattern)):
+            return folder, True
+    return folder, False
 
 
 def _checked_sum(settings: BackboneSettings, files: Sequence[Path], name: str) -> str:

@@ -101,6 +101,7 @@ def refuse_partial(wanted: Mapping[str, int], missing: Collection[str], source: 
     """
     coverage = 1 - sum(wanted[name] for name in missing) / sum(wanted.values())
     if missing:
+        coverage = min(coverage, 0.9999)  # 100% would read as if nothing were missing
         raise UserError(
             f"weights: {source} fits only {coverage:.2%} of the network's weights (missing or of "
             f"another shape: {listed(missing)}). {remedy}"

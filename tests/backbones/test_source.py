@@ -1,0 +1,266 @@
+"""Where checkpoints come from, and every way in which their files can be wrong, for every kind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.backbones.checkpoints import clips, settings_of
+from vidkd.backbones.registry import BACKBONES, load_backbone
+from vidkd.config.backbones import BackboneSettings
+from vidkd.errors import UserError
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+CONFIGS = {"clip": "open_clip_config.json"}
+PREPROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
+HTML = b"<!doctype html><html><body>Access to this model is restricted</body></html>"
+
+
+@pytest.fixture(params=BACKBONES)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def folder(kind, made, tmp_path) -> Path:
+    """A copy of the kind's checkpoint, to be damaged."""
+    return Path(shutil.copytree(made(kind).folder, tmp_path / "checkpoint"))
+
+
+def weights_file(folder: Path) -> Path:
+    (file,) = folder.glob("*.safetensors")
+    return file
+
+
+def rewrite(folder: Path, change) -> None:
+    file = weights_file(folder)
+    weights = load_file(file)
+    change(weights)
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+def body(kind: str, folder: Path) -> str:
+    """A small tensor of the network itself: the last layer's norm or bias."""
+    names = {
+        "clip": "visual.ln_post.bias",
+        "timm": "stem.bn.bias",
+        "videomae": "videomae.encoder.layer.1.layernorm_after.bias",
+        "timesformer": "timesformer.layernorm.bias",
+        "vivit": "vivit.layernorm.bias",
+        "vjepa2": "encoder.layernorm.bias",
+    }
+    assert names[kind] in load_file(weights_file(folder))
+    return names[kind]
+
+
+def refused(kind: str, folder: Path, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        load_backbone(settings_of(kind, folder))
+
+
+# ---- damage
+
+
+def test_a_missing_tensor(kind, folder):
+    name = body(kind, folder)
+    rewrite(folder, lambda weights: weights.pop(name))
+    refused(kind, folder, rf"fits only 9\d\.\d\d% .*{name.split('.')[-2]}\.bias\)")
+
+
+def test_a_renamed_tensor(kind, folder):
+    name = body(kind, folder)
+    rewrite(folder, lambda weights: weights.update({"lost.bias": weights.pop(name)}))
+    refused(kind, folder, r"fits only 9\d\.\d\d% .*It has what this network has not: lost\.bias\.")
+
+
+def test_a_tensor_of_another_shape(kind, folder):
+    name = body(kind, folder)
+    rewrite(folder, lambda weights: weights.update({name: torch.zeros(3)}))
+    refused(kind, folder, rf"fits only 9\d\.\d\d% .*{name.split('.')[-2]}\.bias\)")
+
+
+def test_a_tensor_too_many(kind, folder):
+    rewrite(folder, lambda weights: weights.update({"adapter.weight": torch.zeros(3)}))
+    refused(kind, folder, r"would not be loaded whole. It has what this network has not: adapter\.weight\.")
+
+
+@pytest.mark.parametrize("keep", [0.4, 0.99])
+def test_a_truncated_file(kind, folder, keep):
+    file = weights_file(folder)
+    content = file.read_bytes()
+    file.write_bytes(content[: int(keep * len(content))])
+    refused(kind, folder, rf"{file.name} is not a safetensors file")
+
+
+def test_a_web_page(kind, folder):
+    weights_file(folder).write_bytes(HTML)
+    refused(kind, folder, r"safetensors cannot be read: it is a web page")
+
+
+def test_no_weights(kind, folder):
+    weights_file(folder).unlink()
+    refused(kind, folder, r"it holds no weights; looked for .*snakemake download_weights, or place one")
+
+
+def test_no_folder(kind, tmp_path):
+    refused(kind, tmp_path / "nowhere", "nowhere: no such folder. Run snakemake download_weights")
+
+
+@pytest.mark.parametrize("content", [None, "<html>", "[1]"])
+def test_no_configuration(kind, folder, content):
+    config = folder / CONFIGS.get(kind, "config.json")
+    config.unlink() if content is None else config.write_text(content)
+    refused(kind, folder, rf"{config.name} is (missing|not JSON|not a JSON object)")
+
+
+# ---- preprocessing of the networks of transformers
+
+
+@pytest.fixture(params=["videomae", "timesformer", "vivit", "vjepa2"])
+def video_kind(request):
+    return request.param
+
+
+@pytest.fixture
+def preprocessor(video_kind, made, tmp_path) -> Path:
+    folder = Path(shutil.copytree(made(video_kind).folder, tmp_path / "checkpoint"))
+    (file,) = [folder / name for name in PREPROCESSORS if (folder / name).is_file()]
+    return file
+
+
+def test_missing_preprocessing(video_kind, preprocessor):
+    preprocessor.unlink()
+    refused(video_kind, preprocessor.parent, r"preprocessor_config.json is missing: without it the network")
+
+
+@pytest.mark.parametrize("name", ["image_mean", "image_std", "size"])
+def test_incomplete_preprocessing(video_kind, preprocessor, name):
+    content = json.loads(preprocessor.read_text())
+    del content[name]
+    preprocessor.write_text(json.dumps(content))
+    refused(video_kind, preprocessor.parent, f"its preprocessing does not say {name}")
+
+
+def test_preprocessing_of_another_size(video_kind, preprocessor):
+    content = json.loads(preprocessor.read_text()) | {"crop_size": {"height": 48, "width": 48}}
+    preprocessor.write_text(json.dumps(content))
+    refused(video_kind, preprocessor.parent, "its preprocessing gives 48 pixels, its network takes 32")
+
+
+@pytest.mark.parametrize("layout", ["numbers", "nested", "no_crop"])
+def test_preprocessing_as_older_and_newer_releases_write_it(video_kind, preprocessor, layout):
+    folder = preprocessor.parent
+    spec = load_backbone(settings_of(video_kind, folder)).spec
+    content = json.loads(preprocessor.read_text())
+    if layout == "numbers":
+        content |= {"size": content["size"]["shortest_edge"], "crop_size": 32}
+    elif layout == "no_crop":
+        content |= {"size": {"height": 32, "width": 32}, "do_center_crop": False}
+    preprocessor.write_text(json.dumps(content))
+    if layout == "nested":
+        preprocessor.unlink()
+        (folder / "processor_config.json").write_text(json.dumps({"video_processor": content}))
+    found = load_backbone(settings_of(video_kind, folder)).spec
+    assert (found.size, found.mean, found.std) == (spec.size, spec.mean, spec.std)
+    assert found.crop == (1.0 if layout == "no_crop" else spec.crop)
+
+
+def test_a_configuration_that_transformers_refuses(video_kind, preprocessor):
+    config = preprocessor.parent / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"hidden_size": "wide"}))
+    refused(video_kind, preprocessor.parent, r"transformers 5\S+ makes no network of config.json")
+
+
+# ---- sources
+
+
+def test_weights_in_several_files(video_kind, made, tmp_path):
+    """Their sum is that of a list of name and sum, and a missing part is named."""
+    folder, network = made(video_kind)
+    shutil.copytree(folder, tmp_path / "split")
+    (tmp_path / "split/model.safetensors").unlink()
+    network.save_pretrained(tmp_path / "split", max_shard_size="100KB")
+    parts = sorted((tmp_path / "split").glob("model-*.safetensors"))
+    assert len(parts) > 1
+    whole, split = (load_backbone(settings_of(video_kind, path)) for path in (folder, tmp_path / "split"))
+    clip = clips(1, whole.spec.frames)
+    assert torch.equal(split(clip), whole(clip))
+    text = "".join(f"{hashlib.sha256(part.read_bytes()).hexdigest()}  {part.name}\n" for part in parts)
+    assert split.weights_sha256 == hashlib.sha256(text.encode()).hexdigest()
+    parts[0].unlink()
+    refused(video_kind, tmp_path / "split", f"{parts[0].name} does not exist. Run snakemake download_weights")
+    (tmp_path / "split/model.safetensors.index.json").write_text("{}")
+    refused(video_kind, tmp_path / "split", r"model\.safetensors\.index\.json is no index of weights")
+
+
+def test_a_file_with_its_configuration_beside_it(kind, made):
+    folder = made(kind).folder
+    file = weights_file(folder)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    named = load_backbone(BackboneSettings(kind=kind, file=str(file), sha256=sha256))
+    clip = clips(1, named.spec.frames)
+    assert torch.equal(named(clip), load_backbone(settings_of(kind, folder))(clip))
+
+
+@pytest.fixture
+def snapshot(tmp_path, monkeypatch) -> Path:
+    """Where the hub's cache, for this test, has someone/small at the revision."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / f"hub/models--someone--small/snapshots/{REVISION}"
+
+
+def test_the_hub_at_a_revision(kind, made, snapshot):
+    """What download_weights leaves in the hub's cache; this machine's network is not even asked."""
+    folder = shutil.copytree(made(kind).folder, snapshot)
+    backbone = load_backbone(BackboneSettings(kind=kind, hub="someone/small", revision=REVISION))
+    clip = clips(1, backbone.spec.frames)
+    assert torch.equal(backbone(clip), load_backbone(settings_of(kind, folder))(clip))
+    assert backbone.origin.folder == snapshot
+
+
+def test_the_hub_at_a_revision_in_the_older_format(made, snapshot):
+    """Only pytorch_model.bin is there, as in repositories of before 2023."""
+    shutil.copytree(made("timesformer").folder, snapshot)
+    torch.save(load_file(snapshot / "model.safetensors"), snapshot / "pytorch_model.bin")
+    (snapshot / "model.safetensors").unlink()
+    settings = BackboneSettings(kind="timesformer", hub="someone/small", revision=REVISION)
+    clip = clips(1, 4)
+    wanted = load_backbone(settings_of("timesformer", made("timesformer").folder))(clip)
+    assert torch.equal(load_backbone(settings)(clip), wanted)
+
+
+def test_the_hub_without_network(made, tmp_path):
+    """In a process that may not use it: first with nothing on this machine, then with a snapshot."""
+    found = offline(tmp_path)
+    assert found.returncode != 0
+    said = found.stderr.splitlines()[-1]
+    assert f"backbone videomae, someone/small at {REVISION}: not on this machine" in said
+    assert "Run snakemake download_weights where there is network, or place its files into a folder" in said
+    folder = made("videomae").folder
+    shutil.copytree(folder, tmp_path / f"hub/models--someone--small/snapshots/{REVISION}")
+    found = offline(tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == hashlib.sha256(weights_file(folder).read_bytes()).hexdigest()
+
+
+def offline(home: Path) -> subprocess.CompletedProcess[str]:
+    """Load someone/small with the hub's cache in `home`."""
+    program = (
+        "from vidkd.config.backbones import BackboneSettings\n"
+        "from vidkd.backbones.registry import load_backbone\n"
+        f"settings = BackboneSettings(kind='videomae', hub='someone/small', revision={REVISION!r})\n"
+        "print(load_backbone(settings).weights_sha256)\n"
+    )
+    environment = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )

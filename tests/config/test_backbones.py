@@ -1,0 +1,69 @@
+"""Settings of a backbone: one source, pinned, and what goes with it."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from vidkd.config.backbones import BackboneSettings
+from vidkd.config.problems import problems, sentence
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+SUM = "0" * 64
+
+
+def said(**settings: object) -> str:
+    """What a person reads about these settings."""
+    with pytest.raises(ValidationError) as error:
+        BackboneSettings.model_validate(settings)
+    return "\n".join(sentence(problem) for problem in problems(BackboneSettings, error.value))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [{"hub": "a/b", "revision": REVISION}, {"folder": "weights"}, {"file": "w.pth", "sha256": SUM}],
+)
+def test_each_source(source):
+    settings = BackboneSettings(kind="videomae", **source)
+    assert (settings.tokens, settings.frames, settings.attention) == ("time", None, None)
+
+
+@pytest.mark.parametrize("revision", ["main", "v1.0", REVISION[:12], REVISION.upper()])
+def test_a_branch_is_refused(revision):
+    found = said(kind="clip", hub="a/b", revision=revision)
+    assert found.startswith(f"revision: found '{revision}'; allowed: a commit of 40 hexadecimal digits")
+
+
+def test_the_hub_needs_a_revision():
+    assert said(hub="a/b").startswith("revision: hub needs a commit, 40 hexadecimal digits")
+
+
+def test_a_file_needs_its_sum():
+    assert said(file="w.pth") == "sha256: file needs the sum of its content: sha256sum w.pth"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "found none as source; allowed: one of hub, folder and file"),
+        ({"folder": "w", "file": "w.pth", "sha256": SUM}, "found folder and file as source"),
+        ({"folder": "w", "revision": REVISION}, "revision: is a commit of hub, which is not set"),
+        ({"folder": "w", "sha256": "abc"}, "sha256: found 'abc'; allowed: 64 hexadecimal digits"),
+        ({"hub": "videomae-base", "revision": REVISION}, "hub: found 'videomae-base'; allowed: owner/name"),
+        ({"folder": "w", "kind": "videomea"}, 'kind: found "videomea"; allowed: one of clip, timm, videomae'),
+        ({"folder": "w", "tokens": "all"}, 'tokens: found "all"; allowed: one of full, time, clip'),
+        ({"folder": "w", "frames": 0}, "frames: found 0; allowed: whole number, at least 1, or null"),
+        ({"folder": "w", "wieghts": "x"}, "wieghts: no such setting"),
+        ({"folder": "w", "kind": "clip", "attention": "eager"}, "attention: open_clip chooses its attention"),
+        ({"folder": "w", "kind": "timesformer", "attention": "sdpa"}, "attention: transformers has one form"),
+    ],
+)
+def test_what_is_refused(settings, words):
+    assert words in said(**settings)
+
+
+def test_every_problem_is_told():
+    found = said(hub="a/b", file="w.pth").splitlines()
+    assert [line.partition(":")[0] for line in found] == [
+        "found hub and file as source; allowed", "revision", "sha256",
+    ]  # fmt: skip
