@@ -116,6 +116,8 @@ def test_the_sum_of_the_weights_is_known_and_checked(kind, made):
 
 
 def test_every_load_reports_its_coverage(kind, made, caplog):
+    """And nothing of the libraries' own, such as open_clip's that its network starts at random."""
     with caplog.at_level(logging.INFO, "vidkd.engine.weights"):
         load_backbone(settings_of(kind, made(kind).folder))
     assert "covers 100.00% of" in caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

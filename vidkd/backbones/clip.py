@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which open_clip imports
@@ -38,14 +40,17 @@ class CLIP(Backbone):
         return frame_ND.unflatten(0, clip_BTCHW.shape[:2]).unsqueeze(2)
 
     @torch.no_grad()
-    def encode_texts(self, token_NL: Tensor) -> Tensor:
-        """Embeddings (N, D) of tokenised texts, in the space shared with frames, of any length."""
-        embedding_ND: Tensor = self.network.encode_text(token_NL)
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embeddings (N, D) in the space shared with frames, of any length."""
+        tokenizer = open_clip.get_tokenizer(f"local-dir:{self.origin.folder}")
+        embedding_ND: Tensor = self.network.encode_text(tokenizer(list(texts)).to(self.normalise.mean.device))
         return embedding_ND
 
 
 def load(settings: BackboneSettings) -> CLIP:
     """An open_clip model from a folder as on the hub: open_clip_config.json beside the weights.
+
+    It sees the middle square of a frame, also where its own preprocessing would squash the frame.
 
     Raises:
         UserError: see `load_backbone`.
@@ -62,22 +67,27 @@ def load(settings: BackboneSettings) -> CLIP:
     return CLIP(spec, network, source.origin(config))
 
 
-def tokenise(settings: BackboneSettings, texts: Sequence[str]) -> Tensor:
-    """Texts as the model's own tokenizer cuts them: int64 (N, L)."""
-    folder = find_source(settings, WEIGHTS).folder
-    tokens: Tensor = open_clip.get_tokenizer(f"local-dir:{folder}")(list(texts))
-    return tokens
-
-
 def _build(source: Source) -> nn.Module:
     try:
-        return open_clip.create_model(
-            f"local-dir:{source.folder.resolve()}", load_weights=False, pretrained_text=False
-        )
+        with _silence():
+            return open_clip.create_model(
+                f"local-dir:{source.folder.resolve()}", load_weights=False, pretrained_text=False
+            )
     except (ValueError, TypeError, KeyError, RuntimeError, AssertionError, OSError) as error:
         raise UserError(
             f"{source.name}: open_clip {open_clip.__version__} makes no network of {CONFIG} ({error})"
         ) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep from the log that the network is random: its weights follow, or it is refused."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _fill(network: nn.Module, source: Source) -> None:
