@@ -12,12 +12,13 @@ from vidkd.data.contact_sheet import SIDE, write_sheet
 from vidkd.data.inspect import describe, inspect_video, videos_at
 
 MOST_ROWS = 500
+SHEET = click.Path(dir_okay=False, path_type=Path)
 
 
 @command
 @click.option("--per-video", type=click.IntRange(1, 64), default=8, help="Frames sampled of each video.")
 @click.option("--min-frames", type=click.IntRange(1), default=1, help="A video with fewer is excluded.")
-@click.option("--sheet", type=PATH, help=f"Write a contact sheet (png) of the first {MOST_ROWS} videos.")
+@click.option("--sheet", type=SHEET, help=f"Write a contact sheet (png) of the first {MOST_ROWS} videos.")
 @click.argument("places", metavar="PATH...", nargs=-1, required=True, type=PATH)
 @click.pass_context
 def main(

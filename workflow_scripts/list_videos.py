@@ -29,12 +29,12 @@ def main(
     """List the videos of a data set in shards."""
     root = root or Path(settings.root)
     annotations = annotations or Path(os.path.normpath(root / settings.annotations))
-    count = write_listing(settings, root, annotations, shards, classes)
+    summary = write_listing(settings, root, annotations, shards, classes)
     code = code_digest("workflow_scripts.list_videos", ADAPTERS[settings.adapter].split(":")[0])
     source = annotations if annotations.exists() else root  # folders of classes need no annotations
     for artefact in [classes, *(shards / f"shard_{k}.csv" for k in range(settings.n_shards))]:
         write_sidecar(artefact, settings=settings, inputs=[source], code=code)
-    click.echo(f"{count} videos in {settings.n_shards} shards", err=True)
+    click.echo(summary, err=True)
 
 
 if __name__ == "__main__":

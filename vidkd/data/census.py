@@ -79,16 +79,19 @@ class Census:
         missing = Counter({MISSING: self.reasons[MISSING]})
         broken = self.reasons - missing
         unusable = f"cannot be used ({by_reason(broken)})"
+        found: list[str] = []
         for reasons, what, option, largest, advice in (
             (missing, "are missing", "data.max_missing", settings.max_missing, "Put them under data.root"),
             (broken, unusable, "data.max_excluded", settings.max_excluded, "Mend them"),
         ):
             if reasons.total() > largest * total:
-                raise UserError(
+                found.append(
                     f"{reasons.total()} of {total} videos {what}, above {option} = {largest:g}:\n"
                     f"{self._first(reasons)}\n"
-                    f"All are in the log of this step. {advice}, or raise {option}.{again}"
+                    f"All are in the log of this step. {advice}, or raise {option}."
                 )
+        if found:
+            raise UserError("\n".join(found) + again)
         for split in SPLITS:
             if split not in self._splits:
                 raise UserError(

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from vidkd.data.inspect import Inspection
@@ -16,8 +17,9 @@ from vidkd.files import atomic
 SIDE = 128
 """Longest side of a frame on the sheet, in pixels."""
 
-_GAP, _TEXT, _LINE, _LABEL, _LETTERS = 8, 12, 15, 230, 34
+_GAP, _TEXT, _LINE, _LABEL, _LETTERS = 8, 11, 15, 230, 32
 _INK, _PAPER, _ALARM = "black", "white", "#b00020"
+_FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")  # Pillow's own has ASCII only
 
 
 def write_sheet(videos: Sequence[Inspection], file: Path) -> None:
@@ -52,7 +54,7 @@ def _row(video: Inspection) -> Image.Image:
     height = max(_LINE * len(name), _LINE * len(reason), frames_height) + 2 * _GAP
     row = Image.new("RGB", (_LABEL + max(3, len(thumbnails)) * (SIDE + _GAP), height), _PAPER)
     draw = ImageDraw.Draw(row)
-    font = ImageFont.load_default(_TEXT)
+    font = ImageFont.truetype(_FONT, _TEXT)
     draw.text((_GAP, _GAP), "\n".join(name), _INK, font)
     draw.text((_LABEL, _GAP), "\n".join(reason), _ALARM, font)
     for column, image in enumerate(thumbnails):

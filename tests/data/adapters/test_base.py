@@ -111,6 +111,19 @@ class TestListing:
         ):
             listing.finish(DataSettings())
 
+    def test_classes_that_differ_in_case(self, tmp_path):
+        put = {"train.csv": "a.mp4 Normal\nb.mp4 fight\nc.mp4 normal\n", "test.csv": "t.mp4 fight\n"}
+        write(tmp_path, {**put, "videos/notes.txt": ""})
+        with pytest.raises(UserError, match="the classes 'Normal' and 'normal' differ in case only"):
+            probed(tmp_path / "videos", "csv", "..")
+
+    def test_a_name_longer_than_the_system_allows(self, tmp_path):
+        name = "x" * 300 + ".mp4"
+        lists = {"train.csv": f"{name},a\nb.mp4,b\nc.mp4,b\n", "test.csv": "t.mp4,a\n"}
+        write(tmp_path, {**lists, "videos/notes.txt": ""})
+        rows = probed(tmp_path / "videos", "csv", "..")
+        assert {row["reason"] for row in rows.values() if row["path"] == name} == {"unreadable"}
+
     def test_names_with_blanks_quotes_and_other_scripts_come_through(self, tmp_path):
         names = [
             'a "quoted", name.mp4',
@@ -150,16 +163,24 @@ class TestCutSplit:
             for n in range(200)
         ]
         before = self.cut(videos, 0.1)
-        assert len(before) == 20
+        assert len(before) == (21 if size == 1 else 20)  # 7 of each class of 66 or 67
         for number in range(50):
             after = self.cut([*videos, Video(f"new{number}", "new.mp4", "a", "train")], 0.1)
-            assert len(after) == (20 if size == 1 else len(after))
+            assert len(after) == (21 if size == 1 else len(after))
             assert len(before ^ after) <= (2 if size == 1 else size + 3)
-            assert abs(len(after) - 20) < size
+            assert abs(len(after) - len(before)) < size
 
     def test_a_class_keeps_a_training_video(self):
         videos = [Video(f"{n}", f"{n}.mp4", label, "train") for n, label in enumerate("aaaaaaaabc")]
         assert self.cut(videos, 0.9) < {f"{n}" for n in range(8)}
+
+    def test_every_class_is_in_both_in_its_share(self):
+        sizes = {"a": 100, "b": 40, "c": 7, "d": 2}
+        videos = [
+            Video(f"{label}{n}", "x", label, "train") for label, size in sizes.items() for n in range(size)
+        ]
+        val = [name[0] for name in self.cut(videos, 0.1)]
+        assert {label: val.count(label) for label in sizes} == {"a": 10, "b": 4, "c": 1, "d": 1}
 
     def test_test_videos_stay(self):
         videos = [*MIXED, Video("t", "t.mp4", "a", "test", "")]

@@ -74,18 +74,28 @@ class TestSplitDirectories:
             {("train/run/part1", "train"), ("train/run/part2", "val"), ("test/run/part1", "test")},
         )
 
+    def test_split_directories_in_capitals(self, tmp_path):
+        write(
+            tmp_path, {f"{split}/{label}/x.mp4": "" for split in ("Train", "VAL", "Test") for label in "ab"}
+        )
+        videos, classes = listed(tmp_path, "folder")
+        assert classes == ["a", "b"]
+        assert splits(videos) == {
+            f"{split}/{label}/x.mp4": split.lower() for split in ("Train", "VAL", "Test") for label in "ab"
+        }
+
 
 class TestClassesAlone:
     @pytest.fixture
     def tree(self, tmp_path):
         write(tmp_path, {f"{label}/{n:02d}.mp4": "" for label in ("run", "train") for n in range(50)})
-        write(tmp_path, {"README.txt": "", "empty/notes.txt": ""})
+        write(tmp_path, {"README.txt": ""})
         return tmp_path
 
     def test_splits_are_cut(self, tree):
         videos, classes = listed(tree, "folder", test_fraction=0.3)
         assert classes == ["run", "train"]
-        assert Counter(video.split for video in videos) == {"train": 63, "val": 7, "test": 30}
+        assert Counter(video.split for video in videos) == {"train": 62, "val": 8, "test": 30}
         assert {video.label for video in videos if video.split == "test"} == {"run", "train"}
 
     def test_seed_decides(self, tree):
@@ -102,13 +112,18 @@ class TestClassesAlone:
     def test_folders_below_a_class_stay_together(self, tmp_path):
         write(tmp_path, {f"{c}/person_{p}/{n}.mp4": "" for c in "ab" for p in range(10) for n in range(4)})
         videos, _ = listed(tmp_path, "folder")
-        assert Counter(video.split for video in videos) == {"train": 60, "val": 4, "test": 16}
+        assert Counter(video.split for video in videos) == {"train": 56, "val": 8, "test": 16}
         assert len({(video.group, video.split) for video in videos}) == 20
 
     def test_classes_of_one_folder_each_cannot_be_cut(self, tmp_path):
         write(tmp_path, {f"{c}/all/{n}.mp4": "" for c in "ab" for n in range(10)})
         with pytest.raises(UserError, match="no test split can be cut from the 20 videos"):
             listed(tmp_path, "folder")
+
+    def test_a_class_without_videos(self, tree):
+        write(tree, {"empty/notes.txt": ""})
+        with pytest.raises(UserError, match=r"empty has no video: add those of this class, or move it"):
+            listed(tree, "folder")
 
     def test_no_videos(self, tmp_path):
         with pytest.raises(UserError, match="no train videos are listed"):

@@ -30,7 +30,7 @@ class TestWriteListing:
         )
         (tmp_path / "val.csv").write_text(DEMO + 'val/0.mp4,"left, ""so""",s,p,r,0,\n')
         (tmp_path / "test.csv").write_text(DEMO + 'test/0.mp4,"left, ""so""",s,p,r,0,\n')
-        assert self.write(tmp_path) == 32
+        assert self.write(tmp_path) == "30 train, 1 val, 1 test videos of 1 classes"
         seen = []
         for shard in range(3):
             with (tmp_path / f"out/shard_{shard}.csv").open(newline="") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -209,6 +210,12 @@ def test_what_the_data_cannot_give_is_said(stores, small, tmp_path, change, said
     with pytest.raises(UserError, match=said):
         run(stores, small.model_copy(update=change), tmp_path / "x")
     assert not (tmp_path / "x/model.safetensors").exists()
+
+
+def test_one_class_is_nothing_to_learn(stores, small, tmp_path):
+    (tmp_path / "classes.json").write_text('["walk"]')
+    with pytest.raises(UserError, match=r"classes\.json has 1 class: a network has nothing to tell apart"):
+        run(dataclasses.replace(stores, classes=tmp_path / "classes.json"), small, tmp_path / "x")
 
 
 def test_a_diverging_loss_stops_the_run(stores, small, tmp_path):

@@ -14,7 +14,7 @@ from vidkd.config.data import DataSettings
 from vidkd.data.media import without_suffix
 from vidkd.errors import UserError
 
-CONTROL = re.compile("[\x00-\x1f\x7f]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 """Line ends and the like: a name with one breaks logs and the tools that people read the tables with."""
 
 
@@ -106,14 +106,18 @@ class Listing:
             Videos sorted by id, and sorted class names.
 
         Raises:
-            UserError: a split without videos, an unknown label, a class without training videos, or a
-                group in two splits.
+            UserError: a split without videos, classes that differ in case only, an unknown label, a class
+                without training videos, or a group in two splits.
         """
         for split in ("train", "test"):
             if not any(video.split == split for video in self.videos):
-                raise UserError(f"no {split} videos are listed under {self.root}: check data.annotations")
+                raise UserError(
+                    f"no {split} videos are listed under {self.root}: check data.root and data.annotations; "
+                    f"config/README.md shows what data.adapter {settings.adapter} expects"
+                )
         trained = {video.label for video in self.videos if video.split == "train"}
         known = sorted(trained if classes is None else classes)
+        _check_case(known)
         self._check_labels(set(known), trained)
         self._check_groups()
         videos = self.videos
@@ -127,7 +131,7 @@ class Listing:
         if not absolute.startswith(self._inner):
             raise UserError(f"{place}: {path} is not inside {self.root}: videos must lie under data.root")
         folder = absolute.rpartition("/")[0]
-        if folder not in self._checked_folders or Path(absolute).is_symlink():
+        if folder not in self._checked_folders or os.path.islink(absolute):  # noqa: PTH114 - never raises
             if not Path(os.path.realpath(absolute)).is_relative_to(os.path.realpath(self.root)):
                 raise UserError(
                     f"{place}: {path} is a link that leaves {self.root}: copy the video or move data.root"
@@ -179,16 +183,27 @@ def _check_characters(name: str, place: str) -> None:
         raise UserError(f"{where}: {name!r} has a line end or another control character: rename it")
 
 
+def _check_case(names: Sequence[str]) -> None:
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            raise UserError(
+                f"the classes {other!r} and {name!r} differ in case only: give their videos one name"
+            )
+
+
 def _some(names: set[str]) -> str:
     """The first few of many names."""
     return ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def cut_split(videos: Sequence[Video], split: str, fraction: float, seed: int) -> list[Video]:
-    """Move whole groups of the training split to `split`, until about `fraction` of its videos are there.
+    """Move whole groups of the training split to `split`, until about `fraction` of each class is there.
 
-    A class keeps at least one training video. Groups are visited in the order of a hash of their own, so that
-    a video more moves the groups at the edge of the cut only, and the order of `videos` none.
+    A class of two groups or more has a video in both, unless its groups hold videos of other classes. Groups
+    are visited in the order of a hash of their own, so that a video more moves the groups at the edge of the
+    cut only, and the order of `videos` none.
 
     Args:
         videos: of all splits.
@@ -206,18 +221,17 @@ def cut_split(videos: Sequence[Video], split: str, fraction: float, seed: int) -
     for video in videos:
         if video.split == "train":
             groups[f"group {video.group}" if video.group else f"video {video.video_id}"].append(video)
-    left = Counter(video.label for members in groups.values() for video in members)
-    wanted = max(1, round(fraction * left.total()))
+    total = Counter(video.label for members in groups.values() for video in members)
+    wanted = {label: max(1, round(fraction * count)) for label, count in total.items()}
+    taken: Counter[str] = Counter()
     moved: set[str] = set()
     for name in sorted(groups, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()):
-        if len(moved) >= wanted:
-            break
-        members = groups[name]
-        labels = Counter(video.label for video in members)
-        fits = len(moved) + len(members) <= wanted or not moved
-        if fits and all(left[label] > count for label, count in labels.items()):
-            left.subtract(labels)
-            moved.update(video.video_id for video in members)
+        after = taken + Counter(video.label for video in groups[name])
+        changed = [label for label in after if after[label] > taken[label]]
+        fits = all(after[label] <= wanted[label] or not taken[label] for label in changed)
+        if fits and all(after[label] < total[label] for label in changed):
+            taken = after
+            moved.update(video.video_id for video in groups[name])
     if not moved:
         raise UserError(
             f"no {split} split can be cut from the {len(videos)} videos, because each class would lose its "

@@ -1,7 +1,7 @@
 """Class directories; no annotation files.
 
-- with split directories: `{train,val,test}/CLASS/x.mp4`; `val` may be called `valid` or `validation`, or be
-  absent: then one is cut from train; other directories beside them are not read;
+- with split directories: `{train,val,test}/CLASS/x.mp4`, in capitals or not; `val` may be called `valid` or
+  `validation`, or be absent: then one is cut from train; other directories beside them are not read;
 - without: `CLASS/x.mp4`; test (`test_fraction`) and val (`val_fraction`) are cut off by a seeded hash.
 
 A video is a file, a folder of images, or the images `x_frame_00.jpg`, `x_frame_01.jpg` ... in one folder.
@@ -28,14 +28,18 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     """List the videos of the class directories.
 
     Raises:
-        UserError: the train or test directory is missing, no split can be cut, or see Listing.
+        UserError: the train or test directory is missing, a class has no video to train on, no split can be
+            cut, or see Listing.
     """
     listing = Listing(root)
     splits = _split_folders(root)
     for split, folder in splits.items() if splits else [("train", "")]:
         for label in _folders(root / folder):
             place = f"{folder}/{label}".lstrip("/")
-            for video in videos_below(root / place):
+            videos = list(videos_below(root / place))
+            if split == "train" and not videos:
+                raise UserError(f"{root}/{place} has no video: add those of this class, or move it elsewhere")
+            for video in videos:
                 group, below, _ = video.partition("/")
                 path = f"{place}/{video}"
                 listing.add(path, label, split, f"{root}/{path}", f"{place}/{group}" if below else "")
@@ -64,10 +68,10 @@ def watched_folders(root: Path) -> list[str]:
 def _split_folders(root: Path) -> dict[str, str]:
     """Names of the split directories, or none where `root` holds the classes themselves."""
     names = _folders(root)
-    found = [name for name in names if name in SPLIT_OF]
+    found = [name for name in names if name.lower() in SPLIT_OF]
     if not found or (len(found) == 1 and len(names) > 1):  # one of several classes may be called `train`
         return {}
-    splits = {SPLIT_OF[name]: name for name in found}
+    splits = {SPLIT_OF[name.lower()]: name for name in found}
     if len(splits) < len(found) or not {"train", "test"} <= splits.keys():
         raise UserError(
             f"{root} has the directories {', '.join(found)}: data.adapter `folder` expects train and test, "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
-from vidkd.config.data import DataSettings
+from vidkd.config.data import SPLITS, DataSettings
 from vidkd.data.adapters.base import Video
 from vidkd.data.tables import classes_text, shard_files, write_rows
 from vidkd.errors import UserError
@@ -48,11 +49,11 @@ def shard_of(video_id: str, n_shards: int) -> int:
 
 def write_listing(
     settings: DataSettings, root: Path, annotations: Path, folder: Path, classes_json: Path
-) -> int:
+) -> str:
     """List a data set and write `folder/shard_{k}.csv` for every k < n_shards, and the class names.
 
     Returns:
-        The number of videos.
+        Lines for a person: how many videos each split has, and which classes a split lacks.
 
     Raises:
         UserError: see the adapter.
@@ -65,4 +66,15 @@ def write_listing(
     for file, members in zip(shard_files(folder, settings.n_shards), shards, strict=True):
         write_rows(file, ({name: getattr(video, name) for name in columns} for video in members), columns)
     write_text(classes_json, classes_text(classes))
-    return len(videos)
+    return _summary(videos, classes)
+
+
+def _summary(videos: Sequence[Video], classes: Sequence[str]) -> str:
+    counts = Counter(video.split for video in videos)
+    lines = [", ".join(f"{counts[split]} {split}" for split in SPLITS) + f" videos of {len(classes)} classes"]
+    for split in SPLITS:
+        there = {video.label for video in videos if video.split == split}
+        if lacking := [name for name in classes if name not in there]:
+            more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+            lines.append(f"no {split} video of: {', '.join(lacking[:5])}{more}")
+    return "\n".join(lines)

@@ -19,6 +19,7 @@ from vidkd.engine.loop import Trainer
 from vidkd.engine.optim import official_groups, one_group
 from vidkd.engine.run import write_run
 from vidkd.engine.runtime import start
+from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import accuracy_by_count
 from vidkd.evaluate.scores import score_clips
 from vidkd.methods.ffn.method import FFN
@@ -59,6 +60,8 @@ def train(
     """
     accelerator = start(settings, seed)
     classes = read_classes(classes_json)
+    if len(classes) < 2:
+        raise UserError(f"{classes_json} has {len(classes)} class: a network has nothing to tell apart")
     train_store, val_store = FrameStore(train_shards), FrameStore(val_shards)
     largest = max(settings.frame_counts)
     check_clips(train_store, largest, settings, settings.frame_sampling)
