@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
+from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tests.backbones.checkpoints import MAKERS, SIZE, clips, settings_of
@@ -121,3 +124,17 @@ def test_every_load_reports_its_coverage(kind, made, caplog):
         load_backbone(settings_of(kind, made(kind).folder))
     assert "covers 100.00% of" in caplog.text
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_checkpoint_in_half_precision_becomes_float32(kind, made, tmp_path):
+    folder = Path(shutil.copytree(made(kind).folder, tmp_path / "half"))
+    (file,) = folder.glob("*.safetensors")
+    half = {
+        name: value.half() if value.is_floating_point() else value for name, value in load_file(file).items()
+    }
+    save_file(half, file, metadata={"format": "pt"})
+    backbone = load_backbone(settings_of(kind, folder))
+    assert {value.dtype for value in backbone.parameters()} == {torch.float32}
+    clip = clips(1, backbone.spec.frames)
+    whole = load_backbone(settings_of(kind, made(kind).folder))(clip)
+    torch.testing.assert_close(backbone(clip), whole, rtol=0.05, atol=0.05)

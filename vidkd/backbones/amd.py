@@ -8,6 +8,7 @@ network is follows from the shapes, all but the number of heads, which follows f
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 
@@ -22,6 +23,8 @@ from vidkd.backbones.huggingface import Pixels
 from vidkd.backbones.source import Source, check_names
 from vidkd.config.backbones import BackboneSettings
 from vidkd.errors import UserError
+
+log = logging.getLogger(__name__)
 
 PIXELS = Pixels(224, 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), {})
 """What the original code gives every one of its networks; a checkpoint does not say."""
@@ -142,10 +145,12 @@ def _config(found: Mapping[str, Tensor], settings: BackboneSettings, source: Sou
         )
     head = found.get("head.weight")
     blocks = [int(match[1]) for name in found if (match := re.match(r"blocks\.(\d+)\.", name))]
+    depth = 1 + max(blocks)
+    log.info("%s: %d wide, %d blocks, %d heads", source.name, width, depth, HEADS[width])
     more = {"num_labels": 0 if head is None else len(head), "attn_implementation": settings.attention}
     return VideoMAEConfig(
         image_size=PIXELS.size, patch_size=side, num_frames=settings.frames or FRAMES, tubelet_size=tubelet,
-        hidden_size=width, num_hidden_layers=1 + max(blocks), num_attention_heads=HEADS[width],
+        hidden_size=width, num_hidden_layers=depth, num_attention_heads=HEADS[width],
         intermediate_size=len(hidden), layer_norm_eps=EPS, use_mean_pooling="norm.weight" not in found,
         **more,  # type: ignore[arg-type]
     )  # fmt: skip
