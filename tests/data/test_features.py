@@ -200,7 +200,7 @@ class TestDamage:
         with pytest.raises(UserError, match=r"shard_2\.h5 is missing: run cache_features, which makes only"):
             FeatureStore(files)
         with pytest.raises(UserError, match=r"shard_2\.h5 is missing"):
-            find_feature_shards([files[0].parent])
+            FeatureStore(find_feature_shards([files[0].parent]))
 
     def test_a_cache_without_labels(self, files):
         with h5py.File(files[0], "r+") as file:
@@ -272,7 +272,7 @@ class TestFinding:
     def test_nothing_there(self, tmp_path):
         with pytest.raises(UserError, match="no feature store there"):
             find_feature_shards([tmp_path])
-        with pytest.raises(UserError, match=r"absent\.h5 is missing"):
+        with pytest.raises(UserError, match=r"absent\.h5: no feature store there"):
             find_feature_shards([tmp_path / "absent.h5"])
 
 

@@ -229,25 +229,23 @@ def _intact(features: _Features, row: int, crc: int) -> bool:
 def find_feature_shards(places: Sequence[Path]) -> list[Path]:
     """The feature shards among `places`: files as they are, and all `shard_*.h5` of a folder in shard order.
 
+    A number that a folder lacks is among them, for FeatureStore to name as missing.
+
     Raises:
-        UserError: a place does not exist, a folder has no shard, or one of its shards is missing.
+        UserError: a place does not exist, or a folder has no shard.
     """
     found: list[Path] = []
     for place in places:
-        if not place.is_dir():
-            found.append(place)
-            continue
-        numbers = [int(n) for file in place.glob("shard_*.h5") if (n := file.stem[6:]).isdecimal()]
-        if not numbers:
+        if place.is_dir():
+            numbers = [int(n) for file in place.glob("shard_*.h5") if (n := file.stem[6:]).isdecimal()]
+            shards = [place / f"shard_{number}.h5" for number in range(max(numbers, default=-1) + 1)]
+        else:
+            shards = [place] if place.exists() else []
+        if not shards:
             raise UserError(
                 f"{place}: no feature store there. Run cache_features, or name its files or folder."
             )
-        found += [place / f"shard_{number}.h5" for number in range(max(numbers) + 1)]
-    if missing := [file for file in found if not file.is_file()]:
-        raise UserError(
-            f"feature store {missing[0]} is missing: run cache_features, which makes only this one, or name "
-            "the files"
-        )
+        found += shards
     return found
 
 
