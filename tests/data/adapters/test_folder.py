@@ -84,6 +84,17 @@ class TestSplitDirectories:
             f"{split}/{label}/x.mp4": split.lower() for split in ("Train", "VAL", "Test") for label in "ab"
         }
 
+    @pytest.mark.parametrize(
+        ("link", "to"), [("test", "train"), ("train/b", "train/a"), ("test/a", "train/a")]
+    )
+    def test_links_to_folders(self, tmp_path, link, to):
+        write(tmp_path, {"train/a/x.mp4": "", "train/c/x.mp4": ""})
+        if link != "test":
+            write(tmp_path, {"test/c/x.mp4": ""})
+        (tmp_path / link).symlink_to(tmp_path / to)
+        with pytest.raises(UserError, match=f"{link} is a link, so its videos may be listed twice"):
+            listed(tmp_path, "folder")
+
 
 class TestClassesAlone:
     @pytest.fixture

@@ -36,6 +36,14 @@ def tree(tmp_path):
     return tmp_path
 
 
+def test_a_name_in_two_folders(tree):
+    write(tree, {"train/v=8cTqh9tMz_I__#1_label_A.mp4": ""})
+    with pytest.raises(
+        UserError, match=r"2805-3319/v=8cT.* and train/v=8cT.* are the same video: remove one"
+    ):
+        listed(tree, "xd_violence")
+
+
 def label_of(videos):
     return {video.path: video.label for video in videos}
 

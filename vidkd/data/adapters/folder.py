@@ -36,6 +36,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     for split, folder in splits.items() if splits else [("train", "")]:
         for label in _folders(root / folder):
             place = f"{folder}/{label}".lstrip("/")
+            _refuse_links(root, folder, place)
             videos = list(videos_below(root / place))
             if split == "train" and not videos:
                 raise UserError(f"{root}/{place} has no video: add those of this class, or move it elsewhere")
@@ -63,6 +64,12 @@ def watched_folders(root: Path) -> list[str]:
     except OSError as error:
         raise UserError(f"cannot list {error.filename}: {error.strerror}. Mend its permissions.") from error
     return found
+
+
+def _refuse_links(root: Path, *folders: str) -> None:
+    for folder in filter(None, folders):
+        if (root / folder).is_symlink():
+            raise UserError(f"{root}/{folder} is a link, so its videos may be listed twice: move them there")
 
 
 def _split_folders(root: Path) -> dict[str, str]:

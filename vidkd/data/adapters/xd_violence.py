@@ -20,6 +20,7 @@ taken as it is, though films are in train and test.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
@@ -48,6 +49,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     """
     listing = Listing(root)
     videos = [(path, _classes(path, root), _split(path)) for path in find_videos(root) if _split(path)]
+    _check_names([path for path, _, _ in videos], root)
     trained = {_together(classes) for _, classes, split in videos if split == "train"}
     for path, classes, split in videos:
         label = classes[0]
@@ -59,6 +61,14 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
         labels = ";".join(classes) if settings.compound == "multi" else ""
         listing.add(path, label, split, str(root / path), film, labels=labels)
     return listing.finish(settings)
+
+
+def _check_names(paths: Sequence[str], root: Path) -> None:
+    seen: dict[str, str] = {}
+    for path in paths:
+        other = seen.setdefault(path.rpartition("/")[2], path)
+        if other != path:
+            raise UserError(f"{other} and {path} under {root} are the same video: remove one")
 
 
 def _split(path: str) -> str:
