@@ -39,7 +39,7 @@ def page(tmp_path):
         (tmp_path / name).write_text(text)
     (tmp_path / "tfd.csv.provenance.json").write_text(json.dumps({"git": {"commit": "abc123"}}))
     draw_tfd(tmp_path / "any.csv", [tmp_path / "tfd.svg", tmp_path / "tfd.png"])
-    run = {"variant": "tsm", "seed": 1, "result_gate": {"passed": True, "reason": ""}}
+    run = {"variant": "tsm", "seed": 1, "n_clips": 37, "result_gate": {"passed": True, "reason": ""}}
     (tmp_path / "m.json").write_text(json.dumps(run))
 
     def build():
@@ -53,6 +53,10 @@ def page(tmp_path):
 
 def cells(text):
     return re.findall(r"<td>(.*?)</td>", text)
+
+
+def test_number_of_test_videos_is_told(page):
+    assert "on the 37 videos of the test split" in page()
 
 
 def test_numbers_are_the_tables(page):
@@ -90,7 +94,7 @@ def test_gates_and_excluded_videos_come_first(page):
     assert "No video was excluded" in page()
     assert "failed their gate" not in page()
     (page.folder / "excluded.csv").write_text(EXCLUDED + "v<1>,v1.mp4,empty,the file has no bytes\n")
-    run = {"variant": "tsm", "seed": 1, "result_gate": {"passed": False, "reason": "one class <only>"}}
+    run = {"variant": "tsm", "seed": 1, "n_clips": 37, "result_gate": {"passed": False, "reason": "one class <only>"}}
     (page.folder / "m.json").write_text(json.dumps(run))
     text = page()
     assert "tsm, seed 1: one class &lt;only&gt;" in text

@@ -34,13 +34,15 @@ def build_page(
         loader=jinja2.PackageLoader("vidkd.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     tfd = read_table(tfd_csv)
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
     text = environment.get_template("page.html").render(
         title=settings.title,
         tfd=_main_columns(tfd),
         any_frame=_by_count(read_table(any_frame_csv)),
         figure=_inline_svg(figure_svg),
         excluded=_excluded(excluded_csv),
-        failed=_failed_gates(metrics),
+        failed=[run for run in runs if not run["result_gate"]["passed"]],
+        n_clips=max(run["n_clips"] for run in runs),
         provenance=json.loads(Path(sidecar(str(tfd_csv))).read_text(encoding="utf-8")),
     )
     write_text(page, text)
@@ -83,8 +85,3 @@ def _inline_svg(path: Path) -> str:
     """The drawing itself, without the XML prologue that HTML does not allow."""
     text = path.read_text(encoding="utf-8")
     return text[text.index("<svg") :]
-
-
-def _failed_gates(metrics: Sequence[Path]) -> list[dict[str, Any]]:
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
-    return [run for run in runs if not run["result_gate"]["passed"]]
