@@ -94,7 +94,8 @@ def test_gates_and_excluded_videos_come_first(page):
     assert "No video was excluded" in page()
     assert "failed their gate" not in page()
     (page.folder / "excluded.csv").write_text(EXCLUDED + "v<1>,v1.mp4,empty,the file has no bytes\n")
-    run = {"variant": "tsm", "seed": 1, "n_clips": 37, "result_gate": {"passed": False, "reason": "one class <only>"}}
+    gate = {"passed": False, "reason": "one class <only>"}
+    run = {"variant": "tsm", "seed": 1, "n_clips": 37, "result_gate": gate}
     (page.folder / "m.json").write_text(json.dumps(run))
     text = page()
     assert "tsm, seed 1: one class &lt;only&gt;" in text
