@@ -1,8 +1,7 @@
 """Batches of cached features: several backbones joined by video id, gathered by one thread ahead of the step.
 
 No worker processes: gathering a batch costs less than handing it from one process to another. Each batch is
-new memory and stays valid: buffers used again were a few percent faster, not worth a batch that changes under
-a copy to the GPU.
+new memory and stays as it is.
 """
 
 from __future__ import annotations
@@ -39,6 +38,11 @@ class FeatureBatch:
         """The batch on `device`."""
         features = {name: rows.to(device, non_blocking=True) for name, rows in self.features.items()}
         return FeatureBatch(features, self.label.to(device, non_blocking=True), self.row)
+
+    def pin_memory(self) -> FeatureBatch:
+        """The batch in memory that a GPU can copy from while the program goes on."""
+        features = {name: rows.pin_memory() for name, rows in self.features.items()}
+        return FeatureBatch(features, self.label.pin_memory(), self.row)
 
 
 class FeatureJoin:
@@ -82,14 +86,11 @@ class FeatureJoin:
         return len(self.video_ids)
 
     def batch(self, rows: NDArray[np.int64]) -> FeatureBatch:
-        """The videos of `rows`, in new memory, from which a GPU copies while the program goes on."""
-        pin = torch.cuda.is_available()
-        features = {}
-        for name, store in self.stores.items():
-            out = torch.empty((len(rows), *store.shape), dtype=store.dtype, pin_memory=pin)
-            features[name] = store.rows(self._rows[name][rows], out)
+        """The videos of `rows`, in memory that a GPU can copy from while the program goes on."""
+        features = {name: store.rows(self._rows[name][rows]) for name, store in self.stores.items()}
         label = torch.from_numpy(self.label_ids[rows].astype(np.int64))
-        return FeatureBatch(features, label.pin_memory() if pin else label, torch.from_numpy(rows))
+        batch = FeatureBatch(features, label, torch.from_numpy(rows))
+        return batch.pin_memory() if torch.cuda.is_available() else batch
 
     def in_order(self, batch_size: int) -> Iterator[FeatureBatch]:
         """Every video once, in order; the last batch may have fewer."""

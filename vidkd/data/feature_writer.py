@@ -117,8 +117,8 @@ class FeatureWriter:
         for name, value in (self._meta.attributes() | sums).items():
             # Of fixed length, as HDF5's variable strings lie where no checksum covers them.
             stored = value.encode() if isinstance(value, str) else value
-            text = h5py.string_dtype("utf-8", len(stored)) if isinstance(stored, bytes) else None
-            self._file.attrs.create(name, stored, dtype=text)
+            kind = h5py.string_dtype("utf-8", max(1, len(stored))) if isinstance(stored, bytes) else None
+            self._file.attrs.create(name, np.array(stored, kind), dtype=kind)
 
     def _dataset(self, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
         return self._file.create_dataset(name, shape, dtype, fill_time="never")

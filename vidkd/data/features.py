@@ -11,11 +11,12 @@ processes. Files that another program has chunked or compressed are read through
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import h5py
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidkd.data.feature_meta import COLUMNS, FeatureMeta, checksum
+from vidkd.data.feature_rows import Features, ForeignFeatures, Gather, gather_of
 from vidkd.errors import UserError
 
 Rows = Sequence[int] | NDArray[np.int64]
@@ -70,35 +72,28 @@ class FeatureStore:
             raise UserError(_twice(self._shards))
         self.label_ids = np.concatenate([shard.columns["label_id"] for shard in self._shards])
         self.padded = np.concatenate([shard.columns["padded"] for shard in self._shards])
-        counts = [len(shard.video_ids) for shard in self._shards]
-        within = np.concatenate([np.arange(count) for count in counts])
-        self._place = np.stack([np.repeat(np.arange(len(counts)), counts), within], axis=1)
-        self._open: list[_Features] = []
+        self._gather: Gather | None = None
 
     def __len__(self) -> int:
         return len(self.video_ids)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": []}  # a pickled memory map would carry all its bytes
+        return self.__dict__ | {"_gather": None}  # a pickled memory map would carry all its bytes
 
-    def rows(self, rows: Rows, out: Tensor | None = None) -> Tensor:
-        """Features of `rows`.
+    def rows(self, rows: Rows) -> Tensor:
+        """Features of `rows`, in new memory: buffers used again were no faster.
 
         Args:
             rows: 0 to N - 1, in any order.
-            out: contiguous memory of this shape and `dtype` to write into, instead of new memory.
 
         Returns:
             (len(rows), T', D).
         """
-        place = self._place[np.asarray(rows, np.int64)].tolist()
-        if out is None:
-            out = torch.empty((len(place), *self.shape), dtype=self.dtype)
-        if place:
-            # One call for all rows; it lets other threads run while it waits for the disk.
-            opened = self._features()
-            np.concatenate([opened[s][r] for s, r in place], out=out.view(-1).numpy(), casting="no")
-        return out
+        if self._gather is None:
+            opened = [shard.open() for shard in self._shards]
+            self._gather = gather_of(opened, math.prod(self.shape), np.dtype(self.meta.dtype))
+        wanted = np.asarray(rows, np.int64)
+        return torch.from_numpy(self._gather[wanted]).view(len(wanted), *self.shape)
 
     def rows_of(self, video_ids: Sequence[str]) -> NDArray[np.int64]:
         """Row of each video.
@@ -140,18 +135,6 @@ class FeatureStore:
                 "again."
             )
 
-    def _features(self) -> list[_Features]:
-        if not self._open:
-            self._open = [shard.open() for shard in self._shards]
-        return self._open
-
-
-class _Features(Protocol):
-    """The features of one shard."""
-
-    def __getitem__(self, row: int, /) -> NDArray[Any]:
-        """One row, flat: (T'·D)."""
-
 
 class _Shard:
     """One file of a store."""
@@ -187,15 +170,15 @@ class _Shard:
         self.shape = steps, width
         self._start: int | None = features.id.get_offset() if features.dtype.isnative else None
 
-    def open(self) -> _Features:
+    def open(self) -> Features:
         """The features, mapped where that can be."""
         count, (steps, width) = len(self.video_ids), self.shape
         if count == 0:
             return np.empty((0, 0))
         if self._start is None:
-            return _ForeignFeatures(self.path)
+            return ForeignFeatures(self.path)
         mapped = np.memmap(self.path, self.meta.dtype, "r", self._start, (count, steps * width))
-        return mapped.view(np.ndarray)  # whose rows cost half of what those of a memmap do
+        return mapped.view(np.ndarray)
 
     def damaged(self) -> list[str]:
         """The videos whose bytes have changed."""
@@ -204,22 +187,11 @@ class _Shard:
         return [self.video_ids[row] for row, crc in sums if not _intact(features, row, crc)]
 
 
-class _ForeignFeatures:
-    """Features that are chunked or compressed."""
-
-    def __init__(self, path: Path) -> None:
-        self._dataset = h5py.File(path, "r", locking=False)["features"]
-
-    def __getitem__(self, row: int, /) -> NDArray[Any]:
-        values: NDArray[Any] = self._dataset[row]
-        return values.reshape(-1).astype(values.dtype.newbyteorder("="), copy=False)
-
-
 def _plain(attribute: Any) -> Any:
     return attribute.decode() if isinstance(attribute, bytes) else attribute
 
 
-def _intact(features: _Features, row: int, crc: int) -> bool:
+def _intact(features: Features, row: int, crc: int) -> bool:
     try:
         return zlib.crc32(features[row].data) == crc
     except OSError:  # compressed data that no longer unpack
