@@ -111,9 +111,9 @@ def _packed(packets: list[av.Packet]) -> list[av.Packet]:
     for number, packet in enumerate(packets):
         follows = number + 1 < len(packets) and is_between[number + 1]
         content = bytes(packet)
-        if number == 0:
+        if packet.is_keyframe:
             content = content.replace(b"\x00\x00\x01\xb6", CONTINUED + b"\x00\x00\x01\xb6")
-        elif is_between[number]:
+        if is_between[number]:
             content = NOT_CODED
         elif follows:
             content += bytes(packets[number + 1])

@@ -6,7 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.data.encodings import ENCODINGS
+from tests.data.crafted import CRAFTED, REPEATED_H264, REPEATED_HEVC, with_swapped_stamps
+from tests.data.encodings import ENCODINGS, FRAMES
 from tests.data.videos import CLIPS, needs_clips, number_of
 from vidkd.data.bitstream import NotPlannable
 from vidkd.data.decode import decode_frames, planned_segments, probe_video
@@ -15,6 +16,7 @@ from vidkd.data.sampling import segment_centres
 from vidkd.data.timeline import numbered_packets, read_timeline
 
 COUNTS = (1, 4, 8, 16)
+MAY_HAVE_STAMPS_OF_DECODING = {"odd_size.mp4"}  # its header allows B-frames, and it has none
 CLIPS_THAT_DECODE = (
     [path for path in sorted(CLIPS.glob("*/*.*")) if path.parent.name != "broken"] if CLIPS.is_dir() else []
 )
@@ -96,9 +98,42 @@ def test_seconds_are_those_of_sequential_decoding(encoded):
 @pytest.mark.parametrize("path", CLIPS_THAT_DECODE, ids=lambda path: path.name)
 def test_every_real_clip_is_planned_and_exact(path):
     expected = all_frames(path)
+    if path.name in MAY_HAVE_STAMPS_OF_DECODING:
+        with pytest.raises(NotPlannable, match="those of decoding"):
+            planned_segments(path, [0])
+        return
     assert planned_segments(path, [len(expected) - 1])
     for indices in choices(len(expected), seed=1):
         found = by_plan(path, indices)
         assert sorted(found) == indices
         for index in indices:
             np.testing.assert_array_equal(found[index], expected[index])
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_packets_that_contradict_a_plan_are_decoded_in_sequence(tmp_path, name):
+    write, reason = CRAFTED[name]
+    path = write(tmp_path)
+    expected = all_frames(path)
+    with pytest.raises(NotPlannable, match=reason):
+        by_plan(path, range(len(expected)))
+    for indices in choices(len(expected), seed=2):
+        frames, _ = decode_frames(path, indices)
+        for index, frame in zip(indices, frames, strict=True):
+            np.testing.assert_array_equal(frame, expected[index])
+
+
+@pytest.mark.parametrize("encoding", [REPEATED_H264, REPEATED_HEVC], ids=lambda encoding: encoding.name)
+def test_parameters_that_are_repeated_stay_planned(tmp_path, encoding):
+    path, _ = encoding.write(tmp_path)
+    expected = all_frames(path)
+    for index, frame in by_plan(path, [3, 30, 69]).items():
+        np.testing.assert_array_equal(frame, expected[index])
+
+
+def test_frames_whose_stamps_are_in_another_order_are_those_of_sequential_decoding(tmp_path):
+    path = with_swapped_stamps(tmp_path)
+    expected = all_frames(path)
+    with pytest.raises(NotPlannable, match="another order"):
+        by_plan(path, range(FRAMES))
+    np.testing.assert_array_equal(decode_frames(path, range(FRAMES))[0], expected)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-_VOP_START = b"\x00\x00\x01\xb6"
-_NOT_CODED_VOP_BYTES = 19  # a picture no longer than this may be a placeholder for which no frame comes out
 _H264_SLICES = range(1, 6)
 _H264_IDR, _H264_SEI, _SEI_RECOVERY_POINT = 5, 6, 6
+_H264_PARAMETERS = (7, 8, 13, 15)
+_H264_PROFILES_444 = (44, 144, 244)
+_X264_BUILD = re.compile(rb"x264 - core (\d+)")
 _HEVC_SLICES = range(32)
 _HEVC_RANDOM_ACCESS = range(16, 22)
+_HEVC_BROKEN_LINKS, _HEVC_IDR = range(16, 19), range(19, 21)
+_HEVC_PARAMETERS, _HEVC_ENDS = (32, 33, 34), (36, 37)
+_MPEG4_CODE = b"\x00\x00\x01"
+_MPEG4_VOP, _MPEG4_USER_DATA, _MPEG4_LAYERS = 0xB6, 0xB2, range(0x20, 0x30)
+_NOT_CODED_VOP_BYTES = 16  # a picture no longer than this may be a placeholder for which no frame comes out
+_JPEG_START, _JPEG_SCAN = b"\xff\xd8", 0xDA
+_JPEG_QUANTIZERS, _JPEG_CODES, _JPEG_RESTARTS = 0xDB, 0xC4, 0xDD
+_JPEG_OTHER_FRAMES = {*range(0xC2, 0xD0)} - {_JPEG_CODES, 0xC8, 0xCC}
 
 
 class NotPlannable(Exception):
@@ -49,19 +59,15 @@ def picture_reader(codec: str, extradata: bytes | None) -> PictureReader:
     Raises:
         NotPlannable: there is no reader for it; a reader raises it where a packet is not one picture.
     """
-    if codec in ("h264", "hevc"):
-        length_size = _nal_length_size(codec, extradata)
-        read = _h264_picture if codec == "h264" else _hevc_picture
-        return lambda packet, key: read(packet, key, length_size)
-    if codec in _READERS:
-        return _READERS[codec]
-    raise NotPlannable(f"no plan for {codec}")
+    if codec not in _READERS:
+        raise NotPlannable(f"no plan for {codec}")
+    return _READERS[codec](extradata or b"")
 
 
-def _nal_length_size(codec: str, extradata: bytes | None) -> int:
+def _nal_length_size(codec: str, extradata: bytes) -> int:
     """How many bytes give the length of a unit in MP4 and Matroska."""
     position = {"h264": 4, "hevc": 21}[codec]
-    if extradata is None or len(extradata) <= position or extradata[0] != 1:
+    if len(extradata) <= position or extradata[0] != 1:
         raise NotPlannable("units without a length")
     return (extradata[position] & 3) + 1
 
@@ -76,18 +82,43 @@ def _nal_units(packet: memoryview, length_size: int) -> Iterator[memoryview]:
         yield packet[start:position]
 
 
-def _h264_picture(packet: memoryview, key: bool, length_size: int) -> Picture:
-    if not key and len(packet) > length_size and packet[length_size] & 31 in _H264_SLICES:
-        return _PLAIN if packet[length_size] & 96 else _SPARE  # nearly every packet: no loop over its units
-    recovers = False
-    for unit in _nal_units(packet, length_size):
-        kind = unit[0] & 31
-        if kind in _H264_SLICES:
-            if key and (kind == _H264_IDR or recovers):
-                return _ENTRY
-            return _PLAIN if unit[0] & 96 else _SPARE
-        recovers |= kind == _H264_SEI and _recovers_at_once(unit)
-    raise NotPlannable("a packet without a picture")
+def _check_known(unit: memoryview, extradata: bytes) -> None:
+    """Parameters that are not those of the header hold from here on, also for a plan that begins later."""
+    if len(unit).to_bytes(2, "big") + unit.tobytes() not in extradata:
+        raise NotPlannable("new parameters on the way")
+
+
+class _H264:
+    """Reads H.264 in units with a length."""
+
+    def __init__(self, extradata: bytes) -> None:
+        self._length_size = _nal_length_size("h264", extradata)
+        self._extradata = extradata
+
+    def __call__(self, packet: memoryview, key: bool) -> Picture:
+        size = self._length_size
+        if not key and len(packet) > size and packet[size] & 31 in _H264_SLICES:
+            return _PLAIN if packet[size] & 96 else _SPARE  # nearly every packet: no loop over its units
+        recovers = False
+        for unit in _nal_units(packet, size):
+            kind = unit[0] & 31
+            if kind in _H264_SLICES:
+                if key and (kind == _H264_IDR or recovers):
+                    return _ENTRY
+                return _PLAIN if unit[0] & 96 else _SPARE
+            if kind in _H264_PARAMETERS:
+                _check_known(unit, self._extradata)
+            if kind == _H264_SEI:
+                self._check_encoder(unit)
+                recovers |= _recovers_at_once(unit)
+        raise NotPlannable("a packet without a picture")
+
+    def _check_encoder(self, unit: memoryview) -> None:
+        """Of old x264 the decoder corrects errors, where it has seen the packet that names it."""
+        name = _X264_BUILD.search(unit)
+        is_444 = self._extradata[1] in _H264_PROFILES_444
+        if name and (int(name[1]) <= 33 or (is_444 and int(name[1]) < 151)):
+            raise NotPlannable("an old version of x264")
 
 
 def _recovers_at_once(unit: memoryview) -> bool:
@@ -106,13 +137,37 @@ def _recovers_at_once(unit: memoryview) -> bool:
     return False
 
 
-def _hevc_picture(packet: memoryview, key: bool, length_size: int) -> Picture:
-    for unit in _nal_units(packet, length_size):
-        kind = unit[0] >> 1 & 63
-        if kind in _HEVC_SLICES:
-            entry, spare = key and kind in _HEVC_RANDOM_ACCESS, kind < 16 and kind % 2 == 0
-            return Picture(entry=entry, spare=spare, layered=unit[1] & 7 != 1)
-    raise NotPlannable("a packet without a picture")
+class _Hevc:
+    """Reads HEVC in units with a length."""
+
+    def __init__(self, extradata: bytes) -> None:
+        self._length_size = _nal_length_size("hevc", extradata)
+        self._extradata = extradata
+        self._begun = False
+
+    def __call__(self, packet: memoryview, key: bool) -> Picture:
+        picture: Picture | None = None
+        for unit in _nal_units(packet, self._length_size):
+            kind = unit[0] >> 1 & 63
+            if kind in _HEVC_PARAMETERS:
+                _check_known(unit, self._extradata)
+            elif kind in _HEVC_ENDS:
+                raise NotPlannable("a sequence ends on the way")
+            elif kind in _HEVC_SLICES and picture is None:
+                picture = self._picture(unit, kind, key)
+        if picture is None:
+            raise NotPlannable("a packet without a picture")
+        self._begun = True
+        return picture
+
+    def _picture(self, slice_: memoryview, kind: int, key: bool) -> Picture:
+        if len(slice_) < 3:
+            raise NotPlannable("a unit of impossible length")
+        drops_earlier = kind in _HEVC_BROKEN_LINKS or (kind in _HEVC_IDR and slice_[2] & 0x40)
+        if drops_earlier and self._begun:
+            raise NotPlannable("pictures are dropped at a splice")
+        entry, spare = key and kind in _HEVC_RANDOM_ACCESS, kind < 16 and kind % 2 == 0
+        return Picture(entry=entry, spare=spare, layered=slice_[1] & 7 != 1)
 
 
 def is_hidden(codec: str, packet: memoryview) -> bool:
@@ -154,29 +209,120 @@ def _vp9_frame_shown(frame: memoryview) -> bool:
     return bool(header & 8 or header & 2)
 
 
-def _mpeg4_picture(packet: memoryview, key: bool) -> Picture:
-    content = packet.tobytes()
-    start = content.find(_VOP_START)
-    if start < 0 or len(content) - start <= _NOT_CODED_VOP_BYTES:
-        raise NotPlannable("a packet without a picture")
-    if content.find(_VOP_START, start + 4) >= 0:
-        raise NotPlannable("a packet of several pictures")
-    kind = content[start + 4] >> 6
-    return _VOP_PICTURES[kind]
+class _Mpeg4:
+    """Reads MPEG-4 part 2."""
+
+    def __init__(self, extradata: bytes) -> None:
+        self._known = _mpeg4_headers(extradata.split(_MPEG4_CODE)[1:])
+        self._repeated: list[bytes] | None = None  # what only the packets say, so that each entry must say it
+        layers = [header for header in self._known if header[0] in _MPEG4_LAYERS]
+        if not layers:
+            raise NotPlannable("no parameters before the first packet")
+        self._time_bits = _mpeg4_time_bits(layers[-1])
+
+    def __call__(self, packet: memoryview, key: bool) -> Picture:
+        sections = packet.tobytes().split(_MPEG4_CODE)[1:]
+        headers = _mpeg4_headers(sections)
+        if self._repeated is None:
+            self._repeated = [header for header in headers if header not in self._known]
+            self._known += self._repeated
+        if any(header not in self._known for header in headers):
+            raise NotPlannable("new parameters on the way")
+        vops = [section for section in sections if section[:1] == bytes([_MPEG4_VOP])]
+        if len(vops) > 1:
+            raise NotPlannable("a packet of several pictures")
+        if not vops or len(vops[0]) <= _NOT_CODED_VOP_BYTES or not self._is_coded(vops[0]):
+            raise NotPlannable("a packet without a picture")
+        picture = _VOP_PICTURES[vops[0][1] >> 6]
+        if picture.entry and any(header not in headers for header in self._repeated):
+            raise NotPlannable("parameters in the first packet only")
+        return picture
+
+    def _is_coded(self, vop: bytes) -> bool:
+        """Whether a frame comes out for a picture; false also where its header breaks the standard."""
+        bits = _bits(vop[1:])
+        time = bits.find("0", 2) + 2  # after the type: whole seconds as ones, a zero, a one
+        return bits[time - 1] == "1" and bits[time + self._time_bits :][:2] == "11"
 
 
-def _intra_picture(packet: memoryview, key: bool) -> Picture:
-    return _ENTRY
+def _mpeg4_headers(sections: list[bytes]) -> list[bytes]:
+    """The parameters of a stream and what its encoder says of itself, both of which the decoder remembers.
+
+    That a stream is packed, which the last letter of DivX's name tells, is removed where it is unpacked.
+    """
+    layers = [section.rstrip(b"\0") for section in sections if section[:1] and section[0] in _MPEG4_LAYERS]
+    names = [section.rstrip(b"\0p") for section in sections if section[:1] == bytes([_MPEG4_USER_DATA])]
+    return layers + names
+
+
+def _mpeg4_time_bits(layer: bytes) -> int:
+    """How many bits of a picture's header give its time within a second."""
+    bits = _bits(layer[1:])
+    place = 9  # random access, type
+    place += 8 if bits[place] == "1" else 1  # version and priority
+    place += 20 if bits[place : place + 4] == "1111" else 4  # aspect ratio
+    if bits[place] == "1":  # control parameters
+        place += 84 if bits[place + 4] == "1" else 5
+    else:
+        place += 1
+    if bits[place : place + 2] != "00":
+        raise NotPlannable("pictures that are not rectangular")
+    return max(1, (int(bits[place + 3 : place + 19], 2) - 1).bit_length())
+
+
+def _bits(content: bytes) -> str:
+    """The first 192 bits."""
+    return f"{int.from_bytes(content[:24].ljust(24, bytes(1)), 'big'):0192b}"
+
+
+class _Mjpeg:
+    """Reads JPEG pictures that need no table of another."""
+
+    def __init__(self, extradata: bytes) -> None:
+        self._tables: set[tuple[int, int]] = set()
+
+    def __call__(self, packet: memoryview, key: bool) -> Picture:
+        tables = _jpeg_tables(packet)
+        if not tables >= self._tables:
+            raise NotPlannable("a picture without tables that another has")
+        self._tables = tables
+        return _ENTRY
+
+
+def _jpeg_tables(packet: memoryview) -> set[tuple[int, int]]:
+    """Marker and number of each table that a baseline JPEG picture has before its scan."""
+    tables: set[tuple[int, int]] = set()
+    place = 2
+    while packet[:2] == _JPEG_START and place + 4 <= len(packet) and packet[place] == 0xFF:
+        kind, end = packet[place + 1], place + 2 + int.from_bytes(packet[place + 2 : place + 4], "big")
+        if kind == _JPEG_SCAN:
+            return tables
+        if kind in _JPEG_OTHER_FRAMES:
+            break
+        if kind == _JPEG_RESTARTS:
+            tables.add((kind, 0))
+        place += 4
+        while kind in (_JPEG_QUANTIZERS, _JPEG_CODES) and place < end <= len(packet):
+            number = packet[place]
+            tables.add((kind, number & 0x1F if kind == _JPEG_CODES else number & 15))
+            if kind == _JPEG_CODES:
+                place += 17 + sum(packet[place + 1 : place + 17])
+            else:
+                place += 65 if number < 16 else 129
+        place = end
+    raise NotPlannable("no baseline JPEG")
 
 
 def _keyed_picture(packet: memoryview, key: bool) -> Picture:
     return _ENTRY if key else _PLAIN
 
 
-_READERS: dict[str, PictureReader] = {
-    "vp8": _vp8_picture,
-    "vp9": _vp9_picture,
-    "av1": _keyed_picture,
-    "mpeg4": _mpeg4_picture,
-    "mjpeg": _intra_picture,
+_READERS: dict[str, Callable[[bytes], PictureReader]] = {
+    "h264": _H264,
+    "hevc": _Hevc,
+    "vp8": lambda _: _vp8_picture,
+    "vp9": lambda _: _vp9_picture,
+    "av1": lambda _: _keyed_picture,
+    "mpeg4": _Mpeg4,
+    "mjpeg": _Mjpeg,
 }

@@ -78,12 +78,18 @@ def decode_segments(
         codec.flush_buffers()
         codec.reorder_depth = timeline.reorder
         missing = dict(segment.wanted)
+        latest = timeline.rank[segment.start]
         for frame in _segment_frames(numbered, codec, segment, timeline.spare):
             number = frame.pts
+            if number is None:
+                raise NotPlannable("a frame of no packet")
             if frame.is_corrupt or frame.interlaced_frame:
                 raise NotPlannable("a damaged or interlaced frame")
             if number == segment.start and not (frame.key_frame and frame.pict_type == PictureType.I):
                 raise NotPlannable("a keyframe that is none")
+            if timeline.rank[number] < latest:
+                raise NotPlannable("frames come out in another order than their time stamps")
+            latest = timeline.rank[number]
             if number in missing:
                 yield missing.pop(number), frame, float(timeline.rank[number] * timeline.tick)
         if missing:

@@ -99,8 +99,11 @@ def read_timeline(container: av.container.InputContainer, stream: av.VideoStream
     reorder = stream.codec_context.reorder_depth
     if tick is None:
         raise NotPlannable("no unit of time")
-    if (display and rank[display[0]] < rank[0]) or _held_back(np.array(rank)) > reorder:
+    held_back = _held_back(np.array(rank))
+    if (display and rank[display[0]] < rank[0]) or held_back > reorder:
         raise NotPlannable("the decoder would not put out every frame")
+    if not avi and reorder and not held_back and len(rank) > reorder + 1:
+        raise NotPlannable("time stamps may be those of decoding")
     layered = any(picture.layered for picture in notes.pictures)
     spare = [picture.spare and not layered for picture in notes.pictures]
     entry = [picture.entry for picture in notes.pictures]
