@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.data.feature_files import features_of, label_of, other, write_shard
-from vidkd.data.feature_batches import AHEAD, FeatureBatches, FeatureJoin
+from vidkd.data.feature_batches import AHEAD, FeatureBatches, FeatureJoin, shuffled, shuffled_by_shard
 from vidkd.data.features import FeatureStore
 from vidkd.errors import UserError
 
@@ -101,10 +101,20 @@ class TestEpochs:
         assert epochs[0] != epochs[1]
         assert epochs[0] != torch.cat([b.row for b in FeatureBatches(join, 5, seed=4).batches(0, 0)]).tolist()
 
+    def test_by_shard_has_one_shard_after_the_other(self, join):
+        data = FeatureBatches(join, 1, 0, order=shuffled_by_shard)
+        epochs = [torch.cat([batch.row for batch in data.batches(epoch, 0)]).numpy() for epoch in range(6)]
+        shards = [[int(name[1:]) % 3 for name in np.array(IDS)[rows]] for rows in epochs]
+        assert all(sorted(rows) == list(range(23)) for rows in epochs)
+        assert all(np.count_nonzero(np.diff(numbers)) == 2 for numbers in shards)
+        assert len({tuple(dict.fromkeys(numbers)) for numbers in shards}) > 1
+        assert any(np.any(np.diff(rows[:5]) < 0) for rows in epochs)
+
     @pytest.mark.parametrize("start", [0, 1, 3, 4])
-    def test_an_epoch_goes_on_from_any_batch(self, join, start):
-        straight = list(FeatureBatches(join, 5, 0).batches(2, 0))
-        resumed = list(FeatureBatches(join, 5, 0).batches(2, start))
+    @pytest.mark.parametrize("order", [shuffled, shuffled_by_shard])
+    def test_an_epoch_goes_on_from_any_batch(self, join, start, order):
+        straight = list(FeatureBatches(join, 5, 0, order=order).batches(2, 0))
+        resumed = list(FeatureBatches(join, 5, 0, order=order).batches(2, start))
         for left, right in zip(straight[start:], resumed, strict=True):
             same(left, right)
 

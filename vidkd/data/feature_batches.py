@@ -7,7 +7,7 @@ new memory and stays as it is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -51,6 +51,7 @@ class FeatureJoin:
     Attributes:
         video_ids: of each row.
         label_ids: (N) int32.
+        shards: (N) number of the file of the first backbone that each row is in.
     """
 
     def __init__(self, stores: Mapping[str, FeatureStore], allow_missing: bool = False) -> None:
@@ -73,9 +74,11 @@ class FeatureJoin:
             raise UserError(f"{', '.join(self.stores)} have no video in common: are they of one split?")
         self.video_ids = sorted(common)
         self._rows = {name: store.rows_of(self.video_ids) for name, store in self.stores.items()}
+        first, *_ = self.stores
+        self.shards = self.stores[first].shards[self._rows[first]]
         labels = {name: store.label_ids[self._rows[name]] for name, store in self.stores.items()}
-        (first, self.label_ids), *others = labels.items()
-        for name, of in others:
+        self.label_ids, *_ = labels.values()
+        for name, of in labels.items():
             if len(wrong := np.flatnonzero(of != self.label_ids)):
                 raise UserError(
                     f"video {self.video_ids[wrong[0]]!r} has label {self.label_ids[wrong[0]]} in {first} and "
@@ -108,10 +111,37 @@ class FeatureJoin:
                 yield batch
 
 
+Order = Callable[[FeatureJoin, np.random.Generator], NDArray[np.int64]]
+"""The rows of an epoch in the order in which they are seen."""
+
+
+def shuffled(join: FeatureJoin, random: np.random.Generator) -> NDArray[np.int64]:
+    """Any order."""
+    return random.permutation(len(join))
+
+
+def shuffled_by_shard(join: FeatureJoin, random: np.random.Generator) -> NDArray[np.int64]:
+    """Shard after shard, both the shards and the rows of each in any order.
+
+    For a cache that does not fit into memory: one shard does, and is read from the disk once an epoch. The
+    shards are those of the first backbone, so the order depends on how its cache is cut into files.
+    """
+    rows = random.permutation(len(join))
+    turn = random.permutation(int(join.shards.max(initial=0)) + 1)
+    return rows[np.argsort(turn[join.shards[rows]], kind="stable")]
+
+
 class FeatureBatches:
     """The training batches of every epoch, as the training loop asks for them."""
 
-    def __init__(self, join: FeatureJoin, batch_size: int, seed: int, max_batches: int | None = None) -> None:
+    def __init__(
+        self,
+        join: FeatureJoin,
+        batch_size: int,
+        seed: int,
+        max_batches: int | None = None,
+        order: Order = shuffled,
+    ) -> None:
         """Plan the batches; a last one that is not full is left out.
 
         Args:
@@ -119,11 +149,12 @@ class FeatureBatches:
             batch_size: videos of a batch.
             seed: of the order.
             max_batches: cut an epoch to so many (a test run).
+            order: shuffled, or shuffled_by_shard.
 
         Raises:
             UserError: there are fewer videos than one batch.
         """
-        self.join, self.batch_size, self.seed = join, batch_size, seed
+        self.join, self.batch_size, self.seed, self.order = join, batch_size, seed, order
         if len(join) < batch_size:
             raise UserError(
                 f"batch_size {batch_size} is larger than the {len(join)} cached videos: lower batch_size"
@@ -133,7 +164,7 @@ class FeatureBatches:
 
     def batches(self, epoch: int, start: int) -> Iterator[FeatureBatch]:
         """The batches of `epoch` from number `start` on, the same ones whenever they are asked for."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.join))
+        order = self.order(self.join, np.random.default_rng([self.seed, epoch]))
         steps = range(start, self.steps_per_epoch)
         return self.join.gathered(order[i * self.batch_size : (i + 1) * self.batch_size] for i in steps)
 

@@ -161,7 +161,10 @@ def _close(file: h5py.File) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed processes left beside `path`: each may be as large as the shard."""
+    """Remove what killed processes left beside `path`: each may be as large as the shard.
+
+    Whether a process of another machine lives cannot be seen; but no two jobs make one shard.
+    """
     for orphan in path.parent.glob(f".{path.name}.*.tmp"):
         writer = orphan.name.split(".")[-2]
         with suppress(OSError):

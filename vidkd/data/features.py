@@ -44,6 +44,7 @@ class FeatureStore:
         video_ids: of each row.
         label_ids: (N) int32.
         padded: (N) whether frames repeat because the video has too few.
+        shards: (N) number of the file that each row is in.
         shape: (T', D) of a row.
         dtype: of the features.
     """
@@ -72,6 +73,8 @@ class FeatureStore:
             raise UserError(_twice(self._shards))
         self.label_ids = np.concatenate([shard.columns["label_id"] for shard in self._shards])
         self.padded = np.concatenate([shard.columns["padded"] for shard in self._shards])
+        counts = [len(shard.video_ids) for shard in self._shards]
+        self.shards = np.repeat(np.arange(len(counts)), counts)
         self._gather: Gather | None = None
 
     def __len__(self) -> int:
