@@ -5,9 +5,19 @@ import struct
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from tests.data.encodings import FRAMES, Encoding
-from tests.data.videos import CLIPS, HEIGHT, WIDTH, needs_clips, number_of, write_audio, write_video
+from tests.data.videos import (
+    CLIPS,
+    HEIGHT,
+    WIDTH,
+    needs_clips,
+    number_of,
+    numbered,
+    write_audio,
+    write_video,
+)
 from vidkd.data.decode import TooFewFrames, UnreadableVideo, decode_frames, probe_video
 
 CODECS = {
@@ -161,6 +171,80 @@ def test_cut_file_is_found_by_the_probe(tmp_path):
         end = hit.pos + hit.size // 2
     path.write_bytes(path.read_bytes()[:end])
     assert reason_of(probe_video, path) == "truncated"
+
+
+def write_with_cover(path, video: bool) -> None:
+    """An MP4 whose first picture stream is its cover; with sound, and with a video or without one."""
+    cover = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 200, np.uint8), format="rgb24")
+    sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+    sound.sample_rate = 8000
+    with av.open(str(path), "w") as container:
+        art = container.add_stream("png", rate=1)
+        art.width, art.height, art.pix_fmt = 32, 32, "rgb24"
+        art.disposition = Disposition.attached_pic
+        audio = container.add_stream("aac", rate=8000, layout="mono")
+        if video:
+            stream = container.add_stream("libx264", rate=10)
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        container.mux([*art.encode(cover), *art.encode(None), *audio.encode(sound), *audio.encode(None)])
+        for number in range(20 * video):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), format="rgb24")))
+        if video:
+            container.mux(stream.encode(None))
+
+
+def move_cover_forward(path) -> None:
+    """Put the box of an MP4 that has its cover before those of its tracks."""
+    content = path.read_bytes()
+    place = content.index(b"moov") + 4
+    boxes = []
+    while place < len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        boxes.append(content[place : place + length])
+        place += length
+    boxes.sort(key=lambda content: content[4:8] == b"trak")
+    path.write_bytes(content[: content.index(b"moov") + 4] + b"".join(boxes))
+
+
+def test_cover_art_is_no_video(tmp_path):
+    write_with_cover(tmp_path / "film.mp4", video=True)
+    move_cover_forward(tmp_path / "film.mp4")
+    write_with_cover(tmp_path / "song.mp4", video=False)
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "png"
+    info = probe_video(tmp_path / "film.mp4")
+    assert (info.frames, info.width, info.height) == (20, WIDTH, HEIGHT)
+    frames, _ = decode_frames(tmp_path / "film.mp4", [3, 19])
+    assert [number_of(frame) for frame in frames] == [3, 19]
+    assert reason_of(probe_video, tmp_path / "song.mp4") == "no_video"
+    assert reason_of(decode_frames, tmp_path / "song.mp4", [0]) == "no_video"
+
+
+@pytest.mark.parametrize(("name", "codec"), [("v.mp4", "libx265"), ("v.avi", "mjpeg")])
+def test_damage_of_which_the_decoder_would_not_tell_is_an_error(tmp_path, name, codec):
+    path, noise = tmp_path / name, np.random.default_rng(0).integers(0, 256, (10, 128, 160, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options={"x265-params": "log-level=none"})
+        stream.width, stream.height = 160, 128
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for image in noise:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        packet = [bytes(packet) for packet in container.demux(video=0)][3]
+    half = len(packet) // 2
+    path.write_bytes(path.read_bytes().replace(packet, packet[:half] + bytes(len(packet) - half)))
+    with av.open(str(path)) as container:
+        assert not any(frame.is_corrupt for frame in container.decode(video=0))
+    assert reason_of(decode_frames, path, range(10)) == "decode_error"
+
+
+def test_rate_of_an_ogg_file_is_found(tmp_path):
+    path = write_video(tmp_path / "v.ogg", 20, "libvpx")
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate is None
+    info = probe_video(path)
+    assert (info.frames, info.fps, info.duration) == (20, 10, 2)
 
 
 def box(content: bytes, kind: bytes) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import sys
 
+import av
 import numpy as np
 import pytest
 
@@ -57,6 +58,20 @@ def test_turned_frames_are_those_of_pyav(tmp_path, degrees, mirrored):
     path = write_quadrants(tmp_path / "v.mp4", degrees, mirrored)
     np.testing.assert_array_equal(
         decode_frames(path, [1], decoder="torchcodec")[0], decode_frames(path, [1])[0]
+    )
+
+
+@needs_torchcodec
+def test_interlaced_frames_are_those_of_pyav(tmp_path):
+    path, noise = tmp_path / "v.mp4", np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"x264-params": "interlaced=1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for image in noise:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    np.testing.assert_array_equal(
+        decode_frames(path, [0, 2], decoder="torchcodec")[0], decode_frames(path, [0, 2])[0]
     )
 
 

@@ -52,7 +52,8 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
         if name in _LISTS:
             raise UnreadableVideo("no_video", f"the file is a list of other files ({name})")
         if name in _PICTURES or name.endswith("_pipe"):
-            raise UnreadableVideo("no_video", f"the file is a picture ({name})")
+            hint = "a video of images is named by its folder, or by what comes before _frame_00.jpg"
+            raise UnreadableVideo("no_video", f"the file is a picture ({name}); {hint}")
         yield container
 
 

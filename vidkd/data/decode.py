@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 import av
 import numpy as np
+from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
@@ -25,6 +26,8 @@ from vidkd.data.timeline import has_trusted_times, numbered_packets, read_timeli
 from vidkd.data.video import Image, TooFewFrames, UnreadableVideo, VideoInfo
 
 Decoder = Literal["pyav", "torchcodec"]
+
+_MENDS_SILENTLY = {"hevc", "mjpeg"}  # these decoders say nothing of damage unless they are told to stop at it
 
 
 def decoder_version(decoder: Decoder = "pyav") -> str:
@@ -66,7 +69,7 @@ def probe_video(path: str | Path) -> VideoInfo:
             raise UnreadableVideo("no_frame", "no frame decodes")
         rotation = _rotation(first)
         width, height = (first.width, first.height) if rotation % 180 == 0 else (first.height, first.width)
-        fps = float(stream.average_rate or 0)
+        fps = float(stream.average_rate or stream.guessed_rate or 0)  # an Ogg file has the second only
         seconds = _time_stamps(container, stream, stamps)
         return VideoInfo(
             frames=len(stamps),
@@ -186,8 +189,7 @@ def _decode_by_torchcodec(path: str | Path, wanted: list[int], pictures: _Pictur
     """Have torchcodec decode the wanted frames; any doubt is NotPlannable."""
     from vidkd.data import torchcodec_backend  # imports torch
 
-    if _is_mirrored(path):
-        raise NotPlannable("torchcodec does not mirror")
+    _refuse_for_torchcodec(path)
     with _video_stream(path) as (container, stream):
         timeline = read_timeline(container, stream)
         found = torchcodec_backend.decode(path, container, stream, timeline, wanted)
@@ -216,7 +218,7 @@ def _decode_in_sequence(path: str | Path, wanted: list[int], pictures: _Pictures
     """Decode from the first frame to the last wanted one."""
     remaining, decoded = set(wanted), 0
     with _video_stream(path) as (container, stream):
-        for frame in container.decode(stream):
+        for frame in _frames(container, stream):
             if frame.is_corrupt:
                 raise UnreadableVideo("decode_error", f"frame {decoded} is damaged")
             if decoded in remaining:
@@ -226,6 +228,16 @@ def _decode_in_sequence(path: str | Path, wanted: list[int], pictures: _Pictures
             if not remaining:
                 return
     raise TooFewFrames(decoded, wanted[-1])
+
+
+def _frames(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """All frames; what an edit list does not show may need pictures that it has cut away."""
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.InvalidDataError:
+            if not packet.is_discard:
+                raise
 
 
 def _seconds(
@@ -241,14 +253,18 @@ def _seconds(
 
 @contextmanager
 def _video_stream(path: str | Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """Open the first video stream of `path`; errors of the library become UnreadableVideo."""
+    """Open the first video stream that is no cover art; errors of the library become UnreadableVideo."""
     with open_container(Path(path)) as container:
-        if not container.streams.video:
+        moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not moving:
             raise UnreadableVideo("no_video", "the file has no video stream")
-        stream = container.streams.video[0]
-        if stream.codec_context is None:
+        stream = moving[0]
+        codec = stream.codec_context
+        if codec is None:
             raise UnreadableVideo("no_decoder", "this build of FFmpeg has no decoder for it")
-        stream.codec_context.thread_count = 1  # decode threads cost 30-40% more CPU; jobs are the parallelism
+        codec.thread_count = 1  # decode threads cost 30-40% more CPU; jobs are the parallelism
+        if codec.codec.canonical_name in _MENDS_SILENTLY:
+            codec.options = {"err_detect": "explode"}
         try:
             yield container, stream
         except (av.FFmpegError, EOFError) as error:
@@ -273,12 +289,15 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     return a, b, c, d
 
 
-def _is_mirrored(path: str | Path) -> bool:
+def _refuse_for_torchcodec(path: str | Path) -> None:
+    """Raise NotPlannable where the first frame tells that torchcodec would give other pixels."""
     with _video_stream(path) as (container, stream):
-        for frame in container.decode(stream):
-            a, b, c, d = _display_matrix(frame)
-            return a * d < b * c
-    return False
+        first = next(container.decode(stream), None)
+        if first is None or first.interlaced_frame:
+            raise NotPlannable("torchcodec converts interlaced frames otherwise")
+        a, b, c, d = _display_matrix(first)
+        if a * d < b * c:
+            raise NotPlannable("torchcodec does not mirror")
 
 
 def _rotation(frame: av.VideoFrame) -> int:

@@ -46,7 +46,8 @@ class VideoInfo:
         fps: average frames per second; 0 when the file does not say.
         width: pixels, as displayed (after rotation).
         height: pixels, as displayed.
-        duration: seconds, from the time stamps, or from frames and fps where those are not to be trusted.
+        duration: seconds from the first frame, whatever its own time stamp, to the end of the last: from the
+            time stamps, or from frames and fps where those are not to be trusted.
         codec: name of the decoder.
         rotation: degrees counterclockwise that turn a decoded frame into a displayed one: 0, 90, 180 or 270.
             Frames are also mirrored where the file says so, which is not told here.
