@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from vidkd.backbones.protocol import Backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.errors import UserError
+
+if TYPE_CHECKING:  # torch, which Snakemake shall not load to know the modules
+    from vidkd.backbones.protocol import Backbone
 
 BACKBONES = {
     "clip": "vidkd.backbones.clip:load",
@@ -17,6 +20,11 @@ BACKBONES = {
     "vivit": "vidkd.backbones.vivit:load",
     "vjepa2": "vidkd.backbones.vjepa2:load",
 }
+
+
+def module_of(kind: str) -> str:
+    """The module with the backbones of this kind, which no import statement mentions."""
+    return BACKBONES[kind].partition(":")[0]
 
 
 def find_loader(kind: str) -> Callable[[BackboneSettings], Backbone]:

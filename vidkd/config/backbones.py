@@ -58,6 +58,14 @@ class BackboneSettings(Section):
         description="What is kept of a clip. full: every token. time: their mean at each time step. "
         "clip: their mean.",
     )
+    fp16: bool = Field(False, description="Features are stored as float16: half the space, 11 bits of each.")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="How the network computes. bf16: on a GPU only; autocast, about 8 bits of each value.",
+    )
+    cpu_threads: int = Field(
+        1, ge=1, description="Threads on a CPU. A setting, because sums depend on it in the last bit."
+    )
     attention: Literal["sdpa", "eager"] | None = Field(
         None,
         description="How transformers computes attention; null is sdpa. eager also returns the attention "

@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -30,13 +31,15 @@ def on_terminal() -> bool:
 
 
 def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
-    """Yield `items`, telling how many are done."""
+    """Yield `items`, telling how many are done, how fast, and how long the rest takes."""
     if on_terminal():
         yield from tqdm(items, desc=label)
         return
-    told = time.monotonic()
+    start = told = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
         if time.monotonic() - told >= LINE_EVERY_S:
             told = time.monotonic()
-            log.info("%s: %d of %d", label, done, len(items))
+            rate = done / (told - start)
+            left = timedelta(seconds=round((len(items) - done) / rate))
+            log.info("%s: %d of %d, %.1f/s, %s left", label, done, len(items), rate, left)
