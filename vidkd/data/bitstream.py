@@ -16,7 +16,7 @@ _HEVC_RANDOM_ACCESS = range(16, 22)
 _HEVC_BROKEN_LINKS, _HEVC_IDR = range(16, 19), range(19, 21)
 _HEVC_PARAMETERS, _HEVC_ENDS = (32, 33, 34), (36, 37)
 _MPEG4_CODE = b"\x00\x00\x01"
-_MPEG4_VOP, _MPEG4_USER_DATA, _MPEG4_LAYERS = 0xB6, 0xB2, range(0x20, 0x30)
+_MPEG4_VOP, _MPEG4_USER_DATA, _MPEG4_LAYERS = b"\xb6", b"\xb2", range(0x20, 0x30)
 _NOT_CODED_VOP_BYTES = 16  # a picture no longer than this may be a placeholder for which no frame comes out
 _JPEG_START, _JPEG_SCAN = b"\xff\xd8", 0xDA
 _JPEG_QUANTIZERS, _JPEG_CODES, _JPEG_RESTARTS = 0xDB, 0xC4, 0xDD
@@ -222,13 +222,13 @@ class _Mpeg4:
 
     def __call__(self, packet: memoryview, key: bool) -> Picture:
         sections = packet.tobytes().split(_MPEG4_CODE)[1:]
-        headers = _mpeg4_headers(sections)
+        headers = _mpeg4_headers(sections) if len(sections) > 1 else []
         if self._repeated is None:
             self._repeated = [header for header in headers if header not in self._known]
             self._known += self._repeated
         if any(header not in self._known for header in headers):
             raise NotPlannable("new parameters on the way")
-        vops = [section for section in sections if section[:1] == bytes([_MPEG4_VOP])]
+        vops = [section for section in sections if section.startswith(_MPEG4_VOP)]
         if len(vops) > 1:
             raise NotPlannable("a packet of several pictures")
         if not vops or len(vops[0]) <= _NOT_CODED_VOP_BYTES or not self._is_coded(vops[0]):
@@ -240,9 +240,9 @@ class _Mpeg4:
 
     def _is_coded(self, vop: bytes) -> bool:
         """Whether a frame comes out for a picture; false also where its header breaks the standard."""
-        bits = _bits(vop[1:])
+        bits = _bits(vop[1:9])
         time = bits.find("0", 2) + 2  # after the type: whole seconds as ones, a zero, a one
-        return bits[time - 1] == "1" and bits[time + self._time_bits :][:2] == "11"
+        return time > 2 and bits[time - 1] == "1" and bits[time + self._time_bits :][:2] == "11"
 
 
 def _mpeg4_headers(sections: list[bytes]) -> list[bytes]:
@@ -251,13 +251,13 @@ def _mpeg4_headers(sections: list[bytes]) -> list[bytes]:
     That a stream is packed, which the last letter of DivX's name tells, is removed where it is unpacked.
     """
     layers = [section.rstrip(b"\0") for section in sections if section[:1] and section[0] in _MPEG4_LAYERS]
-    names = [section.rstrip(b"\0p") for section in sections if section[:1] == bytes([_MPEG4_USER_DATA])]
+    names = [section.rstrip(b"\0p") for section in sections if section.startswith(_MPEG4_USER_DATA)]
     return layers + names
 
 
 def _mpeg4_time_bits(layer: bytes) -> int:
     """How many bits of a picture's header give its time within a second."""
-    bits = _bits(layer[1:])
+    bits = _bits(layer[1:25].ljust(24, b"\0"))
     place = 9  # random access, type
     place += 8 if bits[place] == "1" else 1  # version and priority
     place += 20 if bits[place : place + 4] == "1111" else 4  # aspect ratio
@@ -271,8 +271,7 @@ def _mpeg4_time_bits(layer: bytes) -> int:
 
 
 def _bits(content: bytes) -> str:
-    """The first 192 bits."""
-    return f"{int.from_bytes(content[:24].ljust(24, bytes(1)), 'big'):0192b}"
+    return f"{int.from_bytes(content, 'big'):0{8 * len(content)}b}"
 
 
 class _Mjpeg:
