@@ -17,6 +17,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
 
 
 ##### stages #####
@@ -25,6 +26,7 @@ include: "rules/common.smk"
 include: "rules/demo.smk"
 include: "rules/data.smk"
 include: "rules/frames.smk"
+include: "rules/features.smk"
 include: "rules/ffn.smk"
 include: "rules/report.smk"
 

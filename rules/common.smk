@@ -47,6 +47,7 @@ SHARDS = range(cfg.data.n_shards)
 wildcard_constraints:
     split="|".join(SPLITS),
     variant="|".join([*cfg.ffn.variants, *cfg.ffn.ensembles]),
+    backbone="|".join(cfg.backbones) or "(?!)",
     shard=r"\d+",
     seed=r"\d+",
 
@@ -157,34 +158,6 @@ sentence_or(check_writable, cfg.results_dir, "results_dir")
 def frames(split):
     """The frame stores of a split."""
     return expand(paths.frames, split=split, shard=SHARDS)
-
-
-def start_file(wildcards):
-    """The file that a variant starts from, if its `weights` name one."""
-    source = cfg.ffn.variant(wildcards.variant).weights
-    return source if is_file_name(source) else []
-
-
-def initial_weights(wildcards):
-    """The trained weights that a variant starts from, if it starts from another variant."""
-    source = cfg.ffn.variant(wildcards.variant).init_from
-    return expand(paths.weights, variant=source, seed=wildcards.seed) if source else []
-
-
-def training_work(wildcards):
-    """Priority of a training: the longest first, so that no core waits for it at the end."""
-    variant = cfg.ffn.variant(wildcards.variant)
-    return variant.epochs * sum(variant.frame_counts)
-
-
-def networks(artefact):
-    """An input function: an artefact of the run itself, or of every member when the run is an ensemble."""
-
-    def inputs(wildcards):
-        members = cfg.ffn.ensembles.get(wildcards.variant, [wildcards.variant])
-        return expand(artefact, variant=members, seed=wildcards.seed)
-
-    return inputs
 
 
 def each_shard(option, split):

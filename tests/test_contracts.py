@@ -35,6 +35,7 @@ LIGHT = (
     "vidkd.paths",
     "vidkd.errors",
     "vidkd.files",
+    "vidkd.backbones.registry",
     "vidkd.data.adapters.folder",
 )
 HEAVY = ("torch", "torchvision", "pandas", "numpy", "h5py", "av", "matplotlib", "snakemake")

@@ -38,7 +38,9 @@ def test_the_picture_has_every_rule_and_every_dependency(tmp_path):
     drawn = set(re.findall(r"^\s*(\w+) --> (\w+)$", picture, re.MULTILINE))
     assert {name for edge in drawn for name in edge} == rule_names()
     project = copy_project(tmp_path)
-    graph = project.snakemake("--rulegraph").stdout
+    features = Paths().features.format(backbone="clip", split="test", shard=0)
+    backbones = 'backbones={"clip": {"folder": "clip"}}'
+    graph = project.snakemake("all", features, "--rulegraph", "--config", backbones).stdout
     names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', graph, re.MULTILINE))
     edges = {(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)}
     assert drawn == {edge for edge in edges if "all" not in edge}

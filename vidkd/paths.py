@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Paths:
-    """Every artefact below `root` as a Snakemake pattern: {split}, {shard}, {variant} and {seed} are open."""
+    """Every artefact below `root` as a Snakemake pattern: {split}, {shard}, {backbone} … are open."""
 
     root: str = "results"
 
@@ -50,6 +50,11 @@ class Paths:
     def frames(self) -> str:
         """Frame store of one split and shard."""
         return f"{self.root}/frames/{{split}}/shard_{{shard}}.h5"
+
+    @property
+    def features(self) -> str:
+        """Features of one split and shard by one backbone."""
+        return f"{self.root}/features/{{backbone}}/{{split}}/shard_{{shard}}.h5"
 
     @property
     def run(self) -> str:

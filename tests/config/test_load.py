@@ -371,3 +371,35 @@ def test_settings_that_would_fail_much_later(values, said):
     with pytest.raises(UserError) as refused:
         load_settings(values)
     assert said in str(refused.value)
+
+
+CLIP = {"folder": "weights/clip"}
+
+
+def test_backbones_are_settings_by_name():
+    settings = load_settings({"backbones": {"clip": CLIP, "half": {**CLIP, "fp16": "true", "frames": "4"}}})
+    assert settings.backbones["clip"].kind == "clip"
+    assert (settings.backbones["half"].fp16, settings.backbones["half"].frames) == (True, 4)
+    assert load_settings({}).backbones == {}
+
+
+@pytest.mark.parametrize(
+    ("backbones", "line"),
+    [
+        ({"CLIP": CLIP}, "backbones.CLIP: wrong name; allowed: lower-case letters, digits and _"),
+        ({"a": 3}, "backbones.a: found 3; allowed: a mapping of settings"),
+        ([], "backbones: found []; allowed: mapping of text to settings"),
+        ({"a": {}}, "backbones.a: found none as source; allowed: one of hub, folder and file"),
+        ({"a": {**CLIP, "token": "full"}}, "backbones.a.token: no such setting; did you mean tokens?"),
+        (
+            {"a": {**CLIP, "tokens": "all"}},
+            'backbones.a.tokens: found "all"; allowed: one of full, time, clip',
+        ),
+        ({"a": {**CLIP, "frames": 0}}, "backbones.a.frames: found 0; allowed: whole number, at least 1"),
+        ({"a": {"hub": "a/b"}}, "backbones.a.revision: hub needs a commit"),
+        ({"a": {**CLIP, "frames": 33}}, "backbones.a.frames: 33 frames are asked of videos stored with 32"),
+    ],
+)
+def test_a_wrong_backbone_is_named(backbones, line):
+    (found,) = wrong({"backbones": backbones})
+    assert found.startswith(line)

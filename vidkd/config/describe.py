@@ -20,6 +20,14 @@ def is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
+def entry_section(annotation: Any) -> type[BaseModel] | None:
+    """The section that each entry of a mapping by name is; None where the field is no such mapping."""
+    if get_origin(annotation) is dict and is_section(entry := get_args(annotation)[1]):
+        section: type[BaseModel] = entry
+        return section
+    return None
+
+
 def leaves(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
     """Every setting below `model` that is a value, with its path, in the order of definition."""
     for name, field in model.model_fields.items():
@@ -76,6 +84,8 @@ def kind(annotation: Any) -> str:
             if arguments[1] is object
             else f"mapping of {_NAMES[arguments[0]][0]} to {kind(arguments[1])}"
         )
+    if is_section(annotation):
+        return "settings"
     return _NAMES[annotation][0] if annotation in _NAMES else "any value"
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from vidkd.config.describe import allowed, is_section, leaves
+from vidkd.config.describe import allowed, entry_section, is_section, leaves
 from vidkd.config.ffn import NAME, FFNChanges
 from vidkd.config.settings import Settings
 from vidkd.errors import UserError
@@ -71,8 +72,9 @@ def schema() -> str:
     whole["$defs"]["FFNChanges"] = changes
     experiment = whole["$defs"]["FFNExperiment"]["properties"]
     experiment["variants"]["additionalProperties"] = {"$ref": "#/$defs/FFNChanges"}
-    for name in ("variants", "ensembles"):
-        experiment[name]["propertyNames"] = {"pattern": f"^{NAME}$"}
+    named = [experiment["variants"], experiment["ensembles"], whole["properties"]["backbones"]]
+    for mapping in named:
+        mapping["propertyNames"] = {"pattern": f"^{NAME}$"}
     return json.dumps(whole, indent=2) + "\n"
 
 
@@ -84,9 +86,15 @@ def table() -> str:
         value: Any = defaults
         for step in path:
             value = value[step]
-        cells = (f"`{'.'.join(path)}`", allowed(field), f"`{_flow(value)}`", field.description or "")
-        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        rows.append(_row(path, field, value))
+        if entry := entry_section(field.annotation):
+            rows += [_row((*path, "NAME", *below), part, part.default) for below, part in leaves(entry)]
     return "\n".join(rows) + "\n"
+
+
+def _row(path: tuple[str, ...], field: FieldInfo, default: Any) -> str:
+    cells = (f"`{'.'.join(path)}`", allowed(field), f"`{_flow(default)}`", field.description or "")
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _yaml_lines(section: BaseModel, depth: int) -> Iterator[str]:

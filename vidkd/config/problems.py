@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from vidkd.config.describe import allowed, is_section, item_type, kind, leaves
+from vidkd.config.describe import allowed, entry_section, is_section, item_type, kind, leaves
 
 Location = tuple[int | str, ...]
 Problem = tuple[Location, str]
@@ -93,11 +93,16 @@ def _wrong(model: type[BaseModel], where: Location, found: Any, message: str) ->
 
 def _follow(model: type[BaseModel], where: Location) -> tuple[type[BaseModel] | FieldInfo | None, Location]:
     """The section or setting that a location leads to, and the steps that go on inside its value."""
-    for position, step in enumerate(where):
-        field = model.model_fields.get(str(step))
-        if field is None or not is_section(field.annotation):
-            return field, where[position + 1 :]
-        model = field.annotation  # type: ignore[assignment]
+    rest = list(where)
+    while rest:
+        field = model.model_fields.get(str(rest.pop(0)))
+        if field is not None and rest and (entry := entry_section(field.annotation)):
+            rest.pop(0)
+            model = entry
+        elif field is not None and is_section(field.annotation):
+            model = field.annotation  # type: ignore[assignment]
+        else:
+            return field, tuple(rest)
     return model, ()
 
 

@@ -6,14 +6,15 @@ import re
 
 from pydantic import Field, field_validator, model_validator
 
+from vidkd.config.backbones import BackboneSettings
 from vidkd.config.base import Section
 from vidkd.config.data import DataSettings, DemoSettings, FrameSettings
-from vidkd.config.ffn import FFNExperiment
+from vidkd.config.ffn import NAME, FFNExperiment
 from vidkd.config.problems import Location, Problem, Problems
 
 
 class ComputeSettings(Section):
-    """What a job asks of the machine; never changes a result and never reruns anything."""
+    """What a job asks of the machine; reruns nothing, and changes no result but the last bits of a GPU's."""
 
     gpus: int = Field(
         1, ge=0, le=8, description="GPUs of a training or extraction job; 0 on a machine without one."
@@ -26,6 +27,13 @@ class ComputeSettings(Section):
     )
     mem_mb: int = Field(16000, ge=500, description="Memory of a training job in MB.")
     runtime: int = Field(1440, ge=1, description="Time limit of a training job in minutes.")
+    batch: int = Field(
+        8,
+        ge=1,
+        le=4096,
+        description="Clips of a batch when the features of frozen networks are cached: fewer when memory is "
+        "short.",
+    )
 
 
 class ReportSettings(Section):
@@ -48,6 +56,9 @@ class Settings(Section):
     data: DataSettings = DataSettings()  # type: ignore[call-arg]
     demo: DemoSettings = DemoSettings()  # type: ignore[call-arg]
     frames: FrameSettings = FrameSettings()  # type: ignore[call-arg]
+    backbones: dict[str, BackboneSettings] = Field(
+        {}, description="Name of a frozen network and what it is; its features are cached under that name."
+    )
     ffn: FFNExperiment = FFNExperiment()  # type: ignore[call-arg]
     report: ReportSettings = ReportSettings()  # type: ignore[call-arg]
     compute: ComputeSettings = ComputeSettings()  # type: ignore[call-arg]
@@ -61,6 +72,14 @@ class Settings(Section):
             )
         return folder
 
+    @field_validator("backbones")
+    @classmethod
+    def _backbone_names(cls, backbones: dict[str, BackboneSettings]) -> dict[str, BackboneSettings]:
+        text = "wrong name; allowed: lower-case letters, digits and _, for it names a folder"
+        if wrong := [name for name in backbones if not re.fullmatch(NAME, name)]:
+            raise Problems([((name,), text) for name in wrong])
+        return backbones
+
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
         """Refuse at once what a job would refuse after hours of extraction."""
@@ -69,6 +88,11 @@ class Settings(Section):
         asked += [
             (("ffn", "variants", name, "frame_counts"), max(self.ffn.variant(name).frame_counts))
             for name in self.ffn.variants
+        ]
+        asked += [
+            (("backbones", name, "frames"), backbone.frames)
+            for name, backbone in self.backbones.items()
+            if backbone.frames is not None
         ]
         found = [
             (

@@ -1,0 +1,30 @@
+rule cache_features:
+    input:
+        frames=paths.frames,
+        weights=backbone_files,
+        # Not read: a direct input of the checkpoint's listing, see extract_frames.
+        videos=paths.videos,
+    output:
+        features=paths.features,
+    log:
+        paths.log("cache_features", "{backbone}.{split}.{shard}"),
+    benchmark:
+        paths.benchmark("cache_features", "{backbone}.{split}.{shard}")
+    conda:
+        "../envs/train.yaml"
+    threads: lambda wildcards: max(cfg.compute.workers, backbone(wildcards).cpu_threads)
+    resources:
+        gpu=cfg.compute.gpus,
+        workers=cfg.compute.workers,
+        batch=cfg.compute.batch,
+        mem_mb=cfg.compute.mem_mb,
+        runtime=cfg.compute.runtime,
+    params:
+        settings=lambda wildcards: canonical(backbone(wildcards)),
+        code=code("workflow_scripts.cache_features"),
+        # Of its own kind alone: no import names it.
+        kind=lambda wildcards: code(module_of(backbone(wildcards).kind)),
+    shell:
+        "python -m workflow_scripts.cache_features --backbone {wildcards.backbone} --frames-store {input.frames}"
+        " --output {output.features} --batch {resources.batch} --workers {resources.workers}"
+        " --settings {params.settings:q} > {log} 2>&1"
