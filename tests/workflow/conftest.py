@@ -34,7 +34,8 @@ class Project:
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """What Snakemake would run: jobs by rule."""
-        done = self.snakemake("-n", "--configfile", TINY, *arguments)
+        # Targets go first: `--configfile` takes all that follows it.
+        done = self.snakemake(*arguments, "-n", "--configfile", TINY)
         assert done.returncode == 0, done.stdout + done.stderr
         table = done.stdout.partition("Job stats:")[2].partition("\ntotal")[0]
         assert table or "Nothing to be done" in done.stdout + done.stderr

@@ -1,0 +1,150 @@
+"""Features through Snakemake: made from a folder of weights, and made anew only by what decides them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from tests.backbones.checkpoints import MAKERS, SIZE, settings_of
+from tests.workflow.conftest import TINY, copy_project
+from vidkd.backbones.registry import load_backbone
+from vidkd.config.clips import ClipSettings
+from vidkd.data.clips import EvaluationClips
+from vidkd.data.features import FeatureStore
+from vidkd.data.frames import FrameStore
+from vidkd.paths import Paths, sidecar
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("features")]
+
+BACKBONES = """
+backbones:
+  image: {kind: timm, folder: weights/timm, frames: 4}
+  video: {kind: videomae, folder: weights/videomae, fp16: true}
+"""
+PATHS = Paths("results/tiny")
+TARGETS = [
+    PATHS.features.format(backbone=name, split="test", shard=shard)
+    for name in ("image", "video")
+    for shard in (0, 1)
+]
+
+
+@pytest.fixture(scope="module")
+def featured(tmp_path_factory):
+    """The tiny configuration with two backbones, whose features of the test split are cached."""
+    project = copy_project(tmp_path_factory.mktemp("features"))
+    for kind in ("timm", "videomae"):
+        MAKERS[kind](project.root / "weights" / kind)
+    with (project.root / TINY).open("a") as config:
+        config.write(BACKBONES)
+    done = project.snakemake(*TARGETS, "--cores", "2", "--configfile", TINY)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return project
+
+
+class Change(NamedTuple):
+    """A change of a file, the jobs that it asks for, and of which backbones the features are."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    plan: dict[str, int]
+    backbones: set[str]
+
+
+TWO = {"cache_features": 2}
+CODE = ("\ndef ", "\nCHANGED = 1\n\n\ndef ")
+CHANGES = [
+    Change("setting of one", TINY, "frames: 4}", "frames: 8}", TWO, {"image"}),
+    Change("default written out", TINY, "frames: 4}", "frames: 4, tokens: time}", {}, set()),
+    Change("its precision on disk", TINY, "fp16: true", "fp16: false", TWO, {"video"}),
+    Change("its configuration", "weights/timm/config.json", "{", "{ ", TWO, {"image"}),
+    Change("code of its kind", "vidkd/backbones/videomae.py", *CODE, TWO, {"video"}),
+    Change("code of all", "vidkd/backbones/extract.py", *CODE, {"cache_features": 4}, {"image", "video"}),
+    Change("comment", "vidkd/backbones/extract.py", "\ndef ", "\n# why\ndef ", {}, set()),
+    Change("FFN", TINY, "lr: 1.5e-3", "lr: 1.6e-3", {}, set()),
+    Change("code of FFN", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "2 * lambda_kl * kl", {}, set()),
+    Change("machine", TINY, "gpus: 0", "gpus: 0, batch: 2, workers: 1", {}, set()),
+    Change("a third one", TINY, "  image:", "  more: {folder: weights/more}\n  image:", {}, set()),
+    Change(
+        "frames", TINY, "short_side: 56", "short_side: 52",
+        {"extract_frames": 2, "cache_features": 4}, {"image", "video"},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
+def test_plan_after_a_change(featured, change):
+    path = featured.root / change.file
+    before, times = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    featured.replace(change.file, change.old, change.new)
+    try:
+        assert featured.plan(*TARGETS) == change.plan
+        assert planned_backbones(featured) == change.backbones
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=times)
+    assert featured.plan(*TARGETS) == {}
+
+
+def planned_backbones(project) -> set[str]:
+    done = project.snakemake(*TARGETS, "-n", "--configfile", TINY)
+    return set(re.findall(r"wildcards: backbone=(\w+),", done.stdout))
+
+
+def test_other_weights_make_the_features_of_their_backbone_anew(featured):
+    (file,) = (featured.root / "weights/videomae").glob("*.safetensors")
+    before, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    try:
+        assert featured.plan(*TARGETS) == TWO
+        assert planned_backbones(featured) == {"video"}
+    finally:
+        file.write_bytes(before)
+        os.utime(file, ns=times)
+
+
+def test_rows_are_what_the_network_makes_of_the_frames(featured):
+    store = FeatureStore([featured.root / target for target in TARGETS[:2]])
+    store.verify()
+    frames = FrameStore([featured.root / PATHS.frames.format(split="test", shard=k) for k in (0, 1)])
+    assert store.video_ids == frames.video_ids
+    assert len(store) == 24
+    assert store.label_ids.tolist() == frames.label_ids.tolist()
+    network = load_backbone(settings_of("timm", featured.root / "weights/timm", frames=4))
+    clips = EvaluationClips(frames, [4], ClipSettings(size=SIZE, eval_crop=1))
+    for row in (0, 13, 23):
+        clip = clips[row].clip(4).contiguous()
+        assert torch.equal(store.rows([row])[0], network(clip[None])[0].mean(1))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_each_shard_says_what_made_it(featured, target):
+    record = json.loads((featured.root / sidecar(target)).read_text())
+    assert list(record["inputs"]) == [
+        target.replace("features/image", "frames").replace("features/video", "frames")
+    ]
+    assert len(record["code"]) == 64
+    assert FeatureStore([featured.root / target]).meta.backbone in target
+
+
+def test_without_backbones_nothing_is_cached(project):
+    assert "cache_features" not in project.plan()
+
+
+def test_missing_weights_are_named_by_the_job(featured):
+    target = PATHS.features.format(backbone="gone", split="test", shard=0)
+    backbones = 'backbones={"gone": {"kind": "vivit", "folder": "weights/gone"}}'
+    done = featured.snakemake(target, "--cores", "1", "--configfile", TINY, "--config", backbones)
+    assert done.returncode != 0
+    assert (
+        "Error: backbone vivit, weights/gone: no such folder. Run snakemake download"
+        in done.stdout + done.stderr
+    )
+    assert "Traceback" not in done.stdout + done.stderr
