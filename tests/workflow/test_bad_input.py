@@ -161,7 +161,7 @@ def test_a_split_without_a_readable_video(prepared):
 
 def test_a_split_file_without_a_line(prepared):
     use_split_files(prepared, {"train": demo_rows(prepared, "train"), "test": []})
-    says = ("Error: no test videos are listed under", "check data.annotations")
+    says = ("Error: no test videos are listed under", "check data.root and data.annotations")
     prepared.refuses("results/csv/data/classes.json", says=says)
 
 
