@@ -16,6 +16,7 @@ _HEVC_RANDOM_ACCESS = range(16, 22)
 _HEVC_BROKEN_LINKS, _HEVC_IDR = range(16, 19), range(19, 21)
 _HEVC_PARAMETERS, _HEVC_ENDS = (32, 33, 34), (36, 37)
 _MPEG4_CODE = b"\x00\x00\x01"
+_MPEG4_PICTURE, _MPEG4_I, _62_BITS = _MPEG4_CODE + b"\xb6", b"\x3f", (1 << 62) - 1
 _MPEG4_VOP, _MPEG4_USER_DATA, _MPEG4_LAYERS = b"\xb6", b"\xb2", range(0x20, 0x30)
 _NOT_CODED_VOP_BYTES = 16  # a picture no longer than this may be a placeholder for which no frame comes out
 _JPEG_START, _JPEG_SCAN = b"\xff\xd8", 0xDA
@@ -221,7 +222,10 @@ class _Mpeg4:
         self._time_bits = _mpeg4_time_bits(layers[-1])
 
     def __call__(self, packet: memoryview, key: bool) -> Picture:
-        sections = packet.tobytes().split(_MPEG4_CODE)[1:]
+        content = packet.tobytes()
+        if content.startswith(_MPEG4_PICTURE) and content[4:5] > _MPEG4_I and content.find(_MPEG4_CODE, 4) < 0:
+            return self._picture(content[3:])  # nearly every packet: no I picture, and no headers
+        sections = content.split(_MPEG4_CODE)[1:]
         headers = _mpeg4_headers(sections) if len(sections) > 1 else []
         if self._repeated is None:
             self._repeated = [header for header in headers if header not in self._known]
@@ -231,18 +235,22 @@ class _Mpeg4:
         vops = [section for section in sections if section.startswith(_MPEG4_VOP)]
         if len(vops) > 1:
             raise NotPlannable("a packet of several pictures")
-        if not vops or len(vops[0]) <= _NOT_CODED_VOP_BYTES or not self._is_coded(vops[0]):
-            raise NotPlannable("a packet without a picture")
-        picture = _VOP_PICTURES[vops[0][1] >> 6]
+        picture = self._picture(vops[0] if vops else b"")
         if picture.entry and any(header not in headers for header in self._repeated):
             raise NotPlannable("parameters in the first packet only")
         return picture
 
+    def _picture(self, vop: bytes) -> Picture:
+        if len(vop) <= _NOT_CODED_VOP_BYTES or not self._is_coded(vop):
+            raise NotPlannable("a packet without a picture")
+        return _VOP_PICTURES[vop[1] >> 6]
+
     def _is_coded(self, vop: bytes) -> bool:
         """Whether a frame comes out for a picture; false also where its header breaks the standard."""
-        bits = _bits(vop[1:9])
-        time = bits.find("0", 2) + 2  # after the type: whole seconds as ones, a zero, a one
-        return time > 2 and bits[time - 1] == "1" and bits[time + self._time_bits :][:2] == "11"
+        head = int.from_bytes(vop[1:9], "big")
+        below_seconds = (~head & _62_BITS).bit_length()  # after the type: whole seconds as ones, a zero
+        below_time = below_seconds - 2 - self._time_bits  # a one, the time, a one, a one if it is coded
+        return below_time > 1 and head >> below_seconds - 2 & 1 == 1 and head >> below_time - 2 & 3 == 3
 
 
 def _mpeg4_headers(sections: list[bytes]) -> list[bytes]:

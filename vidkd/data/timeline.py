@@ -123,8 +123,11 @@ class _PacketNotes:
         self.kept: list[av.Packet] | None = []
         room = KEPT_BYTES
         for number, packet in enumerate(numbered_packets(container, stream)):
-            if packet.is_corrupt or packet.has_sidedata("new_extradata"):
-                raise NotPlannable("a damaged packet, or new parameters on the way")
+            if packet.is_corrupt:
+                raise NotPlannable("a damaged packet")
+            for data in packet.iter_sidedata():  # has_sidedata takes six times as long to find none
+                if data.data_type == "new_extradata":
+                    raise NotPlannable("new parameters on the way")
             self.pictures.append(read(memoryview(packet), packet.is_keyframe))
             self.untimed |= packet.pts is None
             self.pts.append(packet.pts or 0)
