@@ -16,8 +16,9 @@ _HEVC_RANDOM_ACCESS = range(16, 22)
 _HEVC_BROKEN_LINKS, _HEVC_IDR = range(16, 19), range(19, 21)
 _HEVC_PARAMETERS, _HEVC_ENDS = (32, 33, 34), (36, 37)
 _MPEG4_CODE = b"\x00\x00\x01"
-_MPEG4_PICTURE, _MPEG4_I, _62_BITS = _MPEG4_CODE + b"\xb6", b"\x3f", (1 << 62) - 1
 _MPEG4_VOP, _MPEG4_USER_DATA, _MPEG4_LAYERS = b"\xb6", b"\xb2", range(0x20, 0x30)
+_MPEG4_PICTURE, _MPEG4_I = _MPEG4_CODE + _MPEG4_VOP, b"\x3f"
+_62_BITS = (1 << 62) - 1
 _NOT_CODED_VOP_BYTES = 16  # a picture no longer than this may be a placeholder for which no frame comes out
 _JPEG_START, _JPEG_SCAN = b"\xff\xd8", 0xDA
 _JPEG_QUANTIZERS, _JPEG_CODES, _JPEG_RESTARTS = 0xDB, 0xC4, 0xDD
@@ -223,7 +224,8 @@ class _Mpeg4:
 
     def __call__(self, packet: memoryview, key: bool) -> Picture:
         content = packet.tobytes()
-        if content.startswith(_MPEG4_PICTURE) and content[4:5] > _MPEG4_I and content.find(_MPEG4_CODE, 4) < 0:
+        alone = content.startswith(_MPEG4_PICTURE) and content.find(_MPEG4_CODE, 4) < 0
+        if alone and content[4:5] > _MPEG4_I:
             return self._picture(content[3:])  # nearly every packet: no I picture, and no headers
         sections = content.split(_MPEG4_CODE)[1:]
         headers = _mpeg4_headers(sections) if len(sections) > 1 else []
