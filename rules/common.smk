@@ -174,7 +174,7 @@ def each_shard(option, split):
 def all_metrics():
     """Figures of every variant and ensemble with every seed."""
     names = [*cfg.ffn.variants, *cfg.ffn.ensembles]
-    return expand(paths.metrics, variant=names, seed=cfg.seeds)
+    return expand(paths.ffn.metrics, variant=names, seed=cfg.seeds)
 
 
 def templates():

@@ -8,9 +8,9 @@ rule train_ffn:
         init=initial_weights,
         start=start_file,
     output:
-        weights=paths.weights,
-        config=paths.run_config,
-        history=paths.history,
+        weights=paths.ffn.weights,
+        config=paths.ffn.config,
+        history=paths.ffn.history,
     log:
         paths.log("train_ffn", "{variant}.seed{seed}"),
     benchmark:
@@ -32,7 +32,7 @@ rule train_ffn:
         train=each_shard("--train", "train"),
         val=each_shard("--val", "val"),
         init=lambda wildcards, input: " ".join(f"--init={file}" for file in input.init),
-        run_dir=paths.run,
+        run_dir=paths.ffn.folder,
     shell:
         "python -m workflow_scripts.train_ffn {params.train} {params.val} {params.init}"
         " --classes {input.classes} --run-dir {params.run_dir} --seed {wildcards.seed} --workers {resources.workers}"
@@ -41,14 +41,14 @@ rule train_ffn:
 
 rule predict_ffn:
     input:
-        weights=networks(paths.weights),
-        configs=networks(paths.run_config),
+        weights=networks(paths.ffn.weights),
+        configs=networks(paths.ffn.config),
         test=frames("test"),
         # Not read: a direct input of the checkpoint's listing, see extract_frames.
         classes=paths.classes,
     output:
-        predictions=paths.predictions,
-        efficiency=paths.efficiency,
+        predictions=paths.ffn.predictions,
+        efficiency=paths.ffn.efficiency,
     log:
         paths.log("predict_ffn", "{variant}.seed{seed}"),
     benchmark:
@@ -73,10 +73,10 @@ rule predict_ffn:
 
 rule evaluate_ffn:
     input:
-        predictions=paths.predictions,
-        efficiency=paths.efficiency,
+        predictions=paths.ffn.predictions,
+        efficiency=paths.ffn.efficiency,
     output:
-        metrics=paths.metrics,
+        metrics=paths.ffn.metrics,
     log:
         paths.log("evaluate_ffn", "{variant}.seed{seed}"),
     benchmark:

@@ -12,7 +12,7 @@ def start_file(wildcards):
 def initial_weights(wildcards):
     """The trained weights that a variant starts from, if it starts from another variant."""
     source = cfg.ffn.variant(wildcards.variant).init_from
-    return expand(paths.weights, variant=source, seed=wildcards.seed) if source else []
+    return expand(paths.ffn.weights, variant=source, seed=wildcards.seed) if source else []
 
 
 def training_work(wildcards):

@@ -75,10 +75,16 @@ def test_files_that_are_named_exist(name):
     assert not [file for file in named - new if "NAME" not in file and not (ROOT / file).exists()]
 
 
+def patterns(paths: object) -> list[str]:
+    """Every artefact of `paths`, those of a run of each method among them."""
+    names = [name for name, value in vars(type(paths)).items() if isinstance(value, property)]
+    values = [getattr(paths, name) for name in names]
+    return [text for value in values for text in ([value] if isinstance(value, str) else patterns(value))]
+
+
 def test_the_tree_of_results_is_that_of_the_rules():
     tree = README.partition("## Where results land")[2].partition("```")[2].partition("```")[0]
-    wanted = {getattr(Paths(), name).rpartition("/")[2] for name in dir(Paths) if not name.startswith("_")
-              and isinstance(getattr(Paths, name), property)}  # fmt: skip
+    wanted = {pattern.rpartition("/")[2] for pattern in patterns(Paths())}
     shown = {re.sub(r"\{(\w+)\}", r"{\1}", word) for word in re.findall(r"[\w{}.]+", tree)}
     assert not {name for name in wanted if name not in shown}
 

@@ -6,6 +6,43 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class RunPaths:
+    """The files of one run of a method, all in `folder`."""
+
+    folder: str
+
+    @property
+    def weights(self) -> str:
+        """Trained weights."""
+        return f"{self.folder}/model.safetensors"
+
+    @property
+    def config(self) -> str:
+        """Resolved settings and class names."""
+        return f"{self.folder}/config.json"
+
+    @property
+    def history(self) -> str:
+        """Losses and validation accuracies, epoch by epoch."""
+        return f"{self.folder}/history.csv"
+
+    @property
+    def predictions(self) -> str:
+        """Predictions on the test split, one row per clip."""
+        return f"{self.folder}/predictions.csv"
+
+    @property
+    def efficiency(self) -> str:
+        """Parameters and operations a clip."""
+        return f"{self.folder}/efficiency.json"
+
+    @property
+    def metrics(self) -> str:
+        """Figures on the test split."""
+        return f"{self.folder}/metrics.json"
+
+
+@dataclass(frozen=True)
 class Paths:
     """Every artefact below `root` as a Snakemake pattern: {split}, {shard}, {backbone} … are open."""
 
@@ -57,39 +94,9 @@ class Paths:
         return f"{self.root}/features/{{backbone}}/{{split}}/shard_{{shard}}.h5"
 
     @property
-    def run(self) -> str:
-        """Folder of one trained network."""
-        return f"{self.root}/ffn/{{variant}}/seed{{seed}}"
-
-    @property
-    def weights(self) -> str:
-        """Its trained weights."""
-        return f"{self.run}/model.safetensors"
-
-    @property
-    def run_config(self) -> str:
-        """Its resolved settings and class names."""
-        return f"{self.run}/config.json"
-
-    @property
-    def history(self) -> str:
-        """Its losses and validation accuracies, epoch by epoch."""
-        return f"{self.run}/history.csv"
-
-    @property
-    def predictions(self) -> str:
-        """Its predictions on the test split, one row per clip."""
-        return f"{self.run}/predictions.csv"
-
-    @property
-    def efficiency(self) -> str:
-        """Its parameters and operations a clip."""
-        return f"{self.run}/efficiency.json"
-
-    @property
-    def metrics(self) -> str:
-        """Its figures on the test split."""
-        return f"{self.run}/metrics.json"
+    def ffn(self) -> RunPaths:
+        """One trained network."""
+        return RunPaths(f"{self.root}/ffn/{{variant}}/seed{{seed}}")
 
     @property
     def tfd(self) -> str:

@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bad_input")]
 CONFIG = "config/small.yaml"
 PATHS = Paths("results")
 STORE = PATHS.frames.format(split="train", shard=0)
-WEIGHTS = PATHS.weights.format(variant="st4", seed=0)
-PREDICTIONS = PATHS.predictions.format(variant="st4", seed=0)
+WEIGHTS = PATHS.ffn.weights.format(variant="st4", seed=0)
+PREDICTIONS = PATHS.ffn.predictions.format(variant="st4", seed=0)
 SMALL = """\
 results_dir: results
 data: {adapter: demo, n_shards: 1}

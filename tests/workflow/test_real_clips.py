@@ -24,7 +24,7 @@ PATHS = Paths("results/clips")
 STORES = [
     PATHS.frames.format(split=split, shard=shard) for split in ("train", "val", "test") for shard in (0, 1)
 ]
-WEIGHTS = PATHS.weights.format(variant="ffn", seed=0)
+WEIGHTS = PATHS.ffn.weights.format(variant="ffn", seed=0)
 CONFIG = """\
 results_dir: results/clips
 data: {adapter: folder, root: videos, n_shards: 2, max_excluded: 0.3}
@@ -115,7 +115,7 @@ class TestRealClips:
 
     def test_the_network_was_trained(self, project):
         assert (project.root / WEIGHTS).stat().st_size > 1_000_000
-        (epoch,) = rows(project, PATHS.history.format(variant="ffn", seed=0))
+        (epoch,) = rows(project, PATHS.ffn.history.format(variant="ffn", seed=0))
         assert {name for name in epoch if "loss" in name}
 
     def test_two_batches_to_try_it(self, project):

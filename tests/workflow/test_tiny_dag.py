@@ -25,12 +25,12 @@ def artefacts():
         for split in ("train", "val", "test"):
             yield PATHS.frames.format(split=split, shard=shard)
     runs = (
-        PATHS.weights,
-        PATHS.run_config,
-        PATHS.history,
-        PATHS.predictions,
-        PATHS.efficiency,
-        PATHS.metrics,
+        PATHS.ffn.weights,
+        PATHS.ffn.config,
+        PATHS.ffn.history,
+        PATHS.ffn.predictions,
+        PATHS.ffn.efficiency,
+        PATHS.ffn.metrics,
     )
     for pattern in runs:
         for variant in VARIANTS:
