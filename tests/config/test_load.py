@@ -398,6 +398,12 @@ def test_backbones_are_settings_by_name():
         ({"a": {**CLIP, "frames": 0}}, "backbones.a.frames: found 0; allowed: whole number, at least 1"),
         ({"a": {"hub": "a/b"}}, "backbones.a.revision: hub needs a commit"),
         ({"a": {**CLIP, "frames": 33}}, "backbones.a.frames: 33 frames are asked of videos stored with 32"),
+        (
+            {"a": {**CLIP, "frames": 8, "views": 5}},
+            "backbones.a.views: 40 frames are asked of videos stored with 32",
+        ),
+        ({"a": {**CLIP, "views": 33}}, "backbones.a.views: 33 frames are asked of videos stored with 32"),
+        ({"a": {**CLIP, "crops": 2}}, "backbones.a.crops: found 2; allowed: "),
     ],
 )
 def test_a_wrong_backbone_is_named(backbones, line):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -24,15 +25,14 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.backbones.protocol import Backbone, pool
+from vidkd.backbones.protocol import Backbone, BackboneSpec, pool
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.clips import ClipSettings
-from vidkd.data.clips import EvaluationClips, check_clips, clip_loader
+from vidkd.data.clips import clip_loader
 from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_writer import feature_writer
 from vidkd.data.frames import FrameStore
-from vidkd.data.sampling import segment_centres
+from vidkd.data.views import ViewedClips, view_positions
 from vidkd.engine.logging import progress
 from vidkd.errors import UserError
 
@@ -65,7 +65,7 @@ def cache_shard(
     torch.set_num_threads(settings.cpu_threads)
     store = FrameStore([frames_h5])
     network = _Network(load_backbone(settings), settings, _device(settings), batch)
-    index, decoder = _frames_of(frames_h5, network.backbone.spec.frames)
+    index, decoder = _frames_of(frames_h5, network.backbone.spec.frames, settings.views)
     meta = feature_meta(network.backbone, name, settings, store, decoder)
     start = time.monotonic()
     with feature_writer(output_h5, meta, len(store)) as writer:
@@ -89,6 +89,7 @@ def feature_meta(
         "sampling": "segment centres", "view": "centre", "crop": spec.crop, "size": spec.size,
         "mean": spec.mean, "std": spec.std, "precision": settings.precision,
         "config_sha256": backbone.origin.config_sha256,
+        **settings.model_dump(include={"views", "crops"}, exclude_defaults=True),
     }  # fmt: skip
     return FeatureMeta(
         backbone=name, weights_sha256=backbone.weights_sha256, preprocessing=preprocessing,
@@ -111,27 +112,37 @@ class _Network:
         self.backbone.to(self.device)
 
     @property
+    def looks(self) -> int:
+        """Clips of a video: its views and their crops."""
+        return self.settings.views * self.settings.crops
+
+    @property
+    def videos(self) -> int:
+        """Videos that are read together: as many as a batch has room for, at least one."""
+        return max(1, self.batch // self.looks)
+
+    @property
     def at_once(self) -> int:
-        """Clips that the network sees at once."""
-        return 1 if self.device.type == "cpu" else self.batch
+        """Clips that the network sees at once: of those read together equal parts, none above a batch."""
+        clips = self.videos * self.looks
+        return 1 if self.device.type == "cpu" else math.ceil(clips / math.ceil(clips / self.batch))
 
     def row_shape(self) -> tuple[int, int]:
-        """(T', D) of a video, by trying it."""
+        """(V x T', D) of a video, by trying a clip."""
         spec = self.backbone.spec
         clip = torch.zeros(1, spec.frames, 3, spec.size, spec.size, dtype=torch.uint8)
         _, steps, width = self._pooled(clip).shape
-        return steps, width
+        return self.looks * steps, width
 
     def rows(self, store: FrameStore, workers: int) -> Iterator[NDArray[np.float32]]:
-        """Features (T', D) of each video, in order."""
-        spec = self.backbone.spec
-        view = ClipSettings(size=spec.size, eval_crop=spec.crop, eval_frame_sampling="centres")  # type: ignore[call-arg]
-        check_clips(store, spec.frames, view, view.eval_frame_sampling)
-        if (smallest := int(store.sizes.min() * spec.crop)) < spec.size:
-            logger.warning("frames are enlarged from %d to %d pixels", smallest, spec.size)
-        clips = EvaluationClips(store, [spec.frames], view)
-        for batch in clip_loader(clips, workers, batch_size=self.batch):
-            yield from self._pooled(batch.clips[spec.frames])
+        """Features (V x T', D) of each video, in order; of V views, the temporal one is the slowest."""
+        spec, settings = self.backbone.spec, self.settings
+        clips = ViewedClips(store, spec.frames, spec.size, spec.crop, settings.views, settings.crops)
+        _warn_of_sizes(store, spec, settings.crops)
+        for batch in clip_loader(clips, workers, batch_size=self.videos):
+            ((_, clip_BVTCHW),) = batch.clips.items()
+            feature_VTD = self._pooled(clip_BVTCHW.unflatten(1, (self.looks, -1)).flatten(0, 1))
+            yield from feature_VTD.reshape(len(clip_BVTCHW), -1, feature_VTD.shape[-1])
 
     def _pooled(self, clip_BTCHW: Tensor) -> NDArray[np.float32]:
         """Features (B, T', D)."""
@@ -159,12 +170,20 @@ def _device(settings: BackboneSettings) -> torch.device:
     return device
 
 
-def _frames_of(frames_h5: Path, count: int) -> tuple[NDArray[np.int32], str]:
-    """Source frames (N, count) of each clip, and what decoded them."""
+def _warn_of_sizes(store: FrameStore, spec: BackboneSpec, crops: int) -> None:
+    if (smallest := int(store.sizes.min() * spec.crop)) < spec.size:
+        logger.warning("frames are enlarged from %d to %d pixels", smallest, spec.size)
+    square = int((store.sizes[:, 0] == store.sizes[:, 1]).sum())
+    if crops > 1 and spec.crop == 1 and square:
+        logger.warning("%d of %d videos are square: their %d crops are the same", square, len(store), crops)
+
+
+def _frames_of(frames_h5: Path, count: int, views: int) -> tuple[NDArray[np.int32], str]:
+    """Source frames (N, views x count) of each video, and what decoded them."""
     with h5py.File(frames_h5, "r", locking=False) as file:
         index: NDArray[np.int32] = file["index"][:]
         decoder = str(file.attrs["decoder"])
-    return index[:, segment_centres(index.shape[1], count)], decoder
+    return index[:, view_positions(index.shape[1], count, views).reshape(-1)], decoder
 
 
 def _check_room(output: Path, videos: int, shape: tuple[int, int], dtype: str) -> None:

@@ -53,6 +53,16 @@ class BackboneSettings(Section):
         description="Frames of a clip; null takes the network's own (clip and timm: 8). TimeSformer and "
         "ViViT take no other.",
     )
+    views: int = Field(
+        1,
+        ge=1,
+        description="Temporal views of a video: view v takes the middle of part v of each segment of the "
+        "frames. frames x views must not exceed frames.per_video.",
+    )
+    crops: Literal[1, 3] = Field(
+        1,
+        description="Squares of a view. 1: the middle. 3: along the long side, start, middle and end.",
+    )
     tokens: Tokens = Field(
         "time",
         description="What is kept of a clip. full: every token. time: their mean at each time step. "

@@ -8,8 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.base import Section
-from vidkd.config.data import DataSettings, DemoSettings, FrameSettings
+from vidkd.config.data import WITH_LABELS, DataSettings, DemoSettings, FrameSettings
 from vidkd.config.ffn import NAME, FFNExperiment
+from vidkd.config.probes import ProbeSettings
 from vidkd.config.problems import Location, Problem, Problems
 
 
@@ -59,6 +60,7 @@ class Settings(Section):
     backbones: dict[str, BackboneSettings] = Field(
         {}, description="Name of a frozen network and what it is; its features are cached under that name."
     )
+    probes: ProbeSettings = ProbeSettings()  # type: ignore[call-arg]
     ffn: FFNExperiment = FFNExperiment()  # type: ignore[call-arg]
     report: ReportSettings = ReportSettings()  # type: ignore[call-arg]
     compute: ComputeSettings = ComputeSettings()  # type: ignore[call-arg]
@@ -90,9 +92,8 @@ class Settings(Section):
             for name in self.ffn.variants
         ]
         asked += [
-            (("backbones", name, "frames"), backbone.frames)
-            for name, backbone in self.backbones.items()
-            if backbone.frames is not None
+            (("backbones", name, "frames" if used.views == 1 else "views"), (used.frames or 1) * used.views)
+            for name, used in self.backbones.items()
         ]
         found = [
             (
@@ -111,6 +112,9 @@ class Settings(Section):
                 found.append((("ffn", *place), f"{wrong} are above ffn.predict.max_count"))
         if len(set(self.seeds)) < len(self.seeds) or not all(0 <= seed < 2**32 for seed in self.seeds):
             found.append((("seeds",), f"found {list(self.seeds)}; allowed: distinct whole numbers from 0"))
+        if self.probes.labels and self.data.adapter not in WITH_LABELS:
+            text = f"the videos of data.adapter {self.data.adapter} have one label each: leave it empty"
+            found.append((("probes", "labels"), text))
         for name in self.ffn.variants:
             found += [
                 (("ffn", "variants", name, *where), text) for where, text in self._variant_problems(name)
@@ -118,6 +122,11 @@ class Settings(Section):
         if found:
             raise Problems(found)
         return self
+
+    @property
+    def probe_labels(self) -> tuple[str, ...]:
+        """The labels that heads are fitted for."""
+        return self.probes.labels or (self.data.own_label,)
 
     def _variant_problems(self, name: str) -> list[Problem]:
         variant, kept = self.ffn.variant(name), self.frames

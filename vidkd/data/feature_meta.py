@@ -29,7 +29,7 @@ class FeatureMeta:
     Attributes:
         backbone: name of the network in the configuration.
         weights_sha256: of its weights.
-        preprocessing: what is done to pixels before the network, and the views taken of a clip.
+        preprocessing: what is done to pixels before the network; `views` and `crops` where there are several.
         tokens: full, time or clip.
         frames: of a clip, T.
         dtype: float16 or float32.

@@ -1,8 +1,9 @@
 """The feature store: what frozen backbones make of each video, one HDF5 file a shard.
 
 Layout, N videos sorted by video_id: `features` (N, T', D) float16 or float32, contiguous, uncompressed;
-tokens `full` have T'·S for T', `clip` has 1. `video_id`, `label_id`, `index` (N, T) source frame numbers, -1
-where unknown, `padded`, and `crc32` of each row's bytes. The attributes are the fields of FeatureMeta, its
+tokens `full` have T'·S for T', `clip` has 1; of several views and crops T' counts all, the view slowest, then
+the crop (`FeatureStore.by_view`). `video_id`, `label_id`, `index` (N, T) source frame numbers, -1 where
+unknown, `padded`, and `crc32` of each row's bytes. The attributes are the fields of FeatureMeta, its
 `digest`, and `checksum` of everything but the features.
 
 Contiguous features are read through a memory map: no copy but that into the batch, and one page cache for all
@@ -97,6 +98,11 @@ class FeatureStore:
             self._gather = gather_of(opened, math.prod(self.shape), np.dtype(self.meta.dtype))
         wanted = np.asarray(rows, np.int64)
         return torch.from_numpy(self._gather[wanted]).view(len(wanted), *self.shape)
+
+    def by_view(self, feature_BRD: Tensor) -> Tensor:
+        """Rows of this store as (B, views, crops, T', D); each of those is what one clip was computed to."""
+        made = self.meta.preprocessing
+        return feature_BRD.unflatten(1, (made.get("views", 1), made.get("crops", 1), -1))
 
     def rows_of(self, video_ids: Sequence[str]) -> NDArray[np.int64]:
         """Row of each video.
