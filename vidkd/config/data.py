@@ -12,6 +12,10 @@ SPLITS = ("train", "val", "test")
 """Names of the splits. Their order seeds the demo's videos: another order makes other videos."""
 
 
+WITH_LABELS = ("demo",)
+"""Adapters whose videos carry several labels, of which `data.label` names one."""
+
+
 class DataSettings(Section):
     """Which videos are used and how they become a manifest."""
 
@@ -60,6 +64,11 @@ class DataSettings(Section):
     max_missing: float = Field(
         0.01, ge=0, le=1, description="Largest share of listed videos whose file may be absent."
     )
+
+    @property
+    def own_label(self) -> str:
+        """What the label of the videos is called in tables."""
+        return self.label if self.adapter in WITH_LABELS else "class"
 
 
 class DemoSettings(Section):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from safetensors.torch import save
+from torch import Tensor
 
 from vidkd.config.training import TrainingSettings
 from vidkd.engine.loop import Progress
@@ -25,9 +26,14 @@ NETWORK = "model."
 
 
 def write_run(
-    run_dir: Path, result: Progress, settings: TrainingSettings, classes: Sequence[str], seed: int
+    run_dir: Path,
+    result: Progress,
+    settings: TrainingSettings,
+    classes: Sequence[str],
+    seed: int,
+    **about: object,
 ) -> None:
-    """Write the files of a finished run; the weights last.
+    """Write the files of a finished training.
 
     Args:
         run_dir: folder of the run.
@@ -35,25 +41,37 @@ def write_run(
         settings: of the run.
         classes: class names in the order of their label ids.
         seed: of the run.
+        **about: further entries of `config.json`.
     """
-    with atomic(run_dir / "history.csv") as temporary:
-        pd.DataFrame(result.history).to_csv(temporary, index=False)
     config = {
         "settings": settings.model_dump(mode="json"),
         "classes": list(classes),
         "seed": seed,
         "best_epoch": result.best_epoch,
     }
-    write_text(run_dir / "config.json", json.dumps(config, indent=2) + "\n")
     weights = {
-        name.removeprefix(NETWORK): value.contiguous()
+        name.removeprefix(NETWORK): value
         for name, value in result.best_weights.items()
         if name.startswith(NETWORK)
     }
+    log.info("best epoch %d", result.best_epoch)
+    write_files(run_dir, result.history, config | about, weights)
+
+
+def write_files(
+    run_dir: Path,
+    history: Sequence[Mapping[str, float]],
+    config: Mapping[str, object],
+    weights: Mapping[str, Tensor],
+) -> None:
+    """Write RUN_FILES, the weights last."""
+    with atomic(run_dir / "history.csv") as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+    write_text(run_dir / "config.json", json.dumps(config, indent=2) + "\n")
     # Through memory: on a full disk save_file fails with an error of its own.
     with atomic(run_dir / "model.safetensors") as temporary:
-        temporary.write_bytes(save(weights))
-    log.info("best epoch %d; weights in %s", result.best_epoch, run_dir / "model.safetensors")
+        temporary.write_bytes(save({name: value.contiguous() for name, value in weights.items()}))
+    log.info("weights in %s", run_dir / "model.safetensors")
 
 
 def read_config(weights: Path) -> dict[str, Any]:
