@@ -26,9 +26,9 @@ def main(
 ) -> None:
     """Compute the features of one shard of frames."""
     setup_logging()
-    cache_shard(frames_store, backbone, settings, output, batch, workers)
+    read = cache_shard(frames_store, backbone, settings, output, batch, workers)
     code = code_digest("workflow_scripts.cache_features", module_of(settings.kind))
-    write_sidecar(output, settings=settings, inputs=[frames_store], code=code)
+    write_sidecar(output, settings=settings, inputs=read, code=code)
 
 
 if __name__ == "__main__":

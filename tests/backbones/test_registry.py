@@ -118,6 +118,14 @@ def test_the_sum_of_the_weights_is_known_and_checked(kind, made):
         load_backbone(settings_of(kind, folder, sha256="0" * 64))
 
 
+def test_the_files_that_were_read_are_known_weights_first(kind, made):
+    folder = made(kind).folder
+    first, *configs = load_backbone(settings_of(kind, folder)).origin.files
+    assert first.suffix == ".safetensors"
+    assert {first, *configs} == set(folder.iterdir())
+    assert len(configs) == len(set(configs)) == len(list(folder.iterdir())) - 1
+
+
 def test_every_load_reports_its_coverage(kind, made, caplog):
     """And nothing of the libraries' own, such as open_clip's that its network starts at random."""
     with caplog.at_level(logging.INFO, "vidkd.engine.weights"):

@@ -18,6 +18,7 @@ from vidkd.data.clips import EvaluationClips
 from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.paths import Paths, sidecar
+from vidkd.provenance import file_sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("features")]
 
@@ -127,9 +128,17 @@ def test_rows_are_what_the_network_makes_of_the_frames(featured):
 @pytest.mark.parametrize("target", TARGETS)
 def test_each_shard_says_what_made_it(featured, target):
     record = json.loads((featured.root / sidecar(target)).read_text())
-    assert list(record["inputs"]) == [
-        target.replace("features/image", "frames").replace("features/video", "frames")
-    ]
+    frames = target.replace("features/image", "frames").replace("features/video", "frames")
+    used = (
+        ["weights/timm/config.json", "weights/timm/model.safetensors"]
+        if "image" in target
+        else [
+            f"weights/videomae/{name}"
+            for name in ("config.json", "model.safetensors", "preprocessor_config.json")
+        ]
+    )
+    sums = {name: file_sha256(featured.root / name) for name in [frames, *used]}
+    assert record["inputs"] == sums
     assert len(record["code"]) == 64
     assert FeatureStore([featured.root / target]).meta.backbone in target
 

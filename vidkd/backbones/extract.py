@@ -44,7 +44,7 @@ LIBRARIES = ("torch", "timm", "open_clip_torch", "transformers")
 
 def cache_shard(
     frames_h5: Path, name: str, settings: BackboneSettings, output_h5: Path, batch: int = 8, workers: int = 0
-) -> int:
+) -> list[Path]:
     """Write the features of one shard of a frame store; rows have its order.
 
     Args:
@@ -56,7 +56,7 @@ def cache_shard(
         workers: processes that read clips while the network computes; no effect on the result.
 
     Returns:
-        How many videos it has.
+        The files that were read: the frame store, and those of the backbone.
 
     Raises:
         UserError: the backbone or the frame store cannot be used, they do not fit together, memory or the
@@ -77,7 +77,7 @@ def cache_shard(
                 writer.add(store.video_ids[row], int(store.label_ids[row]), index[row], padded, feature_TD)
     rate = len(store) / (time.monotonic() - start)
     logger.info("%s: %d videos, %.1f clips/s", output_h5, len(store), rate)
-    return len(store)
+    return [frames_h5, *network.backbone.origin.files]
 
 
 def feature_meta(

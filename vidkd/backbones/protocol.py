@@ -52,12 +52,14 @@ class Origin(NamedTuple):
         folder: of its configuration, and of its tokenizer if it has one.
         weights_sha256: sum of its weights.
         config_sha256: sum of the configuration that made the network and its preprocessing.
+        files: that were read: its weights, then its configuration.
     """
 
     name: str
     folder: Path
     weights_sha256: str
     config_sha256: str
+    files: tuple[Path, ...]
 
 
 class Backbone(nn.Module):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ class Source:
         folder: of its configuration.
         files: of its weights; several when the library split them.
         sha256: of the only file of weights; of several, of a list of name and sum.
+        read: the configuration files that were read so far.
     """
 
     name: str
     folder: Path
     files: tuple[Path, ...]
     sha256: str
+    read: list[Path] = field(default_factory=list)
 
     def weights(self) -> dict[str, Tensor]:
         """All tensors of the files by name."""
@@ -56,12 +58,15 @@ class Source:
             raise UserError(f"{self.name}: {file} is not JSON ({error}): fetch it again") from error
         if not isinstance(content, dict):
             raise UserError(f"{self.name}: {file} is not a JSON object: fetch it again")
+        self.read.append(path)
         return content
 
     def origin(self, *configs: Mapping[str, Any]) -> Origin:
-        """The sums of the weights and of the configuration that was used."""
+        """The sums of the weights and of the configuration that was used, and the files that were read."""
         text = json.dumps(configs, sort_keys=True)
-        return Origin(self.name, self.folder, self.sha256, hashlib.sha256(text.encode()).hexdigest())
+        config_sha256 = hashlib.sha256(text.encode()).hexdigest()
+        files = tuple(dict.fromkeys((*self.files, *self.read)))
+        return Origin(self.name, self.folder, self.sha256, config_sha256, files)
 
 
 def find_source(settings: BackboneSettings, weights: Sequence[str]) -> Source:
