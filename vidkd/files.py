@@ -29,7 +29,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
-        _fsync_folder(path.parent)
+        fsync_folder(path.parent)
     except OSError as error:
         # By number where there is one: HDF5 puts a page of its own into the text.
         reason = os.strerror(error.errno) if error.errno else error
@@ -70,7 +70,8 @@ def check_writable(folder: str | Path, option: str) -> None:
         raise UserError(f"{option}: the disk of {nearest} is full. Free space, or choose another {option}.")
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Have the disk keep the names in `folder` as they are now."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
