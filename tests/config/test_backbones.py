@@ -62,6 +62,34 @@ def test_what_is_refused(settings, words):
     assert words in said(**settings)
 
 
+FILE = {"kind": "videomae", "file": "w.pth", "sha256": SUM}
+ID = "12hEVVdrFv0VNAIqAIZ0UTeicn-tm4jva"
+
+
+@pytest.mark.parametrize("source", [{"url": "https://a.org/w.pth?raw=1"}, {"drive": ID}])
+def test_where_a_file_is_fetched(source):
+    assert BackboneSettings(**FILE, **source).model_dump(include={*source}) == source
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"url": "a.org/w.pth"}, "url: found 'a.org/w.pth'; allowed: an address of a file, https://"),
+        ({"url": "file:///w.pth"}, "url: found 'file:///w.pth'; allowed"),
+        ({"url": "https://a.org"}, "url: found 'https://a.org'; allowed: an address of a file"),
+        ({"drive": f"https://drive.google.com/file/d/{ID}/view"}, "allowed: the id alone, which is ID in"),
+        ({"drive": ID, "url": "https://a.org/w"}, "drive: url and drive both say where file is fetched from"),
+        ({"drive": ID, "file": None, "sha256": None, "folder": "w"}, "drive: fetches file, which is not set"),
+        (
+            {"drive": ID, "kind": "timm"},
+            "drive: fetches one file, and timm needs its library's configuration",
+        ),
+    ],
+)
+def test_addresses_that_are_refused(settings, words):
+    assert words in said(**{**FILE, **settings})
+
+
 def test_every_problem_is_told():
     found = said(hub="a/b", file="w.pth").splitlines()
     assert [line.partition(":")[0] for line in found] == [

@@ -47,6 +47,14 @@ class BackboneSettings(Section):
     sha256: str | None = Field(
         None, description="SHA-256 of the weights: needed with `file`, checked wherever it is given."
     )
+    url: str | None = Field(
+        None,
+        description="Address that `snakemake download_weights` fetches `file` from; original VideoMAE and "
+        "AMD checkpoints only.",
+    )
+    drive: str | None = Field(
+        None, description="In place of `url`: the id of a file on Google Drive, as AMD's page links it."
+    )
     frames: int | None = Field(
         None,
         ge=1,
@@ -106,6 +114,22 @@ class BackboneSettings(Section):
             raise ValueError(f"found {sha256!r}; allowed: 64 hexadecimal digits, as sha256sum prints them")
         return sha256
 
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^\s/]+/\S+", url):
+            raise ValueError(f"found {url!r}; allowed: an address of a file, https://… or http://…")
+        return url
+
+    @field_validator("drive")
+    @classmethod
+    def _file_id(cls, drive: str | None) -> str | None:
+        if drive is not None and not re.fullmatch(r"[\w-]{10,}", drive):
+            raise ValueError(
+                f"found {drive!r}; allowed: the id alone, which is ID in https://drive.google.com/file/d/ID/view"
+            )
+        return drive
+
     @model_validator(mode="after")
     def _fits_together(self) -> BackboneSettings:
         found: list[Problem] = []
@@ -120,8 +144,24 @@ class BackboneSettings(Section):
             found.append((("revision",), "is a commit of hub, which is not set: leave one out or set both"))
         if self.file is not None and self.sha256 is None:
             found.append((("sha256",), f"file needs the sum of its content: sha256sum {self.file}"))
+        found += self._wrong_addresses()
         if self.attention is not None and self.kind in WITHOUT_CHOICE:
             found.append((("attention",), f"{WITHOUT_CHOICE[self.kind]}: leave it out"))
         if found:
             raise Problems(found)
         return self
+
+    def _wrong_addresses(self) -> list[Problem]:
+        """Addresses that nothing can be made of."""
+        given = [name for name in ("url", "drive") if getattr(self, name) is not None]
+        if len(given) > 1:
+            return [(("drive",), "url and drive both say where file is fetched from: leave one out")]
+        if given and self.file is None:
+            return [((*given,), "fetches file, which is not set: file says where it goes, sha256 what it is")]
+        if given and self.kind != "videomae":
+            text = (
+                f"fetches one file, and {self.kind} needs its library's configuration beside it: use hub, or "
+                "place the files and leave this out"
+            )
+            return [((*given,), text)]
+        return []
