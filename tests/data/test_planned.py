@@ -12,7 +12,7 @@ from tests.data.encodings import Encoding
 from tests.data.videos import CLIPS, needs_clips, number_of, write_video
 from vidkd.data.bitstream import NotPlannable
 from vidkd.data.decode import UnreadableVideo, decode_frames, planned_segments
-from vidkd.data.planned import Segment, plan
+from vidkd.data.planned import Segment, needs_all, plan
 from vidkd.data.timeline import Timeline
 
 OPEN_GOP = Timeline(
@@ -60,6 +60,26 @@ def test_every_wanted_frame_is_in_one_segment_that_reaches_it(wanted):
 def test_groups_without_a_wanted_frame_are_left_out(tmp_path):
     path = write_video(tmp_path / "v.mp4", 60, bf="0", g="10", sc_threshold="0")
     assert planned_segments(path, [5, 33, 38]) == [Segment(0, 6, {5: 5}), Segment(30, 39, {33: 33, 38: 38})]
+
+
+@pytest.mark.parametrize(
+    ("name", "b_pictures", "wanted", "expected"),
+    [
+        ("v.avi", "0", [14, 29, 43, 58], True),  # nearly each group is needed to its end
+        ("v.avi", "0", [5, 55], False),  # three groups lie between
+        ("v.avi", "0", [42], False),
+        ("v.avi", "2", [14, 29, 43, 58], False),  # B pictures are skipped
+        ("v.mp4", "0", [14, 29, 43, 58], False),  # no index is asked
+    ],
+)
+def test_when_nothing_can_be_left_out_the_video_is_decoded_in_sequence(
+    tmp_path, name, b_pictures, wanted, expected
+):
+    path = write_video(tmp_path / name, 60, "mpeg4", bf=b_pictures, g="15", sc_threshold="1000000000")
+    with av.open(str(path)) as container:
+        assert needs_all(container, container.streams.video[0], wanted) == expected
+    frames, _ = decode_frames(path, wanted)
+    assert [number_of(frame) for frame in frames] == wanted
 
 
 def test_packets_of_a_long_video_are_demuxed_again(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vidkd.data.bitstream import NotPlannable, is_hidden
 from vidkd.data.containers import is_file, missing_bytes, open_container, short
 from vidkd.data.images import decode_images, probe_images
-from vidkd.data.planned import Segment, decode_segments, plan
+from vidkd.data.planned import Segment, decode_segments, needs_all, plan
 from vidkd.data.timeline import has_trusted_times, numbered_packets, read_timeline
 from vidkd.data.video import Image, TooFewFrames, UnreadableVideo, VideoInfo
 
@@ -202,6 +202,8 @@ def _decode_planned(path: str | Path, wanted: list[int], pictures: _Pictures) ->
     with ExitStack() as stack:
         container, stream = stack.enter_context(_video_stream(path))
         try:
+            if needs_all(container, stream, wanted):
+                return _read_in_sequence(container, stream, wanted, pictures)
             timeline = read_timeline(container, stream)
             segments = plan(timeline, wanted)
             packets: Iterable[av.Packet] | None = timeline.packets
@@ -215,18 +217,24 @@ def _decode_planned(path: str | Path, wanted: list[int], pictures: _Pictures) ->
 
 
 def _decode_in_sequence(path: str | Path, wanted: list[int], pictures: _Pictures) -> None:
+    with _video_stream(path) as (container, stream):
+        _read_in_sequence(container, stream, wanted, pictures)
+
+
+def _read_in_sequence(
+    container: av.container.InputContainer, stream: av.VideoStream, wanted: list[int], pictures: _Pictures
+) -> None:
     """Decode from the first frame to the last wanted one."""
     remaining, decoded = set(wanted), 0
-    with _video_stream(path) as (container, stream):
-        for frame in _frames(container, stream):
-            if frame.is_corrupt:
-                raise UnreadableVideo("decode_error", f"frame {decoded} is damaged")
-            if decoded in remaining:
-                pictures.add(decoded, frame, _seconds(container, stream, frame, decoded))
-                remaining.remove(decoded)
-            decoded += 1
-            if not remaining:
-                return
+    for frame in _frames(container, stream):
+        if frame.is_corrupt:
+            raise UnreadableVideo("decode_error", f"frame {decoded} is damaged")
+        if decoded in remaining:
+            pictures.add(decoded, frame, _seconds(container, stream, frame, decoded))
+            remaining.remove(decoded)
+        decoded += 1
+        if not remaining:
+            return
     raise TooFewFrames(decoded, wanted[-1])
 
 

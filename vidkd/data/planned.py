@@ -17,6 +17,8 @@ from av.video.frame import PictureType
 from vidkd.data.bitstream import NotPlannable
 from vidkd.data.timeline import Timeline
 
+_WORTH_SKIPPING = 0.05  # of the packets; the headers of all cost as much as decoding that share of them
+
 
 @dataclass
 class Segment:
@@ -31,6 +33,23 @@ class Segment:
     start: int
     stop: int
     wanted: dict[int, int] = field(default_factory=dict)
+
+
+def needs_all(container: av.container.InputContainer, stream: av.VideoStream, wanted: Sequence[int]) -> bool:
+    """Whether the index of an AVI tells that a plan would leave out next to nothing.
+
+    MPEG-4 without B pictures: each needs the one before it, so that only whole groups are left out, and
+    decoding in sequence saves the time of reading every header.
+    """
+    codec = stream.codec_context
+    if container.format.name != "avi" or codec.name != "mpeg4" or codec.reorder_depth:
+        return False
+    keys = [number for number, entry in enumerate(stream.index_entries) if entry.is_keyframe]
+    if not keys or keys[0] > wanted[0]:
+        return False
+    begins = [keys[bisect_right(keys, index) - 1] for index in wanted]
+    skipped = sum(max(0, begin - last - 1) for begin, last in zip(begins, [-1, *wanted], strict=False))
+    return skipped < _WORTH_SKIPPING * wanted[-1]
 
 
 def plan(timeline: Timeline, indices: Iterable[int]) -> list[Segment]:
