@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from vidkd.backbones.registry import load_backbone
 from vidkd.data.features import FeatureStore
 from vidkd.data.frame_writer import StoredClip, frame_writer
 from vidkd.data.frames import FrameStore
+from vidkd.engine.logging import Waiting
 from vidkd.errors import UserError
 
 KINDS = ("clip", "timm", "videomae", "timesformer", "vivit", "vjepa2")
@@ -117,10 +119,10 @@ def test_a_batch_that_is_not_full_is_filled_up_on_a_gpu(made, stores):
     seen = []
     network = AtOnce(load_backbone(settings), settings, torch.device("cpu"), 5)
     network.backbone.register_forward_pre_hook(lambda _module, given: seen.append(len(given[0])))
-    rows = list(network.rows(FrameStore(stores.val), 0))
+    rows = list(network.rows(FrameStore(stores.val), 0, Waiting()))
     assert (len(rows), seen) == (12, [5, 5, 5])
     alone = list(extract._Network(network.backbone, settings, torch.device("cpu"), 5).rows(
-        FrameStore(stores.val), 0))  # fmt: skip
+        FrameStore(stores.val), 0, Waiting()))  # fmt: skip
     torch.testing.assert_close(np.stack(rows), np.stack(alone), rtol=1e-4, atol=1e-5)
 
 
@@ -176,6 +178,15 @@ def test_the_size_is_said_before_and_a_full_disk_refused(cached, made, monkeypat
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(0, 0, needed))
     assert len(FeatureStore([cached(settings)])) == 12
+
+
+def test_the_log_says_how_fast_it_was_and_how_long_it_waited(cached, made, caplog):
+    settings = settings_of("timm", made("timm").folder, views=2)
+    with caplog.at_level(logging.INFO):
+        cached(settings)
+    (found,) = re.findall(r"12 videos, ([\d.]+) clips/s, (\d+)% of the time waiting for clips", caplog.text)
+    assert float(found[0]) > 0
+    assert 0 < int(found[1]) < 100
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_writer import feature_writer
 from vidkd.data.frames import FrameStore
 from vidkd.data.views import ViewedClips, view_positions
-from vidkd.engine.logging import progress
+from vidkd.engine.logging import Waiting, progress
 from vidkd.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -67,16 +67,23 @@ def cache_shard(
     network = _Network(load_backbone(settings), settings, _device(settings), batch)
     index, decoder = _frames_of(frames_h5, network.backbone.spec.frames, settings.views)
     meta = feature_meta(network.backbone, name, settings, store, decoder)
-    start = time.monotonic()
+    start, waiting = time.monotonic(), Waiting()
     with feature_writer(output_h5, meta, len(store)) as writer:
         if len(store):
             _check_room(output_h5, len(store), network.row_shape(), meta.dtype)
-            rows = network.rows(store, workers)
+            rows = network.rows(store, workers, waiting)
             for row, feature_TD in zip(progress(range(len(store)), f"cache {name}"), rows, strict=True):
                 padded = len(set(index[row].tolist())) < index.shape[1]
                 writer.add(store.video_ids[row], int(store.label_ids[row]), index[row], padded, feature_TD)
-    rate = len(store) / (time.monotonic() - start)
-    logger.info("%s: %d videos, %.1f clips/s", output_h5, len(store), rate)
+    taken = time.monotonic() - start
+    rate, waited = len(store) * network.looks / taken, 100 * waiting.seconds / taken
+    logger.info(
+        "%s: %d videos, %.1f clips/s, %.0f%% of the time waiting for clips",
+        output_h5,
+        len(store),
+        rate,
+        waited,
+    )
     return [frames_h5, *network.backbone.origin.files]
 
 
@@ -134,12 +141,12 @@ class _Network:
         _, steps, width = self._pooled(clip).shape
         return self.looks * steps, width
 
-    def rows(self, store: FrameStore, workers: int) -> Iterator[NDArray[np.float32]]:
+    def rows(self, store: FrameStore, workers: int, waiting: Waiting) -> Iterator[NDArray[np.float32]]:
         """Features (V x T', D) of each video, in order; of V views, the temporal one is the slowest."""
         spec, settings = self.backbone.spec, self.settings
         clips = ViewedClips(store, spec.frames, spec.size, spec.crop, settings.views, settings.crops)
         _warn_of_sizes(store, spec, settings.crops)
-        for batch in clip_loader(clips, workers, batch_size=self.videos):
+        for batch in waiting.each(clip_loader(clips, workers, batch_size=self.videos)):
             ((_, clip_BVTCHW),) = batch.clips.items()
             feature_VTD = self._pooled(clip_BVTCHW.unflatten(1, (self.looks, -1)).flatten(0, 1))
             yield from feature_VTD.reshape(len(clip_BVTCHW), -1, feature_VTD.shape[-1])

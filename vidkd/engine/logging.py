@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -43,3 +43,22 @@ def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
             rate = done / (told - start)
             left = timedelta(seconds=round((len(items) - done) / rate))
             log.info("%s: %d of %d, %.1f/s, %s left", label, done, len(items), rate, left)
+
+
+class Waiting:
+    """How long a program has waited for what it goes through.
+
+    Attributes:
+        seconds: so far.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def each(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield `items`; the time until each is there counts."""
+        start = time.monotonic()
+        for item in items:
+            self.seconds += time.monotonic() - start
+            yield item
+            start = time.monotonic()
