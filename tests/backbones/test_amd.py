@@ -35,7 +35,7 @@ def saved(path: Path, content: object) -> BackboneSettings:
 
 
 def logits(settings: BackboneSettings, clip_BTCHW: Tensor) -> Tensor:
-    source = find_source(settings, ())
+    source = find_source(settings)
     with torch.no_grad():
         return load_original(source.weights(), settings, source).eval()(clip_BTCHW).logits
 
@@ -80,7 +80,7 @@ def test_full_networks(tmp_path, width, depth, heads, parameters):
     wanted_BK = classify(wanted_BND, state)
     torch.testing.assert_close(logits(settings, normalised), wanted_BK, rtol=0, atol=1e-5)
     assert wanted_BK.std() > 0.1
-    source = find_source(settings, ())
+    source = find_source(settings)
     model = load_original(source.weights(), settings, source)
     assert sum(parameter.numel() for parameter in model.parameters()) == parameters
 
@@ -207,5 +207,10 @@ def test_another_file_than_meant(tmp_path):
 def test_a_missing_file(tmp_path):
     path = tmp_path / "w.pth"
     settings = BackboneSettings(kind="videomae", file=str(path), sha256="0" * 64)
-    with pytest.raises(UserError, match=r"w\.pth does not exist.*snakemake download_weights, or place it"):
+    with pytest.raises(UserError, match=r"w\.pth does not exist\. Place it there: its sha256 must be 0000"):
         load_backbone(settings)
+    fetched = settings.model_copy(update={"url": "https://example.org/w.pth"})
+    with pytest.raises(
+        UserError, match=r"Run snakemake download_weights where there is network, or place it"
+    ):
+        load_backbone(fetched)

@@ -108,11 +108,11 @@ def test_a_web_page(kind, folder):
 
 def test_no_weights(kind, folder):
     weights_file(folder).unlink()
-    refused(kind, folder, r"it holds no weights; looked for .*snakemake download_weights, or place one")
+    refused(kind, folder, r"it holds no weights; looked for .*Place one of these into")
 
 
 def test_no_folder(kind, tmp_path):
-    refused(kind, tmp_path / "nowhere", "nowhere: no such folder. Run snakemake download_weights")
+    refused(kind, tmp_path / "nowhere", "nowhere: no such folder. Place the model's files there")
 
 
 @pytest.mark.parametrize("content", [None, "<html>", "[1]"])
@@ -197,7 +197,7 @@ def test_weights_in_several_files(video_kind, made, tmp_path):
     text = "".join(f"{hashlib.sha256(part.read_bytes()).hexdigest()}  {part.name}\n" for part in parts)
     assert split.weights_sha256 == hashlib.sha256(text.encode()).hexdigest()
     parts[0].unlink()
-    refused(video_kind, tmp_path / "split", f"{parts[0].name} does not exist. Run snakemake download_weights")
+    refused(video_kind, tmp_path / "split", f"{parts[0].name} does not exist. Place it there.")
     (tmp_path / "split/model.safetensors.index.json").write_text("{}")
     refused(video_kind, tmp_path / "split", r"model\.safetensors\.index\.json is no index of weights")
 

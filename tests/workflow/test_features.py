@@ -153,7 +153,7 @@ def test_missing_weights_are_named_by_the_job(featured):
     done = featured.snakemake(target, "--cores", "1", "--configfile", TINY, "--config", backbones)
     assert done.returncode != 0
     assert (
-        "Error: backbone vivit, weights/gone: no such folder. Run snakemake download"
+        "Error: backbone vivit, weights/gone: no such folder. Place the model's files there"
         in done.stdout + done.stderr
     )
     assert "Traceback" not in done.stdout + done.stderr

@@ -22,7 +22,6 @@ from vidkd.backbones.source import Source, fill, find_source
 from vidkd.config.backbones import BackboneSettings
 from vidkd.errors import UserError
 
-WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 CONFIG = "open_clip_config.json"
 UNUSED = ("text.transformer.embeddings.position_ids",)
 """What older files hold beside the network: counted by the network itself today."""
@@ -55,7 +54,7 @@ def load(settings: BackboneSettings) -> CLIP:
     Raises:
         UserError: see `load_backbone`.
     """
-    source = find_source(settings, WEIGHTS)
+    source = find_source(settings)
     config = source.json(CONFIG)
     network = _build(source)
     frames = settings.frames or FRAMES

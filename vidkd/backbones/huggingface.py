@@ -20,7 +20,6 @@ from vidkd.backbones.source import Source, check_names
 from vidkd.config.backbones import BackboneSettings
 from vidkd.errors import UserError
 
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CONFIG = "config.json"
 PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
 """Files that hold the preprocessing, in the order in which transformers looks for them."""

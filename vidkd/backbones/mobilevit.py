@@ -16,7 +16,6 @@ from vidkd.backbones.source import Source, fill, find_source
 from vidkd.config.backbones import BackboneSettings
 from vidkd.errors import UserError
 
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CONFIG = "config.json"
 
 FRAMES = 8
@@ -38,7 +37,7 @@ def load(settings: BackboneSettings) -> ImageEncoder:
     Raises:
         UserError: see `load_backbone`.
     """
-    source = find_source(settings, WEIGHTS)
+    source = find_source(settings)
     config = source.json(CONFIG)
     pixels = _preprocessing(config, source)
     network = _build(config, source)

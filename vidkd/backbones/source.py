@@ -5,20 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from vidkd.backbones.hub import Commit
 from vidkd.backbones.protocol import Origin
 from vidkd.config.backbones import BackboneSettings
 from vidkd.engine.weights import listed, read_file, refuse_partial
 from vidkd.errors import UserError
+from vidkd.provenance import file_sha256
 
-CONFIGS = ("*.json", "*.txt", "*.model")
-"""Patterns of the files that a hub repository has beside its weights: configuration and tokenizer."""
+OF_TRANSFORMERS = ("model.safetensors", "pytorch_model.bin")
+WEIGHTS = {
+    "clip": ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"),
+    "timm": ("model.safetensors", "pytorch_model.bin"),
+    "videomae": OF_TRANSFORMERS,
+    "timesformer": OF_TRANSFORMERS,
+    "vivit": OF_TRANSFORMERS,
+    "vjepa2": OF_TRANSFORMERS,
+}
+"""What each kind's library calls its weights, the preferred name first; an index of the same name and
+`.index.json` may list the files that they are split into."""
 
 
 @dataclass(frozen=True)
@@ -69,34 +79,31 @@ class Source:
         return Origin(self.name, self.folder, self.sha256, config_sha256, files)
 
 
-def find_source(settings: BackboneSettings, weights: Sequence[str]) -> Source:
-    """The checkpoint that `settings` name.
-
-    Args:
-        settings: the backbone's.
-        weights: names that the library gives its weights, the preferred one first; for each, an index of
-            the same name and `.index.json` may list the files that it is split into.
+def find_source(settings: BackboneSettings) -> Source:
+    """The checkpoint that `settings` name, if this machine has it: nothing is fetched here.
 
     Raises:
         UserError: it is not there, or its sum is not that of the settings.
     """
-    files: tuple[Path, ...]
+    name = f"backbone {settings.kind}, {place_of(settings)}"
+    folder = _folder(settings, name)
     if settings.file is not None:
-        folder, files = Path(settings.file).parent, (Path(settings.file),)
-        name = f"backbone {settings.kind}, {settings.file}"
-    elif settings.folder is not None:
-        folder = Path(settings.folder)
-        name = f"backbone {settings.kind}, {folder}"
-        files = _weights_in(folder, weights, name)
+        files: tuple[Path, ...] = (Path(settings.file),)
     else:
-        name = f"backbone {settings.kind}, {settings.hub} at {settings.revision}"
-        folder = _snapshot(settings, weights, name)
-        files = _weights_in(folder, weights, name)
+        files = weights_in(folder, WEIGHTS[settings.kind], name)
     if absent := [str(file) for file in files if not file.is_file()]:
-        raise UserError(
-            f"{name}: {listed(absent)} does not exist. Run snakemake download_weights, or place it there."
-        )
+        raise UserError(f"{name}: {listed(absent)} does not exist. {_remedy(settings)}")
     return Source(name, folder, files, _checked_sum(settings, files, name))
+
+
+def place_of(settings: BackboneSettings) -> str:
+    """Where the weights are, in words."""
+    return settings.file or settings.folder or f"{settings.hub} at {settings.revision}"
+
+
+def commit_of(settings: BackboneSettings) -> Commit:
+    """Of settings with a source on the hub."""
+    return Commit(str(settings.hub), str(settings.revision), WEIGHTS[settings.kind])
 
 
 def fill(network: nn.Module, found: Mapping[str, Tensor], unused: tuple[str, ...], name: str) -> None:
@@ -140,9 +147,17 @@ def check_names(
         raise UserError(f"weights: {name} would not be loaded whole. {remedy}")
 
 
-def _weights_in(folder: Path, weights: Sequence[str], name: str) -> tuple[Path, ...]:
-    if not folder.is_dir():
-        raise UserError(f"{name}: no such folder. Run snakemake download_weights, or place it there.")
+def weights_in(folder: Path, weights: Sequence[str], name: str) -> tuple[Path, ...]:
+    """The files of the weights in a folder, such as its index says that there are, whether they exist or not.
+
+    Args:
+        folder: in the library's own format.
+        weights: see `WEIGHTS`.
+        name: of the checkpoint, for the message.
+
+    Raises:
+        UserError: there are none.
+    """
     for file in weights:
         if (folder / file).is_file():
             return (folder / file,)
@@ -150,9 +165,34 @@ def _weights_in(folder: Path, weights: Sequence[str], name: str) -> tuple[Path, 
         if index.is_file():
             return tuple(folder / part for part in _parts(index, name))
     raise UserError(
-        f"{name}: it holds no weights; looked for {', '.join(weights)}. Run snakemake download_weights, or "
-        f"place one of these into {folder}."
+        f"{name}: it holds no weights; looked for {', '.join(weights)}. Place one of these into {folder}."
     )
+
+
+def _folder(settings: BackboneSettings, name: str) -> Path:
+    """Where the configuration is."""
+    if settings.file is not None:
+        return Path(settings.file).parent
+    if settings.folder is not None:
+        if Path(settings.folder).is_dir():
+            return Path(settings.folder)
+        raise UserError(f"{name}: no such folder. Place the model's files there, as the hub has them.")
+    if (folder := commit_of(settings).local_folder()) is not None:
+        return folder
+    raise UserError(
+        f"{name}: not on this machine. Run snakemake download_weights where there is network, or place its "
+        "files into a folder and set folder in place of hub and revision."
+    )
+
+
+def _remedy(settings: BackboneSettings) -> str:
+    """How missing weights come to be there."""
+    fetched = settings.hub or settings.url or settings.drive
+    ways = ["run snakemake download_weights where there is network"] if fetched else []
+    if settings.hub is None:
+        ways.append("place it there")
+    sums = f": its sha256 must be {settings.sha256}" if settings.file is not None else ""
+    return f"{', or '.join(ways).capitalize()}{sums}."
 
 
 def _parts(index: Path, name: str) -> list[str]:
@@ -162,43 +202,8 @@ def _parts(index: Path, name: str) -> list[str]:
         raise UserError(f"{name}: {index.name} is no index of weights: fetch it again") from error
 
 
-def _snapshot(settings: BackboneSettings, weights: Sequence[str], name: str) -> Path:
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    # A commit never changes: the network is asked only for what is not on this machine.
-    with suppress(LocalEntryNotFoundError):
-        folder, complete = _fetch(settings, weights, local=True)
-        if complete:
-            return folder
-    try:
-        return _fetch(settings, weights, local=False)[0]
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(
-            f"{name}: not on this machine, and the hub did not give it ({type(error).__name__}). Run "
-            "snakemake download_weights where there is network, or place its files into a folder and set "
-            "folder in place of hub and revision."
-        ) from error
-
-
-def _fetch(settings: BackboneSettings, weights: Sequence[str], local: bool) -> tuple[Path, bool]:
-    """The snapshot's folder, and whether weights lie in it; of several forms only the first is fetched."""
-    from huggingface_hub import snapshot_download
-
-    for file in map(Path, weights):
-        pattern = f"{file.stem}*{file.suffix}"
-        folder = Path(
-            snapshot_download(
-                str(settings.hub), revision=settings.revision, allow_patterns=[*CONFIGS, pattern],
-                local_files_only=local,
-            )
-        )  # fmt: skip
-        if any(folder.glob(pattern)):
-            return folder, True
-    return folder, False
-
-
 def _checked_sum(settings: BackboneSettings, files: Sequence[Path], name: str) -> str:
-    sums = [_sum(file) for file in files]
+    sums = [file_sha256(file) for file in files]
     found = sums[0]
     if len(files) > 1:
         lines = "".join(f"{sha256}  {file.name}\n" for sha256, file in zip(sums, files, strict=True))
@@ -209,8 +214,3 @@ def _checked_sum(settings: BackboneSettings, files: Sequence[Path], name: str) -
             "or others than meant: fetch them again, or mend sha256."
         )
     return found
-
-
-def _sum(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

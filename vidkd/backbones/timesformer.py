@@ -30,7 +30,7 @@ def load(settings: BackboneSettings) -> TimeSformer:
     """
     from transformers import TimesformerModel
 
-    source = find_source(settings, huggingface.WEIGHTS)
+    source = find_source(settings)
     config = huggingface.read_config(source, "timesformer")
     huggingface.refuse_frames(settings, config.num_frames, source)
     pixels = huggingface.read_pixels(source, config.image_size)

@@ -36,7 +36,7 @@ def load(settings: BackboneSettings) -> VideoMAE:
     Raises:
         UserError: see `load_backbone`.
     """
-    source = find_source(settings, huggingface.WEIGHTS)
+    source = find_source(settings)
     weights = source.weights()
     if amd.is_original(weights):
         network = amd.load_original(weights, settings, source).videomae

@@ -28,7 +28,7 @@ def load(settings: BackboneSettings) -> ViViT:
     """
     from transformers import VivitModel
 
-    source = find_source(settings, huggingface.WEIGHTS)
+    source = find_source(settings)
     config = huggingface.read_config(source, "vivit")
     huggingface.refuse_frames(settings, config.num_frames, source)
     pixels = huggingface.read_pixels(source, config.image_size, offset=True)

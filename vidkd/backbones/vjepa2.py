@@ -29,7 +29,7 @@ def load(settings: BackboneSettings) -> VJEPA2:
     """
     from transformers import VJEPA2Model
 
-    source = find_source(settings, huggingface.WEIGHTS)
+    source = find_source(settings)
     config = huggingface.read_config(source, "vjepa2")
     pixels = huggingface.read_pixels(source, config.crop_size)
     frames = settings.frames or config.frames_per_clip
