@@ -27,6 +27,7 @@ include: "rules/demo.smk"
 include: "rules/data.smk"
 include: "rules/frames.smk"
 include: "rules/features.smk"
+include: "rules/probes.smk"
 include: "rules/ffn.smk"
 include: "rules/report.smk"
 

@@ -48,6 +48,8 @@ wildcard_constraints:
     split="|".join(SPLITS),
     variant="|".join([*cfg.ffn.variants, *cfg.ffn.ensembles]),
     backbone="|".join(cfg.backbones) or "(?!)",
+    head="|".join(cfg.probes.heads) or "(?!)",
+    label="|".join(cfg.probe_labels),
     shard=r"\d+",
     seed=r"\d+",
 
@@ -185,4 +187,4 @@ def templates():
 
 def final_output():
     """What a run is for."""
-    return [paths.tfd, paths.any_frame, paths.tfd_figure, paths.report]
+    return [paths.tfd, paths.any_frame, paths.tfd_figure, paths.report, *probe_table()]

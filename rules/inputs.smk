@@ -1,6 +1,7 @@
-"""What a job of one variant or one backbone needs; as in common.smk, keep torch out."""
+"""What a job of one variant, one backbone or one head needs; as in common.smk, keep torch out."""
 
 from vidkd.backbones.registry import module_of
+from vidkd.methods.probes.registry import module_of as module_of_head
 
 
 def start_file(wildcards):
@@ -12,7 +13,9 @@ def start_file(wildcards):
 def initial_weights(wildcards):
     """The trained weights that a variant starts from, if it starts from another variant."""
     source = cfg.ffn.variant(wildcards.variant).init_from
-    return expand(paths.ffn.weights, variant=source, seed=wildcards.seed) if source else []
+    return (
+        expand(paths.ffn.weights, variant=source, seed=wildcards.seed) if source else []
+    )
 
 
 def training_work(wildcards):
@@ -47,3 +50,62 @@ def backbone_files(wildcards):
     else:
         found = []  # a commit of the hub never changes
     return sorted(str(file) for file in found if file.is_file())
+
+
+def features(split):
+    """An input function: the feature shards of a backbone for one split."""
+    return lambda wildcards: expand(
+        paths.features, backbone=wildcards.backbone, split=split, shard=SHARDS
+    )
+
+
+def each_feature_shard(option, split):
+    """A params function: `option` before each feature shard, as one word that bash expands, as `each_shard`."""
+    shards = f"{{0..{cfg.data.n_shards - 1}}}"
+    return (
+        lambda wildcards: f"{option}={paths.features.format(backbone=wildcards.backbone, split=split, shard=shards)}"
+    )
+
+
+def label_files(wildcards):
+    """Where a label is listed and what its classes are called; the data set's own is in the features."""
+    if wildcards.label == cfg.data.own_label:
+        return {"classes": paths.classes}
+    return {"classes": paths.label_classes, "labels": paths.labels}
+
+
+def label_settings(wildcards):
+    """The settings of the data set that decide a label."""
+    away = {
+        "n_shards",
+        "max_excluded",
+        "max_missing",
+        "val_fraction",
+        "test_fraction",
+        "split_seed",
+    }
+    values = cfg.data.model_dump(mode="json", exclude=away)
+    return json.dumps(values | {"label": wildcards.label}, sort_keys=True)
+
+
+def head_settings(wildcards):
+    """The settings of a head; those of the others are none of its business."""
+    return json.dumps(
+        {wildcards.head: json.loads(canonical(getattr(cfg.probes, wildcards.head)))}
+    )
+
+
+def all_probes(artefact):
+    """An artefact of every head on every backbone; only the attentive one depends on the seed."""
+    seeds = {"linear": cfg.seeds[:1], "attentive": cfg.seeds}
+    names = {"backbone": list(cfg.backbones), "label": cfg.probe_labels}
+    return [
+        file
+        for head in cfg.probes.heads
+        for file in expand(artefact, head=head, seed=seeds[head], **names)
+    ]
+
+
+def probe_table():
+    """The table of heads, where there are some."""
+    return [paths.probe_table] if cfg.backbones and cfg.probes.heads else []

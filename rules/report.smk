@@ -1,6 +1,7 @@
 rule build_report:
     input:
-        metrics=all_metrics(),
+        metrics=all_metrics() + all_probes(paths.probes.metrics),
+        probes=probe_table(),
         tfd=paths.tfd,
         any_frame=paths.any_frame,
         figure=paths.tfd_figure,
@@ -21,7 +22,10 @@ rule build_report:
     params:
         settings=settings("report"),
         code=code("workflow_scripts.build_report"),
+        probes=lambda wildcards, input: (
+            f"--probes {input.probes}" if input.probes else ""
+        ),
     shell:
         "python -m workflow_scripts.build_report {input.metrics} --tfd {input.tfd} --any-frame {input.any_frame}"
-        " --figure {input.figure} --excluded {input.excluded} --page {output.page}"
+        " --figure {input.figure} --excluded {input.excluded} {params.probes} --page {output.page}"
         " --settings {params.settings:q} > {log} 2>&1"

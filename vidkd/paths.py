@@ -94,6 +94,26 @@ class Paths:
         return f"{self.root}/features/{{backbone}}/{{split}}/shard_{{shard}}.h5"
 
     @property
+    def labels(self) -> str:
+        """Another label of every video than the data set's own."""
+        return f"{self.root}/data/labels/{{label}}.csv"
+
+    @property
+    def label_classes(self) -> str:
+        """Its class names."""
+        return f"{self.root}/data/labels/{{label}}.json"
+
+    @property
+    def probes(self) -> RunPaths:
+        """One head on the features of one backbone, for one label."""
+        return RunPaths(f"{self.root}/probes/{{backbone}}.{{head}}.{{label}}/seed{{seed}}")
+
+    @property
+    def probe_table(self) -> str:
+        """Table of all heads."""
+        return f"{self.root}/features/probes.csv"
+
+    @property
     def ffn(self) -> RunPaths:
         """One trained network."""
         return RunPaths(f"{self.root}/ffn/{{variant}}/seed{{seed}}")

@@ -18,6 +18,7 @@ from vidkd.report.page import build_page
 @click.option("--any-frame", type=INPUT, required=True, help="Accuracy at every frame count, CSV.")
 @click.option("--figure", type=INPUT, required=True, help="TFD curves, SVG.")
 @click.option("--excluded", type=INPUT, required=True, help="Excluded videos, CSV.")
+@click.option("--probes", type=INPUT, help="Table of heads on cached features, CSV.")
 @click.option("--page", type=PATH, required=True, help="The page to write, HTML.")
 @click.argument("metrics", nargs=-1, type=INPUT)
 def main(
@@ -26,12 +27,13 @@ def main(
     any_frame: Path,
     figure: Path,
     excluded: Path,
+    probes: Path | None,
     page: Path,
     metrics: tuple[Path, ...],
 ) -> None:
     """Build the page; METRICS are the runs whose gates it reports."""
-    build_page(tfd, any_frame, figure, excluded, metrics, page, settings)
-    inputs = [tfd, any_frame, figure, excluded, *metrics]
+    build_page(tfd, any_frame, figure, excluded, metrics, page, settings, probes)
+    inputs = [tfd, any_frame, figure, excluded, *([probes] if probes else []), *metrics]
     write_sidecar(page, settings=settings, inputs=inputs, code=code_digest("workflow_scripts.build_report"))
 
 

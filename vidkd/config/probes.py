@@ -64,8 +64,8 @@ class ProbeTableSettings(Section):
 
     pairs: dict[str, str] = Field(
         {},
-        description="Classes that differ in the order of frames only, such as move_left: move_right. How often "
-        "a head tells one of a pair from the other is a column of its own: without order it is half.",
+        description="Classes that differ in the order of frames only, such as move_left: move_right. How "
+        "often a head tells one of a pair from the other is a column of its own: without order it is half.",
     )
 
     @field_validator("pairs")

@@ -28,8 +28,9 @@ def build_page(
     metrics: Sequence[Path],
     page: Path,
     settings: ReportSettings,
+    probes_csv: Path | None = None,
 ) -> None:
-    """Write `page` with the TFD table and curve, gates that fired, excluded videos and provenance."""
+    """Write `page` with the tables, the TFD curve, gates that fired, excluded videos and provenance."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vidkd.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -39,6 +40,7 @@ def build_page(
         title=settings.title,
         tfd=_main_columns(tfd),
         any_frame=_by_count(read_table(any_frame_csv)),
+        probes=_main_columns(read_table(probes_csv)) if probes_csv else None,
         figure=_inline_svg(figure_svg),
         excluded=_excluded(excluded_csv),
         failed=[run for run in runs if not run["result_gate"]["passed"]],
@@ -64,6 +66,8 @@ def _main_columns(tfd: pd.DataFrame) -> dict[str, list[Any]]:
 
 def _cell(row: Mapping[Hashable, Any], name: str) -> str:
     value, spread = row[name], row.get(f"{name}_std")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)
     if pd.isna(value):

@@ -1,0 +1,116 @@
+"""Linear probe: multinomial logistic regression, by scikit-learn, on the mean token of each video."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from vidkd.config.probes import HeadSettings, LinearSettings
+from vidkd.engine.run import write_files
+from vidkd.evaluate.accuracy import top_k
+from vidkd.evaluate.efficiency import count_parameters
+from vidkd.methods.probes.loss import cross_entropy
+from vidkd.methods.probes.model import LinearProbe, Standardise
+from vidkd.methods.probes.rows import ProbeRows, token_means
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = 1e-5
+"""Largest slope of the penalised mean loss at which L-BFGS stops."""
+
+
+def fit(
+    settings: HeadSettings, rows: ProbeRows, run_dir: Path, about: dict[str, object], *, seed: int, stamp: str
+) -> None:
+    """Fit at every strength of the penalty, and write the run of the one that validation prefers.
+
+    Of strengths with the same accuracy the one with the smaller loss is taken.
+
+    Args:
+        settings: of all heads.
+        rows: features and labels; test is not read.
+        run_dir: folder of the run; `history.csv` has a row for each strength, in the order of the fits.
+        about: further entries of `config.json`.
+        seed: for `config.json` alone: nothing here is random.
+        stamp: not used, because a fit takes seconds and keeps no state.
+
+    Raises:
+        UserError: a feature is NaN or infinite.
+    """
+    own = settings.linear
+    torch.set_num_threads(own.cpu_threads)
+    train_ND, val_ND = token_means(rows.train), token_means(rows.val)
+    val_label_B = torch.from_numpy(rows.val.label_ids.astype(np.int64))
+    history: list[dict[str, float]] = []
+    best: tuple[tuple[float, float], LinearProbe, float] | None = None
+    with threadpool_limits(own.cpu_threads):
+        for l2, probe, iterations in regressions(train_ND, rows.train.label_ids, own):
+            with torch.no_grad():
+                logit_BK = probe(val_ND[:, None])
+            loss = cross_entropy(logit_BK, val_label_B)["ce_loss"].item()
+            accuracy = top_k(logit_BK, val_label_B)
+            log.info("l2 %g: validation top-1 %.2f, loss %.4f", l2, accuracy, loss)
+            history.append({"l2": l2, "iterations": iterations, "val_loss": loss, "val_top1": accuracy})
+            if best is None or (accuracy, -loss) > best[0]:
+                best = (accuracy, -loss), probe, l2
+    assert best is not None
+    _, probe, l2 = best
+    config = {
+        "settings": own.model_dump(mode="json"),
+        "classes": rows.classes,
+        "seed": seed,
+        "best_l2": l2,
+        "params": count_parameters(probe),
+    }
+    write_files(run_dir, history, config | about, probe.state_dict())
+
+
+def regressions(
+    train_ND: Tensor, label_N: NDArray[np.int32], settings: LinearSettings
+) -> Iterator[tuple[float, LinearProbe, int]]:
+    """The regression at each strength, the strongest first: each starts from the one before.
+
+    Args:
+        train_ND: (N, D) mean tokens, float64.
+        label_N: (N) every class at least once.
+        settings: of the head.
+
+    Yields:
+        The strength, the head, and the iterations that it took.
+    """
+    standardise = Standardise(train_ND.shape[1])
+    standardise.set(train_ND.mean(0), train_ND.std(0, correction=0))
+    scaled_ND = ((train_ND - standardise.mean) / standardise.std).numpy()
+    regression = LogisticRegression(max_iter=settings.max_iter, tol=TOLERANCE, warm_start=True)
+    for l2 in reversed(settings.l2):
+        # scikit-learn weighs the sum of the losses: C = 1 / (l2 N) is the same for any number of videos.
+        regression.set_params(C=1 / (l2 * len(scaled_ND)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            regression.fit(scaled_ND, label_N)
+        iterations = int(regression.n_iter_.max())
+        if iterations >= settings.max_iter:
+            log.warning("l2 %g: not at its optimum after %d iterations: raise max_iter", l2, iterations)
+        yield l2, _head(standardise, regression.coef_, regression.intercept_), iterations
+
+
+def _head(standardise: Standardise, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> LinearProbe:
+    """The head with these weights (K, D) and biases (K)."""
+    if len(weight) == 1:  # of two classes scikit-learn gives the second's logit alone
+        weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])
+    probe = LinearProbe(weight.shape[1], len(weight))
+    probe.standardise = standardise
+    with torch.no_grad():
+        probe.classifier.weight.copy_(torch.from_numpy(weight))
+        probe.classifier.bias.copy_(torch.from_numpy(bias))
+    return probe

@@ -1,0 +1,156 @@
+"""What a head is fitted on: one network's features of each split, with the label that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidkd.config.data import SPLITS
+from vidkd.data.feature_batches import FeatureJoin
+from vidkd.data.features import FeatureStore
+from vidkd.data.tables import read_classes, read_rows
+from vidkd.errors import UserError
+
+AT_ONCE = 64 * 2**20
+"""Bytes of features that are read at once."""
+
+
+@dataclass(frozen=True)
+class ProbeRows:
+    """Features and labels of the three splits.
+
+    Attributes:
+        classes: names in the order of the label ids.
+        train: rows to fit on.
+        val: rows that choose.
+        test: rows to report; nothing but the prediction reads them.
+    """
+
+    classes: list[str]
+    train: FeatureJoin
+    val: FeatureJoin
+    test: FeatureJoin
+
+    @property
+    def width(self) -> int:
+        """D of the features."""
+        (store,) = self.train.stores.values()
+        return store.shape[1]
+
+
+def open_rows(
+    shards: Mapping[str, Sequence[Path]], classes_json: Path, labels_csv: Path | None = None
+) -> ProbeRows:
+    """Open the features of a network, and give each video its label.
+
+    Args:
+        shards: feature shards by split.
+        classes_json: class names of the label.
+        labels_csv: another label than the features have: `video_id, label_id` of every video.
+
+    Raises:
+        UserError: a split has no features, the splits were not made alike, a label is missing or unknown, or
+            a class has no training video.
+    """
+    classes = read_classes(classes_json)
+    if len(classes) < 2:
+        raise UserError(f"{classes_json} has {len(classes)} class: a head has nothing to tell apart")
+    stores = {split: FeatureStore(shards[split]) for split in SPLITS}
+    _check_alike(stores, shards)
+    joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
+    if labels_csv is not None:
+        labels = {row["video_id"]: int(row["label_id"]) for row in read_rows(labels_csv)}
+        for join in joins.values():
+            join.label_ids = _labels_of(join.video_ids, labels, labels_csv)
+    for split, join in joins.items():
+        _check_known(join, classes, f"{split} video", classes_json)
+    _check_every_class(joins["train"], classes)
+    return ProbeRows(classes, **joins)
+
+
+def tokens(join: FeatureJoin) -> Iterator[Tensor]:
+    """Features (B, N, D) of all rows in order, as stored.
+
+    Raises:
+        UserError: names a video with a feature that is NaN or infinite.
+    """
+    ((name, store),) = join.stores.items()
+    size = max(1, AT_ONCE // (store.shape[0] * store.shape[1] * store.dtype.itemsize))
+    for batch in join.in_order(size):
+        feature_BND = batch.features[name]
+        if len(bad := (~feature_BND.isfinite().flatten(1).all(1)).nonzero()):
+            video_id = join.video_ids[int(batch.row[bad[0]])]
+            raise UserError(
+                f"features of video {video_id!r} are NaN or infinite: delete its shard and run "
+                "cache_features again"
+            )
+        yield feature_BND
+
+
+def token_means(join: FeatureJoin) -> Tensor:
+    """The mean token (N, D) of every row, in float64."""
+    return torch.cat([feature_BND.double().mean(1) for feature_BND in tokens(join)])
+
+
+def token_statistics(join: FeatureJoin) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (D) over the tokens of all rows, in float64."""
+    count, total, squares = 0, torch.zeros(1), torch.zeros(1)
+    for feature_BND in tokens(join):
+        token_MD = feature_BND.flatten(0, 1).double()
+        count += len(token_MD)
+        total, squares = total + token_MD.sum(0), squares + token_MD.square().sum(0)
+    mean_D = total / count
+    return mean_D, (squares / count - mean_D.square()).clamp(min=0).sqrt()
+
+
+def _check_alike(stores: Mapping[str, FeatureStore], shards: Mapping[str, Sequence[Path]]) -> None:
+    train = stores["train"]
+    for split, store in stores.items():
+        folder = Path(shards[split][0]).parent
+        if not len(store):
+            raise UserError(
+                f"{folder} has features of no video: a head needs train videos to fit on, val videos to "
+                "choose by and test videos to report"
+            )
+        if wrong := store.meta.differences(train.meta):
+            raise UserError(
+                f"{folder}: made with other {', '.join(wrong)} than {Path(shards['train'][0]).parent}. "
+                "Delete what is not as configured and run cache_features again."
+            )
+        if store.shape != train.shape:
+            raise UserError(
+                f"{folder} has rows of {store.shape} (T', D), the training features {train.shape}: delete "
+                "what is not as configured and run cache_features again"
+            )
+
+
+def _labels_of(video_ids: Sequence[str], labels: Mapping[str, int], source: Path) -> np.ndarray:
+    if missing := [name for name in video_ids if name not in labels]:
+        raise UserError(
+            f"{source} has no label of {len(missing)} videos, {missing[0]!r} among them: list_labels makes "
+            "it anew from the annotations when it is deleted"
+        )
+    return np.array([labels[name] for name in video_ids], np.int32)
+
+
+def _check_known(join: FeatureJoin, classes: Sequence[str], what: str, source: Path) -> None:
+    if len(wrong := np.flatnonzero((join.label_ids < 0) | (join.label_ids >= len(classes)))):
+        raise UserError(
+            f"{what} {join.video_ids[wrong[0]]!r} has label {join.label_ids[wrong[0]]}, and {source} has "
+            f"{len(classes)} classes: features and classes are of different listings; delete the older"
+        )
+
+
+def _check_every_class(train: FeatureJoin, classes: Sequence[str]) -> None:
+    there = set(train.label_ids.tolist())
+    if missing := [name for label, name in enumerate(classes) if label not in there]:
+        raise UserError(
+            f"none of the {len(train)} training videos is of class {', '.join(missing[:5])}"
+            f"{' …' if len(missing) > 5 else ''}: a head cannot learn it. Add videos of it, or leave the "
+            "class out."
+        )
