@@ -152,8 +152,10 @@ def is_file_name(weights):
     return bool(weights) and Path(weights).suffix in (".pth", ".safetensors")
 
 
-sentence_or(check_data)
-sentence_or(check_weights)
+# Weights can be fetched before the data set is there, and say themselves which of them are missing.
+if "download_weights" not in sys.argv:
+    sentence_or(check_data)
+    sentence_or(check_weights)
 sentence_or(check_writable, cfg.results_dir, "results_dir")
 
 

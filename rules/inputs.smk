@@ -1,6 +1,7 @@
 """What a job of one variant, one backbone or one head needs; as in common.smk, keep torch out."""
 
 from vidkd.backbones.registry import module_of
+from vidkd.config.weights import WeightsSettings
 from vidkd.methods.probes.registry import module_of as module_of_head
 
 
@@ -37,6 +38,17 @@ def networks(artefact):
 def backbone(wildcards):
     """The settings of a backbone."""
     return cfg.backbones[wildcards.backbone]
+
+
+def weights_settings(wildcards):
+    """All weights that are made elsewhere, as canonical JSON."""
+    variants = {name: cfg.ffn.variant(name).weights for name in cfg.ffn.variants}
+    return canonical(
+        WeightsSettings(
+            backbones=cfg.backbones,
+            ffn={name: source for name, source in variants.items() if source},
+        )
+    )
 
 
 def backbone_files(wildcards):

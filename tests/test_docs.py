@@ -36,7 +36,8 @@ def rule_names() -> set[str]:
 def test_the_picture_has_every_rule_and_every_dependency(tmp_path):
     picture = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]
     drawn = set(re.findall(r"^\s*(\w+) --> (\w+)$", picture, re.MULTILINE))
-    assert {name for edge in drawn for name in edge} == rule_names()
+    alone = set(re.findall(r"^\s+(\w+)$", picture, re.MULTILINE))
+    assert {name for edge in drawn for name in edge} | alone == rule_names()
     project = copy_project(tmp_path)
     features = Paths().features.format(backbone="clip", split="test", shard=0)
     backbones = 'backbones={"clip": {"folder": "clip"}}'

@@ -104,6 +104,20 @@ def ask_size(remote: Remote) -> int | None:
     return _persist(ask, lambda: 0)
 
 
+def check_network(url: str) -> None:
+    """See whether anything answers at an address: one that keeps trying would only find out after long.
+
+    Raises:
+        Refused: no way leads there.
+    """
+    try:
+        _open(Remote(url, Path(), ""), 0).close()
+    except _Unreachable as error:
+        raise Refused(str(error)) from error
+    except (Refused, _Interrupted):
+        log.debug("%s answers, or may", url)
+
+
 def fetch(remote: Remote, label: str) -> None:
     """Put the file into place, going on where an earlier download of it stopped.
 

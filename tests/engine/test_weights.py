@@ -137,7 +137,7 @@ def test_torchvision_weights_without_network(tmp_path):
         pytest.skip("this machine can download the weights")
     said = done.stderr.splitlines()[-1]
     assert f"UserError: weights: {KNOWN} could not be downloaded" in said
-    assert "Download it on a machine with network" in said
+    assert "Run snakemake download_weights where there is network, or name a file." in said
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

@@ -25,8 +25,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.utils import build_hf_headers, disable_progress_bars
+from huggingface_hub.utils.logging import disable_propagation
 
-from vidkd.fetch import Refused, Remote
+from vidkd.fetch import Refused, Remote, check_network
 
 CONFIGS = ("*.json", "*.txt", "*.model")
 """Patterns of the files that a repository has beside its weights: configuration and tokenizer."""
@@ -85,6 +86,7 @@ class Commit:
         Raises:
             Refused: the hub does not say, or no file has a name of `weights`.
         """
+        check_network(constants.ENDPOINT)
         with _refusing():
             tree = HfApi().list_repo_tree(self.repository, recursive=True, revision=self.revision)
             files = [file for file in tree if hasattr(file, "blob_id")]  # the others are folders
@@ -94,9 +96,7 @@ class Commit:
                 return [
                     self._file(file) for file in files if any(fnmatch(file.path, name) for name in wanted)
                 ]
-        raise Refused(
-            f"there is no {' or '.join(self.weights)} in it: it is of another library, or has no weights"
-        )
+        raise Refused(f"it has no {' or '.join(self.weights)}, which its kind needs")
 
     def remote(self, file: HubFile) -> Remote:
         """Where the content of a file with a sum is fetched from."""
@@ -113,13 +113,14 @@ class Commit:
         Raises:
             Refused: the hub does not give it.
         """
-        disable_progress_bars()
         with _refusing():
             self._snapshot(local_files_only=False)
 
     def _patterns(self) -> Iterator[str]:
-        """Of each form of the weights: one file, or several and their index."""
-        return (f"{file.stem}*{file.suffix}" for file in map(Path, self.weights))
+        """Of each form that the weights may have: one file, or several, which their index lists."""
+        for file in map(Path, self.weights):
+            yield file.name
+            yield f"{file.stem}-*{file.suffix}"
 
     def _file(self, file: Any) -> HubFile:
         sha256 = file.lfs.sha256 if file.lfs else None
@@ -136,6 +137,12 @@ class Commit:
             if any(folder.glob(pattern)):
                 return folder
         return None
+
+
+def quiet() -> None:
+    """Keep the hub's client from drawing bars beside ours, and from saying everything twice."""
+    disable_progress_bars()
+    disable_propagation()
 
 
 def is_damaged(file: Path, sum_of: Callable[[Path], str]) -> bool:

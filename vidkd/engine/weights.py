@@ -7,6 +7,8 @@ import logging
 import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 from safetensors import SafetensorError
@@ -24,10 +26,22 @@ def read_weights(source: str) -> dict[str, Tensor]:
     Raises:
         UserError: no such file or name, not a state dict, or the download failed.
     """
-    path = Path(source)
-    if not path.suffix or (source.count(".") == 1 and "_Weights." in source):
-        return _from_torchvision(source)
-    return read_file(path)
+    return _from_torchvision(source) if is_torchvision(source) else read_file(Path(source))
+
+
+def is_torchvision(source: str) -> bool:
+    """Whether `source` names weights of torchvision; else it is a file."""
+    return not Path(source).suffix or (source.count(".") == 1 and "_Weights." in source)
+
+
+def torchvision_file(name: str) -> tuple[str, Path]:
+    """Where torchvision fetches the weights of this name, and where torch keeps them on this machine.
+
+    Raises:
+        UserError: torchvision knows no such name.
+    """
+    url = _torchvision_weights(name).url
+    return url, Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
 
 
 def read_file(path: Path) -> dict[str, Tensor]:
@@ -141,22 +155,26 @@ def _unwrap(state: object, source: str) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def _from_torchvision(name: str) -> dict[str, Tensor]:
+def _torchvision_weights(name: str) -> Any:
     import vidkd.torchvision_ops  # noqa: F401, I001 - must come before torchvision
     from torchvision.models import get_weight
 
     try:
-        weights = get_weight(name)
+        return get_weight(name)
     except (ValueError, KeyError) as error:
         raise UserError(
             f"weights: torchvision knows no weights named {name!r}, such as ResNet50_Weights.IMAGENET1K_V1."
         ) from error
+
+
+def _from_torchvision(name: str) -> dict[str, Tensor]:
+    weights = _torchvision_weights(name)
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except OSError as error:
         raise UserError(
-            f"weights: {name} could not be downloaded ({error}). Download it on a machine with network, "
-            f"and name the file."
+            f"weights: {name} could not be downloaded ({error}). Run snakemake download_weights where "
+            "there is network, or name a file."
         ) from error
     except Exception as error:  # of a damaged download, or a damaged file in torch's cache
         raise UserError(

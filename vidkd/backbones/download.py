@@ -1,0 +1,247 @@
+"""All weights that a configuration names: what is here, what is missing, and fetching that."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from vidkd.backbones.hub import Commit, HubFile, is_damaged, quiet
+from vidkd.backbones.source import commit_of, find_source, place_of, weights_in
+from vidkd.config.backbones import BackboneSettings
+from vidkd.config.weights import WeightsSettings
+from vidkd.engine.weights import is_torchvision, torchvision_file
+from vidkd.errors import UserError
+from vidkd.fetch import Refused, Remote, ask_size, bytes_text, fetch
+from vidkd.provenance import file_sha256
+
+log = logging.getLogger(__name__)
+
+DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
+"""Answers with the file itself; other addresses of Google Drive first show a page about viruses."""
+
+DRIVE_PAGE = "https://drive.google.com/file/d/{}/view"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Weights that the configuration names.
+
+    Attributes:
+        name: the settings that name them, and their source.
+        place: the file or folder of theirs, here.
+        remedy: what a person does when they are not to be had.
+        size: in bytes; None when nobody knows.
+        left: bytes of it that are to be fetched; 0 when all is here.
+        problem: why they are not to be had; empty when nothing is known against it.
+        get: fetches them.
+    """
+
+    name: str
+    place: Path
+    remedy: str
+    size: int | None = None
+    left: int | None = 0
+    problem: str = ""
+    get: Callable[[], None] | None = None
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"{self.name}: {self.problem}"
+        size = "size unknown" if self.size is None else bytes_text(self.size)
+        if self.get is None:
+            return f"{self.name}: {size}, is here"
+        here = (self.size or 0) - (self.left or 0)
+        part = f", of which {bytes_text(here)} are here" if here else ""
+        return f"{self.name}: {size}{part}, to be fetched into {self.place}"
+
+
+def download(settings: WeightsSettings) -> None:
+    """Fetch all that is missing; first say what there is, of what size.
+
+    Raises:
+        UserError: the disk has no room, and nothing was fetched; or some of it is not to be had, and all else
+            is here. Then the message has a line for each, with what to do.
+    """
+    quiet()
+    wanted = [*_of_backbones(settings.backbones), *_of_variants(settings.ffn)]
+    _list(wanted)
+    _check_room(wanted)
+    wanted = [_attempted(item) for item in wanted]
+    if problems := [f"{item}. {item.remedy}".rstrip() for item in wanted if item.problem]:
+        raise UserError("\n".join(["not all weights are here:", *problems]))
+    log.info("all weights are here")
+
+
+def _list(wanted: Sequence[Wanted]) -> None:
+    for item in wanted:
+        log.info("%s", item)
+    total, left = sum(item.size or 0 for item in wanted), sum(item.left or 0 for item in wanted)
+    unknown = sum(item.get is not None and item.size is None for item in wanted)
+    more = f", and {unknown} of unknown size" if unknown else ""
+    log.info("in all %s, of which %s are to be fetched%s", bytes_text(total), bytes_text(left), more)
+
+
+def _attempted(item: Wanted) -> Wanted:
+    """Fetched, or with the reason why not: one failure keeps nothing else from being fetched."""
+    if item.get is None or item.problem:
+        return item
+    try:
+        item.get()
+    except Refused as error:
+        return replace(item, problem=str(error))
+    log.info("%s: is here", item.name)
+    return replace(item, left=0, get=None)
+
+
+def _check_room(wanted: Sequence[Wanted]) -> None:
+    """Refuse to begin what does not fit on the disks."""
+    needed: dict[int, int] = {}
+    for item in wanted:
+        if item.problem or not item.left:
+            continue
+        folder = next(place for place in item.place.absolute().parents if place.is_dir())
+        disk = folder.stat().st_dev
+        needed[disk] = needed.get(disk, 0) + item.left
+        if needed[disk] > (free := shutil.disk_usage(folder).free):
+            raise UserError(
+                f"{bytes_text(needed[disk])} of weights do not fit on the disk of {folder}, which has "
+                f"{bytes_text(free)} left. Free space, or have them elsewhere: file of the backbone, and the "
+                "variables HF_HOME and TORCH_HOME, say where they go."
+            )
+
+
+def _of_backbones(backbones: Mapping[str, BackboneSettings]) -> Iterator[Wanted]:
+    """Those with one source once, whatever else differs."""
+    names: dict[str, list[str]] = {}
+    source = {"kind", "hub", "revision", "folder", "file", "sha256", "url", "drive"}
+    for name, settings in backbones.items():
+        names.setdefault(settings.model_dump_json(include=source), []).append(f"backbones.{name}")
+    for text, users in names.items():
+        settings = BackboneSettings.model_validate_json(text)
+        name = f"{', '.join(users)} ({place_of(settings)})"
+        if settings.hub is not None:
+            yield _on_hub(name, commit_of(settings))
+        elif settings.url is not None or settings.drive is not None:
+            yield _at_address(name, *_address(settings))
+        else:
+            yield _placed(name, settings)
+
+
+def _of_variants(weights: Mapping[str, str]) -> Iterator[Wanted]:
+    """What trainings start from; files of the user's own have no sum to check."""
+    for source in dict.fromkeys(weights.values()):
+        users = ", ".join(f"ffn.variants.{name}" for name, given in weights.items() if given == source)
+        name = f"{users} ({source})"
+        if is_torchvision(source):
+            yield _of_torchvision(name, source)
+        elif (file := Path(source)).is_file():
+            yield Wanted(name, file, "", file.stat().st_size)
+        else:
+            yield Wanted(name, file, f"Place it at {file.absolute()}.", None, problem="there is no such file")
+
+
+def _of_torchvision(name: str, weights: str) -> Wanted:
+    try:
+        url, place = torchvision_file(weights)
+    except UserError as error:
+        return Wanted(name, Path(), "", problem=str(error).rstrip("."))
+    digits = place.stem.rpartition("-")[2]  # of the sum: torch names its files so
+    return _at_address(name, Remote(url, place, digits), url)
+
+
+def _address(settings: BackboneSettings) -> tuple[Remote, str]:
+    """Where a program gets the file, and where a person does."""
+    url, page = settings.url or "", settings.url or ""
+    if settings.drive is not None:
+        url, page = DRIVE.format(settings.drive), DRIVE_PAGE.format(settings.drive)
+    return Remote(url, Path(str(settings.file)), str(settings.sha256)), page
+
+
+def _at_address(name: str, remote: Remote, page: str) -> Wanted:
+    place = remote.place
+    if place.is_file():
+        found, size = file_sha256(place), place.stat().st_size
+        if found.startswith(remote.sha256):
+            return Wanted(name, place, "", size)
+        problem = f"{place} has the sha256 {found}, not {remote.sha256}"
+        return Wanted(name, place, "Move it away and run this again, or mend sha256.", size, problem=problem)
+    try:
+        remote = replace(remote, size=ask_size(remote))
+    except Refused as error:
+        return Wanted(name, place, _by_hand(remote, page), None, None, str(error))
+    left = None if remote.size is None else max(remote.size - remote.here, 0)
+    return Wanted(name, place, _by_hand(remote, page), remote.size, left, get=partial(fetch, remote, name))
+
+
+def _by_hand(remote: Remote, page: str) -> str:
+    whole = len(remote.sha256) == 64
+    size = "" if remote.size is None else f", its size is {remote.size} bytes"
+    return (
+        f"Get it from {page} in another way, and place the file at {remote.place.absolute()}: its sha256 "
+        f"{'is' if whole else 'begins with'} {remote.sha256}{size}."
+    )
+
+
+def _placed(name: str, settings: BackboneSettings) -> Wanted:
+    """What only the user can put there."""
+    place = Path(str(settings.file or settings.folder))
+    try:
+        source = find_source(settings)
+    except UserError as error:
+        said = str(error).removeprefix(f"backbone {settings.kind}, {place_of(settings)}: ").rstrip(".")
+        return Wanted(name, place, f"It belongs at {place.absolute()}.", problem=said)
+    return Wanted(name, place, "", sum(file.stat().st_size for file in source.files))
+
+
+def _on_hub(name: str, commit: Commit) -> Wanted:
+    by_hand = (
+        f"Get its files from {commit.page} in another way, place them into a folder, and set folder in place "
+        "of hub and revision"
+    )
+    try:
+        here = _whole(commit)
+        files = [] if here else commit.files()
+    except Refused as error:
+        return Wanted(name, commit.cache, f"{by_hand}.", left=None, problem=str(error))
+    if damaged := [file.resolve() for file in here if is_damaged(file, file_sha256)]:
+        problem = f"{damaged[0]} has another sum than its name says"
+        return Wanted(name, commit.cache, "Delete this file and run this again.", problem=problem)
+    if here:
+        return Wanted(name, commit.cache, "", sum(file.stat().st_size for file in here))
+    large = [commit.remote(file) for file in files if file.sha256 is not None and not file.blob.exists()]
+    small = [file.size for file in files if file.sha256 is None and not file.blob.exists()]
+    left = sum((remote.size or 0) - remote.here for remote in large) + sum(small)
+    get = partial(_fetch_commit, name, commit, large)
+    return Wanted(
+        name, commit.cache, f"{by_hand}{_sums(files)}.", sum(file.size for file in files), left, get=get
+    )
+
+
+def _whole(commit: Commit) -> tuple[Path, ...]:
+    """The files of the weights, when all of the commit is here."""
+    if (folder := commit.local_folder()) is None:
+        return ()
+    try:
+        files = weights_in(folder, commit.weights, str(folder))
+    except UserError as error:
+        raise Refused(str(error).rstrip(".")) from error
+    return files if all(file.is_file() for file in files) else ()
+
+
+def _fetch_commit(name: str, commit: Commit, large: Sequence[Remote]) -> None:
+    for remote in large:
+        fetch(remote, name)
+    commit.complete()
+    if not _whole(commit):
+        raise Refused("the hub has not all the files that the index of its weights lists")
+
+
+def _sums(files: Sequence[HubFile]) -> str:
+    known = [
+        f"{file.name} has {file.size} bytes and the sha256 {file.sha256}" for file in files if file.sha256
+    ]
+    return f": {', '.join(known)}" if known else ""
