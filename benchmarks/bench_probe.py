@@ -19,11 +19,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-import pandas as pd
 
 from vidkd.config.data import DataSettings, FrameSettings
 from vidkd.data.adapters.registry import write_listing
-from vidkd.data.extract import extract_shard
 from vidkd.data.manifest import build_manifest
 from vidkd.data.probe import COLUMNS, probe_shard
 from vidkd.data.tables import iter_rows, shard_files, write_rows
@@ -100,6 +98,8 @@ def probing(folder: Path) -> list[dict[str, object]]:
 
 def extract_step(folder: Path, rows: int) -> None:
     """What the rule extract_frames does with a shard of `rows` videos."""
+    from vidkd.data.extract import extract_shard  # torch, which the steps on tables go without
+
     shard = folder / "extracted.csv"
     write_rows(shard, islice(iter_rows(folder / "probe_0.csv"), rows), COLUMNS)
     settings = FrameSettings(per_video=16, short_side=128, encoding="raw")
@@ -191,6 +191,8 @@ def tables(folder: Path, rows: int) -> list[dict[str, object]]:
 
 def main() -> None:
     """Measure, print and write the table."""
+    import pandas as pd  # see extract_step
+
     found: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         found += probing(Path(folder))
