@@ -22,6 +22,8 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
         for row, place in read_table(file):
             for column in ("path", settings.label):
                 if column not in row:
-                    raise UserError(f"{place}: {file} has no column {column!r}: check data.label")
+                    raise UserError(
+                        f"{place}: {file} has no column {column!r}: check data.label and probes.labels"
+                    )
             listing.add(row["path"], row[settings.label], split, place, row.get("group", ""))
     return listing.finish(settings)

@@ -1,0 +1,150 @@
+"""Which label every video gets, and what is refused before anything is fitted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from tests.methods.probes.cached import (
+    CLASSES,
+    COUNTS,
+    FLOAT32,
+    STEPS,
+    WIDTH,
+    feature_of,
+    label_of,
+    make_cache,
+    video_ids,
+    write,
+)
+from vidkd.errors import UserError
+from vidkd.methods.probes import rows as rows_module
+from vidkd.methods.probes.rows import token_means, token_statistics, tokens
+
+
+def every_label(value) -> str:
+    ids = [video_id for split in COUNTS for video_id in video_ids(split)]
+    return "video_id,label_id\n" + "".join(f"{video_id},{value(video_id)}\n" for video_id in reversed(ids))
+
+
+def test_rows_are_joined_by_video_id(cache, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text(every_label(lambda video_id: (label_of(video_id) + 1) % 3))
+    found = cache.open(labels)
+    assert found.train.video_ids == video_ids("train")
+    for join in (found.train, found.val, found.test):
+        assert join.label_ids.tolist() == [(label_of(video_id) + 1) % 3 for video_id in join.video_ids]
+        batch = join.batch(np.array([5, 2]))
+        assert batch.label.tolist() == [(label_of(join.video_ids[row]) + 1) % 3 for row in (5, 2)]
+        (feature,) = batch.features.values()
+        for video_id, row in zip((join.video_ids[5], join.video_ids[2]), feature, strict=True):
+            assert row.numpy().tolist() == feature_of(video_id, label_of(video_id)).tolist()
+
+
+def test_the_own_label_is_that_of_the_features(cache):
+    found = cache.open()
+    assert (found.classes, found.width) == (CLASSES, WIDTH)
+    assert found.val.label_ids.tolist() == [label_of(video_id) for video_id in video_ids("val")]
+
+
+def test_means_and_statistics_are_numpys(cache, monkeypatch):
+    join = cache.open().train
+    features = np.stack([feature_of(name, label_of(name)) for name in join.video_ids]).astype(np.float64)
+    monkeypatch.setattr(rows_module, "AT_ONCE", 7 * STEPS * WIDTH * 4)  # several batches, a small last one
+    assert [len(part) for part in tokens(join)] == [7] * 8 + [4]
+    np.testing.assert_allclose(token_means(join).numpy(), features.mean(1), rtol=1e-12)
+    mean, std = token_statistics(join)
+    np.testing.assert_allclose(mean.numpy(), features.mean((0, 1)), rtol=1e-12)
+    np.testing.assert_allclose(std.numpy(), features.std((0, 1)), rtol=1e-9)
+
+
+def test_a_video_without_that_label_is_named(cache, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text(every_label(lambda _: 0).replace("val_007,0\n", ""))
+    with pytest.raises(UserError, match=r"labels\.csv has no label of 1 videos, 'val_007' among them"):
+        cache.open(labels)
+
+
+def test_a_label_that_has_no_class_is_named(cache):
+    cache.classes.write_text(json.dumps(CLASSES[:2]))
+    with pytest.raises(UserError, match=r"train video 'train_002' has label 2, and .* has 2 classes"):
+        cache.open()
+
+
+def test_a_class_without_training_videos_is_named(cache):
+    cache.classes.write_text(json.dumps([*CLASSES, "dog", "eel"]))
+    with pytest.raises(UserError, match=r"none of the 60 training videos is of class dog, eel: "):
+        cache.open()
+
+
+def test_fewer_videos_than_classes(cache):
+    cache.classes.write_text(json.dumps([f"class {number}" for number in range(80)]))
+    with pytest.raises(UserError, match=r"none of the 60 training videos is of class class 3, .* …: "):
+        cache.open()
+
+
+def test_one_class_is_nothing_to_tell_apart(cache):
+    cache.classes.write_text(json.dumps(["ant"]))
+    with pytest.raises(UserError, match="has 1 class: a head has nothing to tell apart"):
+        cache.open()
+
+
+@pytest.mark.parametrize("split", COUNTS)
+def test_a_split_without_videos_is_named(cache, split):
+    for shard in cache.shards[split]:
+        write(shard, {})
+    with pytest.raises(UserError, match=rf"{split} has features of no video"):
+        cache.open()
+
+
+def test_splits_made_otherwise_are_named(cache):
+    other = replace(FLOAT32, weights_sha256="ef" * 32)
+    for shard in cache.shards["val"]:
+        write(shard, {}, other)
+    write(cache.shards["val"][0], {"v_000": (0, feature_of("v_000", 0))}, other)
+    with pytest.raises(UserError, match=r"val: made with other weights_sha256 than .*train"):
+        cache.open()
+
+
+def test_shards_that_disagree_are_named(cache):
+    write(cache.shards["train"][1], {"v_000": (0, np.zeros((STEPS, WIDTH + 1), np.float32))})
+    with pytest.raises(UserError, match=r"shard_1\.h5 has rows of \(4, 7\)"):
+        cache.open()
+
+
+def test_splits_of_other_widths_are_named(cache):
+    rows = {"v_000": (0, np.zeros((STEPS, WIDTH + 1), np.float32))}
+    for shard in cache.shards["test"]:
+        write(shard, rows)
+        rows = {}
+    with pytest.raises(
+        UserError, match=r"test has rows of \(4, 7\) \(T', D\), the training features \(4, 6\)"
+    ):
+        cache.open()
+
+
+def test_features_that_are_not_finite_are_named(cache):
+    join = cache.open().val
+    with h5py.File(cache.shards["val"][0], "r+") as file:
+        video_id = file["video_id"].asstr()[3]
+        file["features"][3, 1, 2] = np.nan
+    with pytest.raises(UserError, match=f"features of video '{video_id}' are NaN or infinite"):
+        token_means(join)
+
+
+def test_features_without_labels_are_refused(cache):
+    with h5py.File(cache.shards["train"][0], "r+") as file:
+        del file["label_id"]
+    with pytest.raises(UserError, match="cached features do not contain labels"):
+        cache.open()
+
+
+def test_the_number_of_shards_changes_nothing(tmp_path):
+    one, many = (make_cache(tmp_path / str(count), n_shards=count).open().train for count in (1, 5))
+    assert one.video_ids == many.video_ids
+    assert torch.equal(token_means(one), token_means(many))

@@ -1,0 +1,136 @@
+"""Training an attentive probe: what is written, and that a stopped run ends in the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.methods.probes.cached import CLASSES, WIDTH, files
+from vidkd.config.load import canonical
+from vidkd.config.probes import HeadSettings
+from vidkd.engine import loop
+from vidkd.errors import UserError
+from vidkd.evaluate.accuracy import top_k
+from vidkd.methods.probes.predict import load_probe, logits
+from vidkd.methods.probes.rows import token_statistics
+from vidkd.methods.probes.train import fit
+
+ABOUT = {"head": "attentive", "backbone": "clip", "label": "animal"}
+SMALL = HeadSettings(
+    attentive={"epochs": 3, "batch_size": 16, "attention_heads": 2, "head_width": 4, "dropout": 0.1}
+)
+
+
+def run(cache, folder, settings=SMALL, **more):
+    fit(settings, cache.open(), folder, ABOUT, **({"seed": 0, "stamp": "a"} | more))
+    return folder
+
+
+def test_two_runs_give_the_same_bytes_whatever_the_order_of_shards(cache, tmp_path):
+    first = files(run(cache, tmp_path / "a"))
+    assert set(first) == {"model.safetensors", "config.json", "history.csv"}
+    for shards in cache.shards.values():
+        shards.reverse()
+    assert files(run(cache, tmp_path / "b")) == first
+    assert files(run(cache, tmp_path / "c", seed=1))["model.safetensors"] != first["model.safetensors"]
+    assert not (tmp_path / "a/.state").exists()
+
+
+def test_the_files_say_what_they_are_of(cache, tmp_path):
+    run(cache, tmp_path / "a")
+    config = json.loads((tmp_path / "a/config.json").read_text())
+    weights = load_file(tmp_path / "a/model.safetensors")
+    assert config["settings"] == SMALL.attentive.model_dump(mode="json")
+    assert (config["classes"], config["seed"], config["backbone"]) == (CLASSES, 0, "clip")
+    assert config["params"] == sum(v.numel() for name, v in weights.items() if "standardise" not in name)
+    mean, std = token_statistics(cache.open().train)
+    torch.testing.assert_close(weights["standardise.mean"], mean.float())
+    torch.testing.assert_close(weights["standardise.std"], std.float())
+
+
+def test_the_best_epoch_of_validation_is_kept(cache, tmp_path):
+    settings = HeadSettings(attentive=SMALL.attentive.model_copy(update={"epochs": 8, "lr": 0.01}))
+    run(cache, tmp_path / "a", settings)
+    history = pd.read_csv(tmp_path / "a/history.csv")
+    config = json.loads((tmp_path / "a/config.json").read_text())
+    assert config["best_epoch"] == history["val_top1"].idxmax() + 1
+    assert history["val_top1"].nunique() > 1
+    val = cache.open().val
+    scores = logits(load_probe(tmp_path / "a/model.safetensors"), val, torch.device("cpu"))
+    assert top_k(scores, torch.from_numpy(val.label_ids)) == pytest.approx(history["val_top1"].max())
+    assert history["val_top1"].max() > 50
+
+
+@pytest.mark.parametrize("stop_at", [2, 5])
+def test_a_stopped_run_goes_on_bit_for_bit(cache, tmp_path, monkeypatch, stop_at):
+    # Epochs have 3 batches: 2 stops inside the first, 5 inside the second.
+    straight = files(run(cache, tmp_path / "straight"))
+    steps, step = [], loop.Trainer._step
+
+    def step_and_signal(trainer):
+        step(trainer)
+        steps.append(1)
+        if len(steps) == stop_at:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    monkeypatch.setattr(loop.Trainer, "_step", step_and_signal)
+    with pytest.raises(SystemExit) as stopped:
+        run(cache, tmp_path / "stopped")
+    assert stopped.value.code == 128 + signal.SIGUSR1
+    assert files(run(cache, tmp_path / "stopped")) == straight
+    assert len(steps) == 9  # none was done twice
+
+
+def test_fewer_videos_than_a_batch(cache, tmp_path):
+    settings = HeadSettings(attentive={"batch_size": 61})
+    with pytest.raises(
+        UserError, match="batch_size 61 is larger than the 60 cached videos: lower batch_size"
+    ):
+        run(cache, tmp_path / "a", settings)
+
+
+def test_a_diverging_loss_stops_the_run(cache, tmp_path):
+    settings = HeadSettings(attentive={"optimizer": "sgd", "lr": 1e30, "batch_size": 16, "warmup_epochs": 0})
+    with pytest.raises(UserError, match="lower lr"):
+        run(cache, tmp_path / "a", settings)
+
+
+@pytest.mark.slow
+def test_sigterm_to_a_real_process_saves_and_the_same_command_ends_in_the_same_bytes(cache, tmp_path):
+    settings = HeadSettings(attentive=SMALL.attentive.model_copy(update={"epochs": 80}))
+    shards = [f"--{split}={path}" for split, paths in cache.shards.items() for path in paths]
+
+    def command(folder):
+        return [
+            sys.executable, "-m", "workflow_scripts.fit_probe", *shards, f"--classes={cache.classes}",
+            "--head=attentive", "--backbone=clip", "--label=animal", f"--run-dir={tmp_path / folder}",
+            "--settings", canonical(settings),
+        ]  # fmt: skip
+
+    subprocess.run(command("straight"), check=True, capture_output=True)
+    process = subprocess.Popen(command("killed"), stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "killed/.state/state.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "state saved" in said
+    done = subprocess.run(command("killed"), stderr=subprocess.PIPE, text=True, timeout=120, check=True)
+    assert "going on from epoch" in done.stderr
+    found, wanted = (
+        {name: data for name, data in files(tmp_path / folder).items() if "provenance" not in name}
+        for folder in ("killed", "straight")
+    )
+    assert found == wanted
+    assert len(wanted) == 4
+    assert load_file(tmp_path / "killed/model.safetensors")["query"].shape == (WIDTH,)
