@@ -30,7 +30,7 @@ from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.data.clips import clip_loader
 from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_writer import feature_writer
+from vidkd.data.feature_writer import FeatureWriter, feature_writer
 from vidkd.data.frames import FrameStore
 from vidkd.data.views import ViewedClips, view_positions
 from vidkd.engine.logging import Waiting, progress
@@ -67,23 +67,10 @@ def cache_shard(
     network = _Network(load_backbone(settings), settings, _device(settings), batch)
     index, decoder = _frames_of(frames_h5, network.backbone.spec.frames, settings.views)
     meta = feature_meta(network.backbone, name, settings, store, decoder)
-    start, waiting = time.monotonic(), Waiting()
     with feature_writer(output_h5, meta, len(store)) as writer:
         if len(store):
             _check_room(output_h5, len(store), network.row_shape(), meta.dtype)
-            rows = network.rows(store, workers, waiting)
-            for row, feature_TD in zip(progress(range(len(store)), f"cache {name}"), rows, strict=True):
-                padded = len(set(index[row].tolist())) < index.shape[1]
-                writer.add(store.video_ids[row], int(store.label_ids[row]), index[row], padded, feature_TD)
-    taken = time.monotonic() - start
-    rate, waited = len(store) * network.looks / taken, 100 * waiting.seconds / taken
-    logger.info(
-        "%s: %d videos, %.1f clips/s, %.0f%% of the time waiting for clips",
-        output_h5,
-        len(store),
-        rate,
-        waited,
-    )
+            _add_rows(writer, network, store, index, workers, name)
     return [frames_h5, *network.backbone.origin.files]
 
 
@@ -164,6 +151,25 @@ class _Network:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             feature_BTSD = self.backbone(torch.cat([clip_BTCHW, copies]))
         return pool(feature_BTSD[:present].float(), self.settings.tokens)
+
+
+def _add_rows(
+    writer: FeatureWriter,
+    network: _Network,
+    store: FrameStore,
+    index: NDArray[np.int32],
+    workers: int,
+    name: str,
+) -> None:
+    start, waiting = time.monotonic(), Waiting()
+    rows = network.rows(store, workers, waiting)
+    for row, feature_TD in zip(progress(range(len(store)), f"cache {name}"), rows, strict=True):
+        padded = len(set(index[row].tolist())) < index.shape[1]
+        writer.add(store.video_ids[row], int(store.label_ids[row]), index[row], padded, feature_TD)
+    taken = time.monotonic() - start
+    rate, waited = len(store) * network.looks / taken, 100 * waiting.seconds / taken
+    text = "%s: %d videos, %.1f clips/s, %.0f%% of the time waiting for clips"
+    logger.info(text, name, len(store), rate, waited)
 
 
 def _device(settings: BackboneSettings) -> torch.device:
