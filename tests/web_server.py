@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+import pytest
 
 Answer = Callable[["Handler"], None]
 
@@ -93,3 +97,11 @@ def serve(answer: Answer) -> Iterator[Server]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def without_network(*command: str) -> list[str]:
+    """The command, to be run where there is no network at all, not even this machine's own address."""
+    for unshare in (["unshare", "-n"], ["unshare", "-rn"]):
+        if shutil.which("unshare") and subprocess.run([*unshare, "true"], check=False).returncode == 0:
+            return [*unshare, *command]
+    pytest.skip("this machine lets nobody take the network from a process: unshare -n is refused")

@@ -7,6 +7,7 @@ then finds them there, fetches the small files, and names everything (huggingfac
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -140,9 +141,11 @@ class Commit:
 
 
 def quiet() -> None:
-    """Keep the hub's client from drawing bars beside ours, and from saying everything twice."""
+    """Keep the hub's client from drawing bars beside ours, and from telling of every request."""
     disable_progress_bars()
     disable_propagation()
+    for library in ("httpx", "httpx2"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def is_damaged(file: Path, sum_of: Callable[[Path], str]) -> bool:
@@ -164,14 +167,15 @@ def _refusing() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, GatedRepoError):
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if isinstance(error, GatedRepoError) or status == 403:
         return "the hub gives it only to who accepted its terms: do so on its page, then run hf auth login"
-    if isinstance(error, RepositoryNotFoundError):
+    if isinstance(error, RepositoryNotFoundError) or status == 401:
         return "the hub has no such repository, or shows it only after hf auth login"
     if isinstance(error, RevisionNotFoundError):
         return "the repository has no such commit"
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set, which keeps the hub from being asked"
-    if isinstance(error, HfHubHTTPError):
-        return f"the hub answered {error.response.status_code}"
+    if status is not None:
+        return f"the hub answered {status}"
     return f"the hub cannot be reached from here ({str(error).splitlines()[0] or type(error).__name__})"
