@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from tests.backbones.checkpoints import MAKERS, clips, settings_of
@@ -34,6 +35,7 @@ HUB = {"hub": "someone/small", "revision": REVISION}
 ORIGINAL = bytes(range(256)) * 4000
 SUM = hashlib.sha256(ORIGINAL).hexdigest()
 ID = "12hEVVdrFv0VNAIqAIZ0UTeicn-tm4jva"
+PAUSES = fetching.WAITS_S
 
 
 @pytest.fixture(autouse=True)
@@ -561,3 +563,20 @@ def wait_for(find, seconds: float = 60) -> Path:
         assert time.monotonic() < end
         threading.Event().wait(0.02)
     return found[0]
+
+
+# ---- docs/weights.md
+
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs/weights.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_document_are_settings():
+    (text,) = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
+    values = yaml.safe_load(re.sub(r"\bSUM\b", SUM, re.sub(r"\bCOMMIT\b", REVISION, text)))
+    backbones = WeightsSettings.model_validate(values).backbones
+    assert {settings.kind for settings in backbones.values()} == set(BACKBONES)
+
+
+def test_the_pauses_of_the_document():
+    *first, last = PAUSES
+    assert f"after {', '.join(map(str, first))} and {last} seconds" in DOCUMENT
