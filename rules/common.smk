@@ -48,6 +48,7 @@ wildcard_constraints:
     split="|".join(SPLITS),
     variant="|".join([*cfg.ffn.variants, *cfg.ffn.ensembles]),
     backbone="|".join(cfg.backbones) or "(?!)",
+    checkpoint="|".join(cfg.checkpoints) or "(?!)",
     head="|".join(cfg.probes.heads) or "(?!)",
     label="|".join(cfg.probe_labels),
     shard=r"\d+",
@@ -63,12 +64,16 @@ def settings(section):
     return lambda wildcards: values
 
 
+def one_split(demo, split):
+    """The settings of one split of generated videos: the sizes of the others are none of its business."""
+    return json.dumps(
+        demo.model_dump(mode="json", exclude=set(SPLITS) - {split}), sort_keys=True
+    )
+
+
 def demo_settings(wildcards):
-    """The settings of one split of the demo: the sizes of the others are none of its business."""
-    values = json.loads(canonical(cfg.demo))
-    for other in set(SPLITS) - {wildcards.split}:
-        del values[other]
-    return json.dumps(values)
+    """The settings of one split of the demo."""
+    return one_split(cfg.demo, wildcards.split)
 
 
 def variant_settings(wildcards):
@@ -83,10 +88,13 @@ def code(script, *more):
 
 def video_source():
     """What makes the videos, for the rules that read them: when only pixels change, the listing stays the same."""
-    if cfg.data.adapter != "demo":
-        return ""
-    look = cfg.demo.model_dump(mode="json", exclude={*SPLITS, "low_label"})
-    return json.dumps([look, code("workflow_scripts.generate_demo")])
+    return look(cfg.demo) if cfg.data.adapter == "demo" else ""
+
+
+def look(demo):
+    """What decides the pixels of generated videos."""
+    values = demo.model_dump(mode="json", exclude={*SPLITS, "low_label"})
+    return json.dumps([values, code("workflow_scripts.generate_demo")])
 
 
 def data_root():

@@ -1,6 +1,8 @@
 """What a job of one variant, one backbone or one head needs; as in common.smk, keep torch out."""
 
+from vidkd.backbones.pretrain.registry import module_of as module_of_network
 from vidkd.backbones.registry import module_of
+from vidkd.config.data import DataSettings
 from vidkd.config.weights import WeightsSettings
 from vidkd.methods.probes.registry import module_of as module_of_head
 
@@ -36,8 +38,12 @@ def networks(artefact):
 
 
 def backbone(wildcards):
-    """The settings of a backbone."""
-    return cfg.backbones[wildcards.backbone]
+    """The settings of a backbone; one that is trained here is a folder like any other."""
+    used = cfg.backbones[wildcards.backbone]
+    if used.checkpoint is None:
+        return used
+    folder = paths.checkpoint_network.format(checkpoint=used.checkpoint)
+    return used.model_copy(update={"checkpoint": None, "folder": folder})
 
 
 def weights_settings(wildcards):
@@ -45,7 +51,11 @@ def weights_settings(wildcards):
     variants = {name: cfg.ffn.variant(name).weights for name in cfg.ffn.variants}
     return canonical(
         WeightsSettings(
-            backbones=cfg.backbones,
+            backbones={
+                name: used
+                for name, used in cfg.backbones.items()
+                if used.checkpoint is None
+            },
             ffn={name: source for name, source in variants.items() if source},
         )
     )
@@ -53,6 +63,8 @@ def weights_settings(wildcards):
 
 def backbone_files(wildcards):
     """The files of a backbone on this disk, such as are there; the job says what is missing."""
+    if cfg.backbones[wildcards.backbone].checkpoint is not None:
+        return [backbone(wildcards).folder]
     source = backbone(wildcards)
     if source.folder is not None:
         names = ("*.safetensors", "*.bin", "*.index.json", "*config.json")
@@ -62,6 +74,36 @@ def backbone_files(wildcards):
     else:
         found = []  # a commit of the hub never changes
     return sorted(str(file) for file in found if file.is_file())
+
+
+source = Paths(paths.source)
+
+SOURCE_SHARDS = range(2)
+
+
+def source_settings(wildcards):
+    """The settings of one split of the source, as `demo_settings`."""
+    return one_split(cfg.source, wildcards.split)
+
+
+def source_look(wildcards):
+    """What makes the source's videos, as `video_source`."""
+    return look(cfg.source)
+
+
+def source_data(wildcards):
+    """How the source's videos are listed, as canonical JSON."""
+    return canonical(DataSettings(adapter="demo", n_shards=len(SOURCE_SHARDS)))
+
+
+def checkpoint_of(wildcards):
+    """The settings of a small network that is trained here."""
+    return cfg.checkpoints[wildcards.checkpoint]
+
+
+def repeated(option, name):
+    """A params function: `option` before each file of an input."""
+    return lambda wildcards, input: " ".join(f"{option}={file}" for file in input[name])
 
 
 def features(split):

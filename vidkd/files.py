@@ -42,6 +42,36 @@ def atomic(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Give a new folder beside `path`; on success flush its files to disk and put it in the place of `path`.
+
+    Raises:
+        UserError: the folder above cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+        fsync_folder(temporary)
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+        fsync_folder(path.parent)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise UserError(
+            f"cannot write {path}: {reason}. Free space, mend the permissions of the folder, "
+            "or choose another results_dir."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path` atomically."""
     with atomic(path) as temporary:

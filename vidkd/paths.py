@@ -89,6 +89,21 @@ class Paths:
         return f"{self.root}/frames/{{split}}/shard_{{shard}}.h5"
 
     @property
+    def source(self) -> str:
+        """Folder of the videos and frames that checkpoints are trained on, laid out as this one."""
+        return f"{self.root}/source"
+
+    @property
+    def checkpoint(self) -> str:
+        """Folder of one small network that the configuration trains itself."""
+        return f"{self.root}/checkpoints/{{checkpoint}}"
+
+    @property
+    def checkpoint_network(self) -> str:
+        """The network itself, in its library's own format."""
+        return f"{self.checkpoint}/network"
+
+    @property
     def features(self) -> str:
         """Features of one split and shard by one backbone."""
         return f"{self.root}/features/{{backbone}}/{{split}}/shard_{{shard}}.h5"

@@ -45,7 +45,7 @@ def test_a_file_needs_its_sum():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "found none as source; allowed: one of hub, folder and file"),
+        ({}, "found none as source; allowed: one of hub, folder, file and checkpoint"),
         ({"folder": "w", "file": "w.pth", "sha256": SUM}, "found folder and file as source"),
         ({"folder": "w", "revision": REVISION}, "revision: is a commit of hub, which is not set"),
         ({"folder": "w", "sha256": "abc"}, "sha256: found 'abc'; allowed: 64 hexadecimal digits"),

@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from vidkd.config.backbones import BackboneSettings
+from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.config.describe import leaves
 from vidkd.config.generate import BEGIN, END, default_yaml, out_of_step, schema, write_documents
 from vidkd.config.load import load_settings
@@ -52,7 +53,8 @@ def test_the_default_file_says_all_of_each_setting():
 def test_every_setting_has_a_row():
     readme = (CONFIG / "README.md").read_text(encoding="utf-8")
     rows = [line for line in readme.split(BEGIN)[1].split(END)[0].splitlines() if line.startswith("| `")]
-    assert len(rows) == len(list(leaves(Settings))) + len(BackboneSettings.model_fields)
+    named = len(BackboneSettings.model_fields) + len(CheckpointSettings.model_fields)
+    assert len(rows) == len(list(leaves(Settings))) + named
     assert "| `backbones.NAME.frames` | whole number, at least 1, or null | `null` |" in "\n".join(rows)
     meaning = "H.264 quality: lower is better and larger."
     assert f"| `demo.crf` | whole number, at least 0, at most 51 | `18` | {meaning} |" in rows

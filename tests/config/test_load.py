@@ -389,7 +389,7 @@ def test_backbones_are_settings_by_name():
         ({"CLIP": CLIP}, "backbones.CLIP: wrong name; allowed: lower-case letters, digits and _"),
         ({"a": 3}, "backbones.a: found 3; allowed: a mapping of settings"),
         ([], "backbones: found []; allowed: mapping of text to settings"),
-        ({"a": {}}, "backbones.a: found none as source; allowed: one of hub, folder and file"),
+        ({"a": {}}, "backbones.a: found none as source; allowed: one of hub, folder, file and checkpoint"),
         ({"a": {**CLIP, "token": "full"}}, "backbones.a.token: no such setting; did you mean tokens?"),
         (
             {"a": {**CLIP, "tokens": "all"}},

@@ -171,6 +171,11 @@ def weights_in(folder: Path, weights: Sequence[str], name: str) -> tuple[Path, .
 
 def _folder(settings: BackboneSettings, name: str) -> Path:
     """Where the configuration is."""
+    if settings.checkpoint is not None:
+        raise UserError(
+            f"backbone {settings.kind}: the workflow makes the checkpoint {settings.checkpoint}; by hand, "
+            "set folder to where it is, such as results/checkpoints/NAME/network, in place of checkpoint"
+        )
     if settings.file is not None:
         return Path(settings.file).parent
     if settings.folder is not None:

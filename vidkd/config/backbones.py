@@ -44,6 +44,11 @@ class BackboneSettings(Section):
         description="Source: a weights file, with `sha256`; the library's config files lie beside it. An "
         "original VideoMAE or AMD checkpoint needs none.",
     )
+    checkpoint: str | None = Field(
+        None,
+        description="Source: a network of `checkpoints`, which this configuration trains itself; of the "
+        "same kind.",
+    )
     sha256: str | None = Field(
         None, description="SHA-256 of the weights: needed with `file`, checked wherever it is given."
     )
@@ -133,10 +138,11 @@ class BackboneSettings(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> BackboneSettings:
         found: list[Problem] = []
-        sources = [name for name in ("hub", "folder", "file") if getattr(self, name) is not None]
+        places = ("hub", "folder", "file", "checkpoint")
+        sources = [name for name in places if getattr(self, name) is not None]
         if len(sources) != 1:
             given = " and ".join(sources) or "none"
-            found.append(((), f"found {given} as source; allowed: one of hub, folder and file"))
+            found.append(((), f"found {given} as source; allowed: one of hub, folder, file and checkpoint"))
         if self.hub is not None and self.revision is None:
             text = "hub needs a commit, 40 hexadecimal digits, so that its weights stay the same"
             found.append((("revision",), text))

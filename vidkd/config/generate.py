@@ -72,7 +72,8 @@ def schema() -> str:
     whole["$defs"]["FFNChanges"] = changes
     experiment = whole["$defs"]["FFNExperiment"]["properties"]
     experiment["variants"]["additionalProperties"] = {"$ref": "#/$defs/FFNChanges"}
-    named = [experiment["variants"], experiment["ensembles"], whole["properties"]["backbones"]]
+    named = [experiment["variants"], experiment["ensembles"]]
+    named += [whole["properties"][name] for name in ("backbones", "checkpoints")]
     for mapping in named:
         mapping["propertyNames"] = {"pattern": f"^{NAME}$"}
     return json.dumps(whole, indent=2) + "\n"

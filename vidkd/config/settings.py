@@ -8,10 +8,11 @@ from pydantic import Field, field_validator, model_validator
 
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.base import Section
+from vidkd.config.checkpoints import CheckpointSettings, SourceSettings
 from vidkd.config.data import WITH_LABELS, DataSettings, DemoSettings, FrameSettings
 from vidkd.config.ffn import NAME, FFNExperiment
 from vidkd.config.probes import ProbeSettings
-from vidkd.config.problems import Location, Problem, Problems
+from vidkd.config.problems import Location, Problem, Problems, nearest
 
 
 class ComputeSettings(Section):
@@ -60,6 +61,10 @@ class Settings(Section):
     backbones: dict[str, BackboneSettings] = Field(
         {}, description="Name of a frozen network and what it is; its features are cached under that name."
     )
+    source: SourceSettings = SourceSettings()  # type: ignore[call-arg]
+    checkpoints: dict[str, CheckpointSettings] = Field(
+        {}, description="Name of a small network that is trained on `source`, and what it is."
+    )
     probes: ProbeSettings = ProbeSettings()  # type: ignore[call-arg]
     ffn: FFNExperiment = FFNExperiment()  # type: ignore[call-arg]
     report: ReportSettings = ReportSettings()  # type: ignore[call-arg]
@@ -74,13 +79,13 @@ class Settings(Section):
             )
         return folder
 
-    @field_validator("backbones")
+    @field_validator("backbones", "checkpoints")
     @classmethod
-    def _backbone_names(cls, backbones: dict[str, BackboneSettings]) -> dict[str, BackboneSettings]:
+    def _folder_names(cls, named: dict[str, Section]) -> dict[str, Section]:
         text = "wrong name; allowed: lower-case letters, digits and _, for it names a folder"
-        if wrong := [name for name in backbones if not re.fullmatch(NAME, name)]:
+        if wrong := [name for name in named if not re.fullmatch(NAME, name)]:
             raise Problems([((name,), text) for name in wrong])
-        return backbones
+        return named
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
@@ -95,6 +100,7 @@ class Settings(Section):
             (("backbones", name, "frames" if used.views == 1 else "views"), (used.frames or 1) * used.views)
             for name, used in self.backbones.items()
         ]
+        asked += [(("checkpoints", name, "frames"), made.frames) for name, made in self.checkpoints.items()]
         found = [
             (
                 where,
@@ -112,6 +118,7 @@ class Settings(Section):
                 found.append((("ffn", *place), f"{wrong} are above ffn.predict.max_count"))
         if len(set(self.seeds)) < len(self.seeds) or not all(0 <= seed < 2**32 for seed in self.seeds):
             found.append((("seeds",), f"found {list(self.seeds)}; allowed: distinct whole numbers from 0"))
+        found += self._checkpoint_problems()
         if self.probes.labels and self.data.adapter not in WITH_LABELS:
             text = f"the videos of data.adapter {self.data.adapter} have one label each: leave it empty"
             found.append((("probes", "labels"), text))
@@ -127,6 +134,20 @@ class Settings(Section):
     def probe_labels(self) -> tuple[str, ...]:
         """The labels that heads are fitted for."""
         return self.probes.labels or (self.data.own_label,)
+
+    def _checkpoint_problems(self) -> list[Problem]:
+        """Backbones whose checkpoint is not made here, or is of another kind."""
+        found: list[Problem] = []
+        for name, used in self.backbones.items():
+            made = self.checkpoints.get(used.checkpoint or "")
+            if used.checkpoint is not None and made is None:
+                known = nearest(used.checkpoint, list(self.checkpoints))
+                text = f"no checkpoint is called {used.checkpoint}; {known}"
+                found.append((("backbones", name, "checkpoint"), text))
+            elif made is not None and made.kind != used.kind:
+                text = f"checkpoint {used.checkpoint} is of the kind {made.kind}: set kind to that"
+                found.append((("backbones", name, "kind"), text))
+        return found
 
     def _variant_problems(self, name: str) -> list[Problem]:
         variant, kept = self.ffn.variant(name), self.frames

@@ -1,0 +1,102 @@
+# The videos that small networks are trained on, and these networks. They are listed, probed and decoded by the
+# scripts of any data set, into a folder that is laid out as that of the results.
+use rule generate_demo as generate_source with:
+    output:
+        annotations=source.demo_annotations,
+    log:
+        paths.log("generate_source", "{split}"),
+    benchmark:
+        paths.benchmark("generate_source", "{split}")
+    params:
+        settings=source_settings,
+        code=code("workflow_scripts.generate_demo"),
+        folder=f"{source.demo}/{{split}}",
+
+
+use rule list_videos as list_source with:
+    input:
+        annotations=expand(source.demo_annotations, split=SPLITS),
+    output:
+        shards=expand(source.videos, shard=SOURCE_SHARDS),
+        classes=source.classes,
+    log:
+        paths.log("list_source"),
+    benchmark:
+        paths.benchmark("list_source")
+    params:
+        settings=source_data,
+        code=code("workflow_scripts.list_videos", "vidkd.data.adapters.demo"),
+        root=source.demo,
+        annotations=source.demo,
+        folder=Path(source.videos).parent,
+
+
+use rule probe_videos as probe_source with:
+    input:
+        videos=source.videos,
+        classes=source.classes,
+    output:
+        probe=source.probe,
+    log:
+        paths.log("probe_source", "{shard}"),
+    benchmark:
+        paths.benchmark("probe_source", "{shard}")
+    params:
+        code=code("workflow_scripts.probe_videos"),
+        source=source_look,
+        root=source.demo,
+
+
+use rule extract_frames as extract_source with:
+    input:
+        probe=source.probe,
+        # Not read: a direct input of the checkpoint's listing, see extract_frames.
+        videos=source.videos,
+    output:
+        frames=source.frames,
+    log:
+        paths.log("extract_source", "{split}.{shard}"),
+    benchmark:
+        paths.benchmark("extract_source", "{split}.{shard}")
+    params:
+        settings=settings("frames"),
+        code=code("workflow_scripts.extract_frames"),
+        source=source_look,
+        root=source.demo,
+
+
+rule train_checkpoint:
+    input:
+        train=expand(source.frames, split="train", shard=SOURCE_SHARDS),
+        val=expand(source.frames, split="val", shard=SOURCE_SHARDS),
+        annotations=expand(source.demo_annotations, split=["train", "val"]),
+        classes=source.classes,
+    output:
+        network=directory(paths.checkpoint_network),
+        history=f"{paths.checkpoint}/history.csv",
+        metrics=f"{paths.checkpoint}/metrics.json",
+    log:
+        paths.log("train_checkpoint", "{checkpoint}"),
+    benchmark:
+        paths.benchmark("train_checkpoint", "{checkpoint}")
+    conda:
+        "../envs/train.yaml"
+    threads: lambda wildcards: max(cfg.compute.workers, checkpoint_of(wildcards).cpu_threads)
+    resources:
+        gpu=cfg.compute.gpus,
+        workers=cfg.compute.workers,
+        mem_mb=cfg.compute.mem_mb,
+        runtime=cfg.compute.runtime,
+    params:
+        settings=lambda wildcards: canonical(checkpoint_of(wildcards)),
+        code=code("workflow_scripts.train_checkpoint"),
+        # Of its own kind alone: no import names it.
+        kind=lambda wildcards: code(module_of_network(checkpoint_of(wildcards).kind)),
+        train=repeated("--train", "train"),
+        val=repeated("--val", "val"),
+        annotations=repeated("--annotations", "annotations"),
+        run_dir=paths.checkpoint,
+    shell:
+        "python -m workflow_scripts.train_checkpoint {params.train} {params.val} {params.annotations}"
+        " --classes {input.classes} --run-dir {params.run_dir} --workers {resources.workers}"
+        " --settings {params.settings:q} > {log} 2>&1"

@@ -1,0 +1,185 @@
+"""Train a small network on the source videos and write it as its library would have published it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from accelerate import Accelerator
+
+from vidkd.backbones.pretrain.captions import LOOKS
+from vidkd.backbones.pretrain.method import Contrastive, Pretraining, Supervised, numbers
+from vidkd.backbones.pretrain.registry import build_network
+from vidkd.backbones.pretrain.trainable import Trainable
+from vidkd.config.checkpoints import PER_FRAME, CheckpointSettings
+from vidkd.config.clips import ClipSettings
+from vidkd.data.adapters.text import read_table
+from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
+from vidkd.data.demo_specs import FLIP_LABELS
+from vidkd.data.frames import FrameStore
+from vidkd.data.media import without_suffix
+from vidkd.data.tables import read_classes
+from vidkd.engine.checkpoint import drop_state, only_run
+from vidkd.engine.loop import Progress, Trainer
+from vidkd.engine.optim import NORMS
+from vidkd.engine.runtime import start
+from vidkd.errors import UserError
+from vidkd.evaluate.accuracy import top_k
+from vidkd.evaluate.efficiency import count_parameters
+from vidkd.files import atomic, atomic_folder, write_text
+
+NETWORK, HISTORY, METRICS = "network", "history.csv", "metrics.json"
+"""What a finished training leaves in its folder; the network is a folder itself."""
+
+
+def train(
+    settings: CheckpointSettings,
+    annotations: Sequence[Path],
+    classes_json: Path,
+    train_shards: list[Path],
+    val_shards: list[Path],
+    run_dir: Path,
+    *,
+    stamp: str,
+    workers: int = 0,
+) -> None:
+    """Train and write NETWORK, HISTORY and METRICS into `run_dir`.
+
+    A run that was stopped goes on from its state when `stamp` (settings, code, inputs) is the same.
+
+    Args:
+        settings: the network's, and its training's.
+        annotations: annotation files of the source's training and validation split.
+        classes_json: names of the motions; a label id is a position in it.
+        train_shards: frame stores to train on.
+        val_shards: frame stores that choose the best epoch.
+        run_dir: folder of the run.
+        stamp: digest of all that the result depends on.
+        workers: loader processes.
+
+    Raises:
+        UserError: the data cannot serve these settings, no such network can be made, or the loss diverged.
+    """
+    accelerator = start(settings, settings.seed)
+    train_store, val_store = FrameStore(train_shards), FrameStore(val_shards)
+    clips = clip_settings(settings)
+    for store in (train_store, val_store):
+        check_clips(store, settings.frames, clips, clips.frame_sampling)
+    data = ClipBatches(
+        TrainingClips(train_store, read_classes(classes_json), [settings.frames], clips, settings.seed),
+        settings.batch_size, settings.seed, workers,
+    )  # fmt: skip
+    rows = {without_suffix(row["path"]): row for file in annotations for row, _ in read_table(file)}
+    trainable = build_network(settings)
+    method = objective(settings, trainable, described(train_store, rows))
+    validate = validation(settings, val_store, described(val_store, rows), accelerator, workers)
+    state_dir = run_dir / ".state"
+    with only_run(state_dir):
+        groups = decayed_groups(method, settings)
+        trainer = Trainer(
+            method, groups, data, validate, settings, accelerator, settings.seed, state_dir, stamp
+        )
+        write_checkpoint(run_dir, trainer.fit(), settings, trainable, method)
+        drop_state(state_dir)
+
+
+def clip_settings(settings: CheckpointSettings) -> ClipSettings:
+    """How source videos are seen: a random square or the middle one, mirrored with its label."""
+    return ClipSettings(
+        size=settings.size, crop_scales=(settings.crop,), eval_crop=settings.crop, flip="swap",
+        flip_labels=FLIP_LABELS,
+    )  # type: ignore[call-arg]  # fmt: skip
+
+
+def described(store: FrameStore, rows: Mapping[str, Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The row of the annotation file for each video of the store.
+
+    Raises:
+        UserError: a video has none.
+    """
+    if lacking := [name for name in store.video_ids if name not in rows]:
+        raise UserError(
+            f"the annotation files do not name {lacking[0]}: give those that the frame stores were made from"
+        )
+    return [rows[name] for name in store.video_ids]
+
+
+def objective(
+    settings: CheckpointSettings, trainable: Trainable, videos: Sequence[Mapping[str, str]]
+) -> Pretraining:
+    """What a network of this kind is trained to do."""
+    if settings.kind == "clip":
+        return Contrastive(trainable.backbone, videos)
+    if settings.kind in PER_FRAME:
+        return Supervised(trainable.backbone, videos, dict.fromkeys(LOOKS, 1.0))
+    return Supervised(trainable.backbone, videos, {"motion": 1.0} | dict.fromkeys(LOOKS, settings.appearance))
+
+
+def decayed_groups(method: Pretraining, settings: CheckpointSettings) -> list[dict[str, object]]:
+    """All parameters, without decay on norms, biases and the other vectors."""
+    norms = {id(p) for m in method.modules() if isinstance(m, NORMS) for p in m.parameters()}
+    parameters = list(method.parameters())
+    plain = [p for p in parameters if p.ndim > 1 and id(p) not in norms]
+    rest = [p for p in parameters if p.ndim <= 1 or id(p) in norms]
+    return [{"params": plain}, {"params": rest, "weight_decay": 0.0}]
+
+
+def validation(
+    settings: CheckpointSettings,
+    store: FrameStore,
+    videos: Sequence[Mapping[str, str]],
+    accelerator: Accelerator,
+    workers: int,
+) -> Callable[[Pretraining], tuple[float, dict[str, float]]]:
+    """What the loop calls between epochs: the figure that chooses the best one, and columns of the history.
+
+    The columns are top-1 accuracy in percent by label, of CLIP zero-shot; the figure is that of the motion,
+    and of a network that sees single frames the mean of the others.
+    """
+    loader = evaluation_loader(
+        store, [settings.frames], clip_settings(settings), settings.batch_size, workers
+    )
+
+    @torch.inference_mode()
+    def validate(method: Pretraining) -> tuple[float, dict[str, float]]:
+        method.eval()
+        found: dict[str, list[torch.Tensor]] = {}
+        for batch in loader:
+            for label, score_BK in method.scores(batch.to(accelerator.device)).items():
+                found.setdefault(label, []).append(score_BK.float().cpu())
+        rows = torch.arange(len(store))
+        ids = {label: numbers(videos, label, rows) for label in found if label != "motion"}
+        ids["motion"] = torch.from_numpy(store.label_ids).long()
+        accuracy = {label: top_k(torch.cat(parts), ids[label]) for label, parts in found.items()}
+        chosen = accuracy.get("motion", sum(accuracy.values()) / len(accuracy))
+        return chosen, {f"val_{label}": value for label, value in accuracy.items()}
+
+    return validate
+
+
+def write_checkpoint(
+    run_dir: Path,
+    result: Progress,
+    settings: CheckpointSettings,
+    trainable: Trainable,
+    method: Pretraining,
+) -> None:
+    """Write the network as it was at its best epoch, its history, and its figures on the validation split."""
+    method.load_state_dict(result.best_weights)
+    with atomic_folder(run_dir / NETWORK) as folder:
+        trainable.save(folder)
+    with atomic(run_dir / HISTORY) as temporary:
+        pd.DataFrame(result.history).to_csv(temporary, index=False)
+    best = result.history[result.best_epoch - 1]
+    metrics = {
+        "kind": settings.kind,
+        "best_epoch": result.best_epoch,
+        "parameters": count_parameters(trainable.backbone.network),
+        "val_accuracy": {
+            name.removeprefix("val_"): value for name, value in best.items() if name.startswith("val_")
+        },
+    }
+    write_text(run_dir / METRICS, json.dumps(metrics, indent=2) + "\n")

@@ -1,0 +1,37 @@
+"""What every small network has in common before it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from vidkd.backbones.protocol import Backbone, BackboneSpec, Origin, meaning
+from vidkd.config.checkpoints import CheckpointSettings
+
+MEAN = (0.447, 0.447, 0.447)
+"""Of the pixels of every network that is made here, 0 to 1."""
+
+STD = (0.235, 0.235, 0.235)
+
+NOWHERE = Origin("a new network", Path(), "", "", ())
+
+
+class Trainable(NamedTuple):
+    """A network with random weights.
+
+    Attributes:
+        backbone: how its features are computed, as when its checkpoint is loaded.
+        save: writes the network, as it is then, into a folder, as its library does.
+    """
+
+    backbone: Backbone
+    save: Callable[[Path], None]
+
+
+def new_spec(settings: CheckpointSettings, width: int) -> BackboneSpec:
+    """What the network takes, and gives in `width` features."""
+    return BackboneSpec(
+        kind=settings.kind, frames=settings.frames, size=settings.size, crop=settings.crop, mean=MEAN,
+        std=STD, width=width, steps=settings.steps, step_meaning=meaning(settings.frames // settings.steps),
+    )  # fmt: skip

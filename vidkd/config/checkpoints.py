@@ -1,0 +1,92 @@
+"""Settings of the small networks that a configuration trains itself, in place of those of a hub."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from vidkd.config.backbones import Kind
+from vidkd.config.data import DemoSettings
+from vidkd.config.problems import Problem, Problems
+from vidkd.config.training import TrainingSettings
+
+PER_FRAME = ("clip", "timm")
+"""Kinds that see frames one by one."""
+
+
+class SourceSettings(DemoSettings):
+    """The generated videos that `checkpoints` are trained on: none of them is in the demo's own data set."""
+
+    domain: Literal["source"] = Field("source", description="The style of these videos; there is one.")
+    train: int = Field(4000, ge=1, description="Training videos.")
+    val: int = Field(300, ge=1, description="Validation videos: they choose the epoch.")
+    test: int = Field(12, ge=1, description="Test videos, which nothing uses.")
+
+
+class CheckpointSettings(TrainingSettings):
+    """A small network of a library's own class, trained on `source`, saved in that library's format."""
+
+    kind: Kind = Field("videomae", description="As in `backbones`.")
+    seed: int = Field(0, ge=0, description="Seed of the weights, the order, the augmentation, the captions.")
+    epochs: int = Field(8, ge=1, description="Passes over the training split.")
+    batch_size: int = Field(16, ge=1, description="Clips in a batch, in each process.")
+    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
+    lr: float = Field(2e-3, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(0.02, ge=0, description="Weight decay; none on norms and biases.")
+    warmup_epochs: float = Field(0.5, ge=0, description="Epochs of linear warm-up from zero.")
+    clip_grad: float | None = Field(
+        5, gt=0, description="Largest gradient norm; null leaves gradients alone."
+    )
+    frames: int = Field(
+        8,
+        ge=1,
+        description="Frames of a training clip; clip and timm see one at a time, and take their mean.",
+    )
+    size: int = Field(48, ge=16, description="Height and width of a frame in pixels.")
+    crop: float = Field(
+        0.857,
+        ge=0.1,
+        le=1,
+        description="Side of the square that is seen, as a share of the short side: a random one in "
+        "training, the middle one afterwards. clip has to see all: 1.",
+    )
+    patch: int = Field(8, ge=1, description="Side of a patch in pixels; timm has none.")
+    tubelet: int = Field(
+        2, ge=1, description="Frames of a time step: videomae, vivit and vjepa2; the others have one."
+    )
+    width: int = Field(
+        64, ge=8, description="Width of the network; of timm, which multiplies all its widths, in percent."
+    )
+    layers: int = Field(3, ge=1, description="Layers; timm's are those of its architecture.")
+    heads: int = Field(4, ge=1, description="Attention heads; timm's are those of its architecture.")
+    architecture: str = Field("mobilevit_xxs", description="Model of timm.")
+    appearance: float = Field(
+        0.5,
+        ge=0,
+        description="Weight of the loss of shape, texture and colour beside that of the motion, with which "
+        "motions are learnt sooner. Only videomae, timesformer, vivit and vjepa2 have the choice.",
+    )
+
+    @model_validator(mode="after")
+    def _builds(self) -> CheckpointSettings:
+        found: list[Problem] = []
+        if self.kind != "timm":
+            if self.size % self.patch:
+                found.append((("patch",), f"{self.size} pixels do not divide into patches of {self.patch}"))
+            if self.width % self.heads:
+                found.append((("heads",), f"a width of {self.width} does not divide by {self.heads}"))
+        if self.kind == "clip" and self.crop != 1:
+            found.append((("crop",), "clip sees the whole middle square of a frame: set 1"))
+        if self.steps * self.tubelet != self.frames and self.kind not in (*PER_FRAME, "timesformer"):
+            text = f"{self.frames} frames do not divide into tubelets of {self.tubelet}"
+            found.append((("tubelet",), text))
+        if found:
+            raise Problems(found)
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Time steps of a clip."""
+        single = self.kind in (*PER_FRAME, "timesformer")
+        return self.frames if single else self.frames // self.tubelet
