@@ -236,6 +236,29 @@ def test_a_cut_where_nobody_knows_the_size(tmp_path, waits):
     assert len(waits) == 1
 
 
+def test_a_server_that_falls_silent(tmp_path, monkeypatch, waits):
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.2)
+    silent = [True]
+
+    def answer(handler: Handler) -> None:
+        if silent.pop() if silent else False:
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(CONTENT)))
+            handler.end_headers()
+            handler.wfile.write(CONTENT[:HALF])
+            handler.rfile.read(1)  # until the other end gives up
+            handler.close_connection = True
+        else:
+            handler.send(CONTENT)
+
+    with serve(answer) as server:
+        wanted = remote(server.url, tmp_path)
+        fetch(wanted, "w.pth")
+    assert arrived(wanted)
+    assert len(waits) == 1
+    assert int(server.ranges[1].removeprefix("bytes=").removesuffix("-")) > 1_000_000
+
+
 def test_a_token_stays_with_its_host(tmp_path):
     """The hub sends whoever asks for a file to another host, which must not get the token; but the range."""
     seen = {}
@@ -354,6 +377,14 @@ def wait_for(condition, seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end
         threading.Event().wait(0.01)
+
+
+def test_a_bar_on_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fetching, "on_terminal", lambda: True)
+    with serve(lambda handler: handler.send(CONTENT)) as server:
+        wanted = remote(server.url, tmp_path)
+        fetch(Remote(wanted.url, wanted.place, SHA256, len(CONTENT)), "backbones.clip")
+    assert "backbones.clip: 100%" in capsys.readouterr().err
 
 
 def test_lines_in_a_log(tmp_path, monkeypatch, caplog):

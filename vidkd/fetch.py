@@ -86,6 +86,11 @@ class Remote:
         """Bytes that have come of it."""
         return self.part.stat().st_size if self.part.is_file() else 0
 
+    @property
+    def left(self) -> int | None:
+        """Bytes that are to come, where its size is known."""
+        return None if self.size is None else max(self.size - self.here, 0)
+
 
 def ask_size(remote: Remote) -> int | None:
     """Bytes of the file; None when its server does not say.

@@ -258,6 +258,18 @@ def test_other_content_than_the_hub_lists(repository, cache, monkeypatch):
     assert not (cache / "snapshots").exists()
 
 
+def test_a_sum_beside_the_commit(repository, cache, monkeypatch):
+    """Whether it is fetched now or was here: the settings' sum is that of the weights."""
+    MAKERS["timm"](repository)
+    sha256 = hashlib.sha256((repository / "model.safetensors").read_bytes()).hexdigest()
+    with serve_hub(Hub({"someone/small": repository})) as server:
+        use(server, monkeypatch)
+        for _ in range(2):
+            (line,) = refusal({"net": {"kind": "timm", **HUB, "sha256": SUM}})
+            assert f": the weights' sha256 is {sha256}, the settings say {SUM}. They are damaged, or" in line
+        fetch_all({"net": {"kind": "timm", **HUB, "sha256": sha256}})
+
+
 def test_a_damaged_file_in_the_cache(repository, cache, monkeypatch):
     MAKERS["timm"](repository)
     with serve_hub(Hub({"someone/small": repository})) as server:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from vidkd.backbones.hub import Commit, HubFile, is_damaged, quiet
-from vidkd.backbones.source import commit_of, find_source, place_of, weights_in
+from vidkd.backbones.source import WEIGHTS, commit_of, find_source, place_of, weights_in
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.weights import WeightsSettings
 from vidkd.engine.weights import is_torchvision, torchvision_file
@@ -117,14 +117,14 @@ def _check_room(wanted: Sequence[Wanted]) -> None:
 def _of_backbones(backbones: Mapping[str, BackboneSettings]) -> Iterator[Wanted]:
     """Those with one source once, whatever else differs."""
     names: dict[str, list[str]] = {}
-    source = {"kind", "hub", "revision", "folder", "file", "sha256", "url", "drive"}
+    source = {"kind", "hub", "revision", "folder", "file", "checkpoint", "sha256", "url", "drive"}
     for name, settings in backbones.items():
         names.setdefault(settings.model_dump_json(include=source), []).append(f"backbones.{name}")
     for text, users in names.items():
         settings = BackboneSettings.model_validate_json(text)
         name = f"{', '.join(users)} ({place_of(settings)})"
         if settings.hub is not None:
-            yield _on_hub(name, commit_of(settings))
+            yield _on_hub(name, settings)
         elif settings.url is not None or settings.drive is not None:
             yield _at_address(name, *_address(settings))
         else:
@@ -173,8 +173,8 @@ def _at_address(name: str, remote: Remote, page: str) -> Wanted:
         remote = replace(remote, size=ask_size(remote))
     except Refused as error:
         return Wanted(name, place, _by_hand(remote, page), None, None, str(error))
-    left = None if remote.size is None else max(remote.size - remote.here, 0)
-    return Wanted(name, place, _by_hand(remote, page), remote.size, left, get=partial(fetch, remote, name))
+    get = partial(fetch, remote, name)
+    return Wanted(name, place, _by_hand(remote, page), remote.size, remote.left, get=get)
 
 
 def _by_hand(remote: Remote, page: str) -> str:
@@ -189,33 +189,28 @@ def _by_hand(remote: Remote, page: str) -> str:
 def _placed(name: str, settings: BackboneSettings) -> Wanted:
     """What only the user can put there."""
     place = Path(str(settings.file or settings.folder))
-    try:
-        source = find_source(settings)
-    except UserError as error:
-        said = str(error).removeprefix(f"backbone {settings.kind}, {place_of(settings)}: ").rstrip(".")
-        return Wanted(name, place, f"It belongs at {place.absolute()}.", problem=said)
-    return Wanted(name, place, "", sum(file.stat().st_size for file in source.files))
+    if problem := _said_of(settings):
+        return Wanted(name, place, f"It belongs at {place.absolute()}.", problem=problem)
+    files = [place] if place.is_file() else weights_in(place, WEIGHTS[settings.kind], name)
+    return Wanted(name, place, "", sum(file.stat().st_size for file in files))
 
 
-def _on_hub(name: str, commit: Commit) -> Wanted:
+def _on_hub(name: str, settings: BackboneSettings) -> Wanted:
+    commit = commit_of(settings)
     by_hand = (
         f"Get its files from {commit.page} in another way, place them into a folder, and set folder in place "
         "of hub and revision"
     )
     try:
-        here = _whole(commit)
-        files = [] if here else commit.files()
+        if here := _whole(commit):
+            return _in_cache(name, settings, here)
+        files = commit.files()
     except Refused as error:
         return Wanted(name, commit.cache, f"{by_hand}.", left=None, problem=str(error))
-    if damaged := [file.resolve() for file in here if is_damaged(file, file_sha256)]:
-        problem = f"{damaged[0]} has another sum than its name says"
-        return Wanted(name, commit.cache, "Delete this file and run this again.", problem=problem)
-    if here:
-        return Wanted(name, commit.cache, "", sum(file.stat().st_size for file in here))
     large = [commit.remote(file) for file in files if file.sha256 is not None and not file.blob.exists()]
     small = [file.size for file in files if file.sha256 is None and not file.blob.exists()]
-    left = sum((remote.size or 0) - remote.here for remote in large) + sum(small)
-    get = partial(_fetch_commit, name, commit, large)
+    left = sum(remote.left or 0 for remote in large) + sum(small)
+    get = partial(_fetch_commit, name, settings, large)
     return Wanted(
         name, commit.cache, f"{by_hand}{_sums(files)}.", sum(file.size for file in files), left, get=get
     )
@@ -232,12 +227,32 @@ def _whole(commit: Commit) -> tuple[Path, ...]:
     return files if all(file.is_file() for file in files) else ()
 
 
-def _fetch_commit(name: str, commit: Commit, large: Sequence[Remote]) -> None:
+def _in_cache(name: str, settings: BackboneSettings, files: Sequence[Path]) -> Wanted:
+    """Weights of the hub that are here, checked."""
+    cache = commit_of(settings).cache
+    if damaged := [file.resolve() for file in files if is_damaged(file)]:
+        problem = f"{damaged[0]} has another sum than its name says"
+        return Wanted(name, cache, "Delete this file and run this again.", problem=problem)
+    if settings.sha256 is not None and (problem := _said_of(settings)):
+        return Wanted(name, cache, "", problem=problem)
+    return Wanted(name, cache, "", sum(file.stat().st_size for file in files))
+
+
+def _said_of(settings: BackboneSettings) -> str:
+    """What loading would say against the files that are here; empty when nothing."""
+    try:
+        find_source(settings)
+    except UserError as error:
+        return str(error).removeprefix(f"backbone {settings.kind}, {place_of(settings)}: ").rstrip(".")
+    return ""
+
+
+def _fetch_commit(name: str, settings: BackboneSettings, large: Sequence[Remote]) -> None:
     for remote in large:
         fetch(remote, name)
-    commit.complete()
-    if not _whole(commit):
-        raise Refused("the hub has not all the files that the index of its weights lists")
+    commit_of(settings).complete()
+    if problem := _said_of(settings):
+        raise Refused(problem)
 
 
 def _sums(files: Sequence[HubFile]) -> str:

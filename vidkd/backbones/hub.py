@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -29,6 +29,7 @@ from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 from huggingface_hub.utils.logging import disable_propagation
 
 from vidkd.fetch import Refused, Remote, check_network
+from vidkd.provenance import file_sha256
 
 CONFIGS = ("*.json", "*.txt", "*.model")
 """Patterns of the files that a repository has beside its weights: configuration and tokenizer."""
@@ -148,21 +149,17 @@ def quiet() -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
-def is_damaged(file: Path, sum_of: Callable[[Path], str]) -> bool:
+def is_damaged(file: Path) -> bool:
     """Whether a file of the cache is not what its name there says; small ones have no sum of ours."""
     name = file.resolve().name
-    return re.fullmatch("[0-9a-f]{64}", name) is not None and sum_of(file) != name
+    return re.fullmatch("[0-9a-f]{64}", name) is not None and file_sha256(file) != name
 
 
 @contextmanager
 def _refusing() -> Iterator[None]:
     try:
         yield
-    except Refused:
-        raise
-    except (
-        Exception
-    ) as error:  # of HTTP, which is another library with each major release of the hub's client
+    except Exception as error:  # those of HTTP are of another library with each major release of the client
         raise Refused(_reason(error)) from error
 
 
@@ -178,4 +175,5 @@ def _reason(error: Exception) -> str:
         return "HF_HUB_OFFLINE is set, which keeps the hub from being asked"
     if status is not None:
         return f"the hub answered {status}"
-    return f"the hub cannot be reached from here ({str(error).splitlines()[0] or type(error).__name__})"
+    first_line, _, _ = str(error).partition("\n")
+    return f"the hub's client failed ({first_line or type(error).__name__})"
