@@ -149,14 +149,14 @@ def head_settings(wildcards):
     )
 
 
-def all_probes(artefact):
-    """An artefact of every head on every backbone; only the attentive one depends on the seed."""
+def all_probe_metrics():
+    """Figures of every head on every backbone; only the attentive one depends on the seed."""
     seeds = {"linear": cfg.seeds[:1], "attentive": cfg.seeds}
     names = {"backbone": list(cfg.backbones), "label": cfg.probe_labels}
     return [
         file
         for head in cfg.probes.heads
-        for file in expand(artefact, head=head, seed=seeds[head], **names)
+        for file in expand(paths.probes.metrics, head=head, seed=seeds[head], **names)
     ]
 
 

@@ -71,13 +71,35 @@ rule fit_probe:
         " --settings {params.settings:q} > {log} 2>&1"
 
 
+rule evaluate_probe:
+    input:
+        predictions=paths.probes.predictions,
+        config=paths.probes.config,
+    output:
+        metrics=paths.probes.metrics,
+    log:
+        paths.log("evaluate_probe", "{backbone}.{head}.{label}.seed{seed}"),
+    benchmark:
+        paths.benchmark("evaluate_probe", "{backbone}.{head}.{label}.seed{seed}")
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("probes.evaluate"),
+        code=code("workflow_scripts.evaluate_probe"),
+    shell:
+        "python -m workflow_scripts.evaluate_probe --predictions {input.predictions} --config {input.config}"
+        " --metrics {output.metrics} --settings {params.settings:q} > {log} 2>&1"
+
+
 rule tabulate_probes:
     input:
-        predictions=all_probes(paths.probes.predictions),
-        configs=all_probes(paths.probes.config),
+        metrics=all_probe_metrics(),
     output:
         table=paths.probe_table,
-        metrics=all_probes(paths.probes.metrics),
     log:
         paths.log("tabulate_probes"),
     benchmark:
@@ -89,8 +111,8 @@ rule tabulate_probes:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("probes.table"),
+        settings=settings("probes.evaluate"),
         code=code("workflow_scripts.tabulate_probes"),
     shell:
-        "python -m workflow_scripts.tabulate_probes {input.predictions} --table {output.table}"
+        "python -m workflow_scripts.tabulate_probes {input.metrics} --table {output.table}"
         " --settings {params.settings:q} > {log} 2>&1"

@@ -1,6 +1,6 @@
 rule build_report:
     input:
-        metrics=all_metrics() + all_probes(paths.probes.metrics),
+        metrics=all_metrics() + all_probe_metrics(),
         probes=probe_table(),
         tfd=paths.tfd,
         any_frame=paths.any_frame,

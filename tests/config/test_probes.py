@@ -24,8 +24,8 @@ from vidkd.errors import UserError
             "probes.linear.l2: found [0.0]; allowed: ascending numbers above 0",
         ),
         (
-            {"probes": {"table": {"pairs": {"a": "b", "b": "c"}}}},
-            "probes.table.pairs: b stands in it more than once",
+            {"probes": {"evaluate": {"pairs": {"a": "b", "b": "c"}}}},
+            "probes.evaluate.pairs: b stands in it more than once",
         ),
         (
             {"data": {"adapter": "csv"}, "probes": {"labels": ["shape"]}},

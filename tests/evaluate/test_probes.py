@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from vidkd.config.probes import ProbeTableSettings
 from vidkd.errors import UserError
-from vidkd.evaluate.probes import measure, tabulate
+from vidkd.evaluate.probes import evaluate_probe, measure, tabulate
 from vidkd.evaluate.statistics import wilson
 
 CLASSES = ["down", "left", "right", "up"]
@@ -37,11 +36,13 @@ def predictions(seed=0, count=80, skill=1.0, classes=4):
     return table.join(pd.DataFrame(score, columns=[f"s_{k}" for k in range(classes)]))
 
 
-def write(folder, table, about):
+def evaluate(folder, table, about, pairs=None):
     folder.mkdir(parents=True)
     table.to_csv(folder / "predictions.csv", index=False)
     (folder / "config.json").write_text(json.dumps(about))
-    return folder / "predictions.csv"
+    files = (folder / name for name in ("predictions.csv", "config.json", "metrics.json"))
+    evaluate_probe(*files, pairs or {})
+    return folder / "metrics.json"
 
 
 def test_figures_are_scikit_learns():
@@ -49,7 +50,7 @@ def test_figures_are_scikit_learns():
     found = measure(table, config(), {})
     assert found["top1"] == pytest.approx(100 * accuracy_score(table.label_id, table.pred))
     assert found["mean_class"] == pytest.approx(100 * balanced_accuracy_score(table.label_id, table.pred))
-    assert (found["n_clips"], found["classes"], found["pairs"]) == (80, 4, None)
+    assert (found["n_clips"], found["classes"], found["pairs"]) == (80, CLASSES, None)
     assert found["result_gate"]["passed"]
 
 
@@ -89,10 +90,10 @@ def test_a_head_that_says_one_class_is_marked_failed():
 
 def test_the_table(tmp_path):
     tables = [predictions(seed, skill=0.4) for seed in (0, 1, 2)]
-    files = [write(tmp_path / f"a/seed{k}", table, config(k)) for k, table in enumerate(tables)]
+    files = [evaluate(tmp_path / f"a/seed{k}", table, config(k), PAIRS) for k, table in enumerate(tables)]
     shape = config(label="shape", head="attentive", classes=["disc", "ring", "bar"])
-    files.append(write(tmp_path / "b/seed0", predictions(5, skill=0, classes=3), shape))
-    tabulate(files, ProbeTableSettings(pairs=PAIRS), tmp_path / "probes.csv")
+    files.append(evaluate(tmp_path / "b/seed0", predictions(5, skill=0, classes=3), shape, PAIRS))
+    tabulate(files, PAIRS, tmp_path / "probes.csv")
     table = pd.read_csv(tmp_path / "probes.csv")
     assert list(table) == COLUMNS
     motion, other = table.to_dict("records")
@@ -116,20 +117,21 @@ def test_the_table(tmp_path):
     assert metrics["top1"] == pytest.approx(tops[1])
 
 
-def test_names_of_classes_and_ids_are_text(tmp_path):
-    file = write(tmp_path / "a", predictions(), config(classes=["nan", "1", "01", "true"]))
-    tabulate([file], ProbeTableSettings(pairs={"1": "01"}), tmp_path / "probes.csv")
+def test_names_of_classes_are_text(tmp_path):
+    pairs = {"1": "01"}
+    file = evaluate(tmp_path / "a", predictions(), config(classes=["nan", "1", "01", "true"]), pairs)
+    tabulate([file], pairs, tmp_path / "probes.csv")
     assert pd.read_csv(tmp_path / "probes.csv")["pairs"].notna().all()
 
 
 def test_a_pair_of_no_label_is_named(tmp_path):
-    file = write(tmp_path / "a", predictions(), config())
-    with pytest.raises(UserError, match=r"probes\.table\.pairs: no label has the class lift$"):
-        tabulate([file], ProbeTableSettings(pairs={"left": "lift"}), tmp_path / "probes.csv")
+    file = evaluate(tmp_path / "a", predictions(), config())
+    with pytest.raises(UserError, match=r"probes\.evaluate\.pairs: no label has the class lift$"):
+        tabulate([file], {"left": "lift"}, tmp_path / "probes.csv")
+    assert not (tmp_path / "probes.csv").exists()
 
 
 def test_no_predictions_are_an_error(tmp_path):
-    file = write(tmp_path / "a", predictions().iloc[:0], config())
     with pytest.raises(UserError, match="has no predictions: delete it and run again"):
-        tabulate([file], ProbeTableSettings(), tmp_path / "probes.csv")
-    assert not (tmp_path / "probes.csv").exists()
+        evaluate(tmp_path / "a", predictions().iloc[:0], config())
+    assert not (tmp_path / "a/metrics.json").exists()

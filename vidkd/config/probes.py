@@ -59,8 +59,8 @@ class HeadSettings(Section):
     attentive: AttentiveSettings = AttentiveSettings()  # type: ignore[call-arg]
 
 
-class ProbeTableSettings(Section):
-    """The table of all heads."""
+class ProbeEvaluationSettings(Section):
+    """What is measured of every head beside its accuracy; changing it fits none."""
 
     pairs: dict[str, str] = Field(
         {},
@@ -89,7 +89,7 @@ class ProbeSettings(HeadSettings):
         description="Labels that heads are fitted for, where videos carry several (demo: motion, shape, "
         "texture, colour); empty: the data set's own.",
     )
-    table: ProbeTableSettings = ProbeTableSettings()  # type: ignore[call-arg]
+    evaluate: ProbeEvaluationSettings = ProbeEvaluationSettings()  # type: ignore[call-arg]
 
     @field_validator("heads", "labels")
     @classmethod

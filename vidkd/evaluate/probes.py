@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from vidkd.config.probes import ProbeTableSettings
 from vidkd.errors import UserError
 from vidkd.evaluate.statistics import wilson
 from vidkd.files import atomic, write_text
@@ -21,29 +20,29 @@ from vidkd.files import atomic, write_text
 KEYS = ["backbone", "head", "label"]
 
 
-def tabulate(predictions: Sequence[Path], settings: ProbeTableSettings, table_csv: Path) -> None:
-    """Write `metrics.json` beside each of the predictions, and the table, in their order.
-
-    Args:
-        predictions: `predictions.csv` of runs, each beside its `config.json`.
-        settings: of the table.
-        table_csv: a row for each backbone, head and label; accuracies in percent.
+def evaluate_probe(predictions: Path, config_json: Path, metrics: Path, pairs: Mapping[str, str]) -> None:
+    """Write `metrics.json` of one run; see measure.
 
     Raises:
-        UserError: predictions are empty, or a pair has a class that no label has.
+        UserError: the predictions have no row.
     """
-    runs = []
-    known: set[str] = set()
-    for path in predictions:
-        config = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
-        table = pd.read_csv(path, dtype={"video_id": str})
-        if table.empty:
-            raise UserError(f"{path} has no predictions: delete it and run again.")
-        runs.append(measure(table, config, settings.pairs))
-        known.update(config["classes"])
-        write_text(path.with_name("metrics.json"), json.dumps(runs[-1], indent=2) + "\n")
-    if unknown := sorted({*settings.pairs, *settings.pairs.values()} - known):
-        raise UserError(f"probes.table.pairs: no label has the class {', '.join(unknown)}")
+    table = pd.read_csv(predictions, dtype={"video_id": str})
+    if table.empty:
+        raise UserError(f"{predictions} has no predictions: delete it and run again.")
+    config = json.loads(config_json.read_text(encoding="utf-8"))
+    write_text(metrics, json.dumps(measure(table, config, pairs), indent=2) + "\n")
+
+
+def tabulate(metrics: Sequence[Path], pairs: Mapping[str, str], table_csv: Path) -> None:
+    """Write a row for each backbone, head and label, in their order; accuracies in percent.
+
+    Raises:
+        UserError: a pair has a class that no label has.
+    """
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
+    known = {name for run in runs for name in run["classes"]}
+    if unknown := sorted({*pairs, *pairs.values()} - known):
+        raise UserError(f"probes.evaluate.pairs: no label has the class {', '.join(unknown)}")
     rows = [_row(group) for _, group in pd.DataFrame(runs).groupby(KEYS, sort=False)]
     with atomic(table_csv) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.4f")
@@ -64,7 +63,7 @@ def measure(table: pd.DataFrame, config: Mapping[str, Any], pairs: Mapping[str, 
     return {
         "variant": ".".join(config[name] for name in KEYS),
         **{name: config[name] for name in (*KEYS, "seed", "params")},
-        "classes": len(classes),
+        "classes": classes,
         "n_clips": len(table),
         "top1": 100 * right.mean(),
         "mean_class": 100 * right.groupby(table["label_id"]).mean().mean(),
@@ -97,7 +96,7 @@ def _row(seeds: pd.DataFrame) -> dict[str, Any]:
     row = {
         **{name: first[name] for name in KEYS},
         "seeds": len(seeds),
-        "classes": first["classes"],
+        "classes": len(first["classes"]),
         "top1": mean,
         "top1_std": seeds["top1"].std(),
         "low": low,
