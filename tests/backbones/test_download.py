@@ -26,6 +26,7 @@ from vidkd import fetch as fetching
 from vidkd.backbones import download as downloading
 from vidkd.backbones.download import download
 from vidkd.backbones.registry import BACKBONES, load_backbone
+from vidkd.backbones.source import WEIGHTS
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.weights import WeightsSettings
 from vidkd.engine.weights import read_weights
@@ -587,6 +588,10 @@ def test_the_examples_of_the_document_are_settings():
     values = yaml.safe_load(re.sub(r"\bSUM\b", SUM, re.sub(r"\bCOMMIT\b", REVISION, text)))
     backbones = WeightsSettings.model_validate(values).backbones
     assert {settings.kind for settings in backbones.values()} == set(BACKBONES)
+
+
+def test_every_kind_has_names_of_its_weights():
+    assert set(WEIGHTS) == set(BACKBONES)
 
 
 def test_the_pauses_of_the_document():
