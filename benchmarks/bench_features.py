@@ -3,11 +3,13 @@
 CPU time of the whole process, as ratios inside interleaved rounds, the order reversed each round; figures are
 medians. The limit is numpy's own `memmap[rows]` on one plain file of the same rows. Private memory is of a
 new process that reads every row once in random order: `anonymous` is what it allocated, `uss` has besides the
-pages of the page cache that no other process happens to map. Run: `make bench`.
+pages of the page cache that no other process happens to map. Cold: what the disk reads, with nothing in
+memory. Run: `make bench`.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 import statistics
 import subprocess
@@ -24,7 +26,7 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from vidkd.data.feature_batches import FeatureBatches, FeatureJoin
+from vidkd.data.feature_batches import FeatureBatches, FeatureJoin, Order, shuffled, shuffled_by_shard
 from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_writer import feature_writer
 from vidkd.data.features import FeatureStore, find_feature_shards
@@ -128,7 +130,11 @@ def joined_batches(folders: list[Path]) -> list[dict[str, object]]:
 
 
 def sequential(store: FeatureStore, folder: Path) -> list[dict[str, object]]:
-    """All rows in order, in batches, against pickled shards of the original project: arrays, or tensors."""
+    """All rows in order, in batches, against pickled shards of the original project: arrays, or tensors.
+
+    Nothing that copies rows into batches can beat memory itself: the plain file, copied batch by batch.
+    """
+    plain = np.memmap(folder / "plain", np.float16, "r", shape=(VIDEOS, *store.shape))
     paths: dict[str, list[Path]] = {"array": [], "tensor": []}
     for start in range(0, VIDEOS, SHARD):
         rows = store.rows(range(start, start + SHARD))
@@ -150,12 +156,45 @@ def sequential(store: FeatureStore, folder: Path) -> list[dict[str, object]]:
         for start in range(0, VIDEOS, BATCH):
             store.rows(range(start, min(start + BATCH, VIDEOS)))
 
+    def copied() -> None:
+        for start in range(0, VIDEOS, BATCH):
+            np.array(plain[start : start + BATCH])
+
     ways: Ways = {
+        "copy of memory": copied,
         "store.rows": ours,
         "pickled arrays": lambda: by_pickle("array"),
         "pickled tensors": lambda: by_pickle("tensor"),
     }
     return [{"what": "all rows in order", **row} for row in compare(ways, 1, "store.rows")]
+
+
+def cold(folder: Path, name: str, order: Order, part: int) -> dict[str, object]:
+    """Bytes that the disk gives for each byte that is used, when nothing is in memory yet.
+
+    In any order the first `part`th of an epoch tells that: what a cache larger than memory costs. No page may
+    be mapped when this begins, or the system keeps it.
+    """
+    files = find_feature_shards([folder])
+    for path in files:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    join = FeatureJoin({"x": FeatureStore(files)})
+    rows = order(join, np.random.default_rng(0))[: VIDEOS // part]
+    before, start = from_disk(), time.perf_counter()
+    used = sum(
+        batch.features["x"].nbytes for batch in join.gathered(np.array_split(rows, len(rows) // BATCH))
+    )
+    taken = time.perf_counter() - start
+    ratio = (from_disk() - before) / used
+    return {"what": "cold", "way": name, "ratio": ratio, "to": "bytes used", "mb_s": used / taken / 1e6}
+
+
+def from_disk() -> int:
+    """Bytes that this process has had from the disk."""
+    words = Path("/proc/self/io").read_text().split()
+    return int(words[words.index("read_bytes:") + 1])
 
 
 MEMORY = """
@@ -201,6 +240,9 @@ def main() -> None:
         rows = random_batches(tokens, folders[0], "16 x 768") + random_batches(pooled, folders[1], "1 x 768")
         rows += joined_batches([folders[0], *folders[2:]])
         rows += sequential(tokens, folders[0]) + private_memory(folders[0])
+        del tokens
+        rows.append(cold(folders[0], "any order, 1 of 100", shuffled, 100))
+        rows.append(cold(folders[0], "shard after shard", shuffled_by_shard, 1))
     table = pd.DataFrame(rows)
     print(table.to_string(index=False, float_format="{:.3f}".format))
     RESULTS.mkdir(exist_ok=True)

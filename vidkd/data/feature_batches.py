@@ -123,8 +123,10 @@ def shuffled(join: FeatureJoin, random: np.random.Generator) -> NDArray[np.int64
 def shuffled_by_shard(join: FeatureJoin, random: np.random.Generator) -> NDArray[np.int64]:
     """Shard after shard, both the shards and the rows of each in any order.
 
-    For a cache that does not fit into memory: one shard does, and is read from the disk once an epoch. The
-    shards are those of the first backbone, so the order depends on how its cache is cut into files.
+    For a cache that does not fit into memory: one shard does, and is read from the disk once an epoch, where
+    any order would read a stretch of the disk for each row (measured: 90 times the bytes, a sixtieth of the
+    speed). One that fits is as fast in any order, which does not depend on how the cache is cut into files,
+    as this does; the shards are those of the first backbone.
     """
     rows = random.permutation(len(join))
     turn = random.permutation(int(join.shards.max(initial=0)) + 1)
@@ -149,7 +151,7 @@ class FeatureBatches:
             batch_size: videos of a batch.
             seed: of the order.
             max_batches: cut an epoch to so many (a test run).
-            order: shuffled, or shuffled_by_shard.
+            order: shuffled, or shuffled_by_shard for a cache larger than memory.
 
         Raises:
             UserError: there are fewer videos than one batch.
