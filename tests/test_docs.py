@@ -21,7 +21,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDING = (ROOT / "docs/adding.md").read_text(encoding="utf-8")
 DOCUMENTS = {
     name: (ROOT / name).read_text(encoding="utf-8")
-    for name in ("README.md", "docs/adding.md", "docs/videos.md", "docs/clips.md", "docs/weights.md")
+    for name in (
+        "README.md",
+        "docs/adding.md",
+        "docs/videos.md",
+        "docs/clips.md",
+        "docs/weights.md",
+        "docs/probes.md",
+    )
 }
 
 

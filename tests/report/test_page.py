@@ -42,9 +42,10 @@ def page(tmp_path):
     run = {"variant": "tsm", "seed": 1, "n_clips": 37, "result_gate": {"passed": True, "reason": ""}}
     (tmp_path / "m.json").write_text(json.dumps(run))
 
-    def build():
+    def build(**more):
         inputs = (tmp_path / name for name in ("tfd.csv", "any.csv", "tfd.svg", "excluded.csv"))
-        build_page(*inputs, [tmp_path / "m.json"], tmp_path / "page.html", ReportSettings(title="A & B"))
+        settings = ReportSettings(title="A & B")
+        build_page(*inputs, [tmp_path / "m.json"], tmp_path / "page.html", settings, **more)
         return (tmp_path / "page.html").read_text()
 
     build.folder = tmp_path
@@ -102,6 +103,21 @@ def test_gates_and_excluded_videos_come_first(page):
     assert "Excluded videos: 1 empty" in text
     assert cells(text)[:4] == ["v&lt;1&gt;", "v1.mp4", "empty", "the file has no bytes"]
     assert text.index("one class") < text.index("Frame Flexible Network")
+
+
+def test_heads_on_frozen_features_have_their_table(page):
+    assert "Heads on the features" not in page()
+    probes = page.folder / "probes.csv"
+    probes.write_text(
+        "backbone,head,label,seeds,top1,top1_std,above_chance,params,pairs\n"
+        "clip,linear,shape,1,91.25,,True,1926,\nvivit,attentive,motion,2,80.0,1.5,False,12345,96.04\n"
+    )
+    text = page(probes_csv=probes)
+    assert text.index("Heads on the features") > text.index("Every frame count")
+    assert cells(text)[-16:] == [
+        "clip", "linear", "shape", "1", "91.2", "yes", "1,926", "–",
+        "vivit", "attentive", "motion", "2", "80.0 ± 1.5", "no", "12,345", "96.0",
+    ]  # fmt: skip
 
 
 def test_many_excluded_videos_are_counted_and_the_first_are_shown(page):
