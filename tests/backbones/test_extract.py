@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
-from tests.backbones.checkpoints import SIZE, settings_of
+from tests.backbones.checkpoints import SIZE, edit_json, scramble, settings_of
 from tests.conftest import FRAMES, write_store
 from vidkd.backbones import extract
 from vidkd.backbones.extract import cache_shard
@@ -207,6 +208,76 @@ def test_memory_that_is_out_names_the_knob(problem, cached, made, monkeypatch):
     monkeypatch.setattr(extract, "load_backbone", lambda _: backbone)
     with pytest.raises(UserError, match="out of memory with --batch 6: lower it"):
         cached(settings, batch=6)
+
+
+LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from vidkd.backbones.extract import cache_shard
+from vidkd.backbones.registry import load_backbone
+from vidkd.config.backbones import BackboneSettings
+frames, folder, output, workers = sys.argv[1:]
+settings = BackboneSettings(kind="timm", folder=folder)
+load_backbone(settings)
+lines = Path("/proc/self/status").read_text().splitlines()
+(used,) = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmSize")]
+resource.setrlimit(resource.RLIMIT_AS, (used + 200 * 2**20, used + 200 * 2**20))
+cache_shard(Path(frames), "small", settings, Path(output), batch=12, workers=int(workers))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_process_with_little_memory_names_the_knob(workers, made, stores, tmp_path):
+    """Clips of 512 pixels, 76 MB of uint8 a batch: the job has no room for them, or its worker has none."""
+    folder = Path(shutil.copytree(made("timm").folder, tmp_path / "large"))
+    config = json.loads((folder / "config.json").read_text())
+    config["pretrained_cfg"]["input_size"] = [3, 512, 512]
+    edit_json(folder / "config.json", pretrained_cfg=config["pretrained_cfg"])
+    words = [str(stores.val[0]), str(folder), str(tmp_path / "out/x.h5"), str(workers)]
+    command = [sys.executable, "-c", LITTLE_MEMORY, *words]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert "UserError: out of memory with --batch 12: lower it" in done.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_features_that_are_no_numbers_are_refused_by_video(cached, made, tmp_path):
+    """A network in half precision that overflowed when it was trained gives NaN for everything."""
+    folder = Path(shutil.copytree(made("vivit").folder, tmp_path / "overflown"))
+    weights = load_file(folder / "model.safetensors")
+    weights["vivit.layernorm.bias"][0] = torch.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        UserError, match=r"h5: features of video 'target_val_00000' are NaN or infinite: the weights or"
+    ):
+        cached(settings_of("vivit", folder))
+    assert [path.name for path in tmp_path.iterdir()] == ["overflown"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"folder": "other"}, "other weights_sha256 than"),
+        ({"frames": 2}, "other frames than"),
+        ({"tokens": "clip"}, "other tokens than"),
+        ({"views": 2}, "other preprocessing than"),
+        ({"fp16": True}, "other dtype than"),
+    ],
+)
+def test_a_shard_of_another_network_or_setting_is_named(change, words, cached, made, tmp_path):
+    settings = settings_of("timm", made("timm").folder, frames=4)
+    parts = [write_store(tmp_path / f"frames_{k}.h5", "val", range(3 * k, 3 * k + 3)) for k in range(3)]
+    if "folder" in change:
+        scrambled = scramble(load_backbone(settings).network, seed=1)
+        folder = Path(shutil.copytree(made("timm").folder, tmp_path / "other"))
+        weights = load_file(folder / "model.safetensors") | scrambled.state_dict()
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        change = {"folder": str(folder)}
+    right = [cached(settings, parts[0]), cached(settings, parts[2])]
+    wrong = cached(settings.model_copy(update=change), parts[1])
+    with pytest.raises(UserError, match=rf"^{wrong}: made with {words} {right[0]}\. Delete what is not as"):
+        FeatureStore([right[0], wrong, right[1]])
+    assert len(FeatureStore(right)) == 6
 
 
 def test_another_error_stays_what_it_is(cached, made, monkeypatch):

@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 LIBRARIES = ("torch", "timm", "open_clip_torch", "transformers")
 """Packages that compute features; their versions are written beside these."""
 
+_OUT_OF_MEMORY = ("allocate memory", "shared memory", "killed by signal: Killed")
+"""In the messages of an allocator, of a worker without room in /dev/shm, and of one that the system killed."""
+
 
 def cache_shard(
     frames_h5: Path, name: str, settings: BackboneSettings, output_h5: Path, batch: int = 8, workers: int = 0
@@ -69,8 +72,9 @@ def cache_shard(
     meta = feature_meta(network.backbone, name, settings, store, decoder)
     with feature_writer(output_h5, meta, len(store)) as writer:
         if len(store):
-            _check_room(output_h5, len(store), network.row_shape(), meta.dtype)
-            _add_rows(writer, network, store, index, workers, name)
+            with _naming_batch(batch):
+                _check_room(output_h5, len(store), network.row_shape(), meta.dtype)
+                _add_rows(writer, network, store, index, workers, name)
     return [frames_h5, *network.backbone.origin.files]
 
 
@@ -140,9 +144,8 @@ class _Network:
 
     def _pooled(self, clip_BTCHW: Tensor) -> NDArray[np.float32]:
         """Features (B, T', D)."""
-        with _naming_batch(self.batch):
-            parts = [self._computed(part.to(self.device)) for part in clip_BTCHW.split(self.at_once)]
-            return torch.cat(parts).cpu().numpy()
+        parts = [self._computed(part.to(self.device)) for part in clip_BTCHW.split(self.at_once)]
+        return torch.cat(parts).cpu().numpy()
 
     def _computed(self, clip_BTCHW: Tensor) -> Tensor:
         present = len(clip_BTCHW)
@@ -217,7 +220,7 @@ def _naming_batch(batch: int) -> Iterator[Any]:
         yield
     except (MemoryError, RuntimeError) as error:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and "allocate memory" not in str(error):
+        if not known and not any(text in str(error) for text in _OUT_OF_MEMORY):
             raise
         raise UserError(
             f"out of memory with --batch {batch}: lower it (compute.batch in a configuration), or take a "
