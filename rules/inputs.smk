@@ -51,11 +51,7 @@ def weights_settings(wildcards):
     variants = {name: cfg.ffn.variant(name).weights for name in cfg.ffn.variants}
     return canonical(
         WeightsSettings(
-            backbones={
-                name: used
-                for name, used in cfg.backbones.items()
-                if used.checkpoint is None
-            },
+            backbones=cfg.backbones,
             ffn={name: source for name, source in variants.items() if source},
         )
     )

@@ -448,6 +448,11 @@ def test_folders_and_files_of_the_user(tmp_path, monkeypatch, said):
     ]
 
 
+def test_nothing_is_named(said):
+    fetch_all({"small": {"kind": "vivit", "checkpoint": "vivit"}})
+    assert said().startswith("the configuration names no weights that are made elsewhere\n")
+
+
 # ---- torchvision
 
 

@@ -77,6 +77,8 @@ def download(settings: WeightsSettings) -> None:
 
 
 def _list(wanted: Sequence[Wanted]) -> None:
+    if not wanted:
+        log.info("the configuration names no weights that are made elsewhere")
     for item in wanted:
         log.info("%s", item)
     total, left = sum(item.size or 0 for item in wanted), sum(item.left or 0 for item in wanted)
@@ -115,10 +117,11 @@ def _check_room(wanted: Sequence[Wanted]) -> None:
 
 
 def _of_backbones(backbones: Mapping[str, BackboneSettings]) -> Iterator[Wanted]:
-    """Those with one source once, whatever else differs."""
+    """Those that are made elsewhere; with one source once, whatever else differs."""
     names: dict[str, list[str]] = {}
-    source = {"kind", "hub", "revision", "folder", "file", "checkpoint", "sha256", "url", "drive"}
-    for name, settings in backbones.items():
+    source = {"kind", "hub", "revision", "folder", "file", "sha256", "url", "drive"}
+    elsewhere = {name: used for name, used in backbones.items() if used.checkpoint is None}
+    for name, settings in elsewhere.items():
         names.setdefault(settings.model_dump_json(include=source), []).append(f"backbones.{name}")
     for text, users in names.items():
         settings = BackboneSettings.model_validate_json(text)
