@@ -36,6 +36,7 @@ LIGHT = (
     "vidkd.errors",
     "vidkd.files",
     "vidkd.backbones.registry",
+    "vidkd.methods.probes.registry",
     "vidkd.data.adapters.folder",
 )
 HEAVY = ("torch", "torchvision", "pandas", "numpy", "h5py", "av", "matplotlib", "snakemake")
