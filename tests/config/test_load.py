@@ -403,7 +403,7 @@ def test_backbones_are_settings_by_name():
             "backbones.a.views: 40 frames are asked of videos stored with 32",
         ),
         ({"a": {**CLIP, "views": 33}}, "backbones.a.views: 33 frames are asked of videos stored with 32"),
-        ({"a": {**CLIP, "crops": 2}}, "backbones.a.crops: found 2; allowed: "),
+        ({"a": {**CLIP, "crops": 2}}, "backbones.a.crops: found 2; allowed: 1 or 3"),
     ],
 )
 def test_a_wrong_backbone_is_named(backbones, line):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from typing import NamedTuple
 
+import h5py
 import pytest
 import torch
 
@@ -60,12 +64,15 @@ class Change(NamedTuple):
 
 
 TWO = {"cache_features": 2}
+FRAMES = {"extract_frames": 2, "cache_features": 4}
 CODE = ("\ndef ", "\nCHANGED = 1\n\n\ndef ")
 CHANGES = [
     Change("setting of one", TINY, "frames: 4}", "frames: 8}", TWO, {"image"}),
     Change("default written out", TINY, "frames: 4}", "frames: 4, tokens: time}", {}, set()),
     Change("its precision on disk", TINY, "fp16: true", "fp16: false", TWO, {"video"}),
     Change("its configuration", "weights/timm/config.json", "{", "{ ", TWO, {"image"}),
+    Change("decoder", TINY, "raw}", "raw, decoder: torchcodec}", FRAMES, {"image", "video"}),
+    Change("views of one", TINY, "frames: 4}", "frames: 4, views: 2}", TWO, {"image"}),
     Change("code of its kind", "vidkd/backbones/videomae.py", *CODE, TWO, {"video"}),
     Change("code of all", "vidkd/backbones/extract.py", *CODE, {"cache_features": 4}, {"image", "video"}),
     Change("comment", "vidkd/backbones/extract.py", "\ndef ", "\n# why\ndef ", {}, set()),
@@ -73,10 +80,7 @@ CHANGES = [
     Change("code of FFN", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "2 * lambda_kl * kl", {}, set()),
     Change("machine", TINY, "gpus: 0", "gpus: 0, batch: 2, workers: 1", {}, set()),
     Change("a third one", TINY, "  image:", "  more: {folder: weights/more}\n  image:", {}, set()),
-    Change(
-        "frames", TINY, "short_side: 56", "short_side: 52",
-        {"extract_frames": 2, "cache_features": 4}, {"image", "video"},
-    ),
+    Change("frames", TINY, "short_side: 56", "short_side: 52", FRAMES, {"image", "video"}),
 ]  # fmt: skip
 
 
@@ -141,6 +145,62 @@ def test_each_shard_says_what_made_it(featured, target):
     assert record["inputs"] == sums
     assert len(record["code"]) == 64
     assert FeatureStore([featured.root / target]).meta.backbone in target
+
+
+def flip_a_byte(path):
+    with h5py.File(path) as file:
+        start = file["features"].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[start + 100] ^= 16
+    path.write_bytes(content)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-2000])
+
+
+def lose(path):
+    path.unlink()
+
+
+def take_that_of_other_weights(path):
+    """A shard of the other network in its place, as when folders are copied over each other."""
+    shutil.copy(str(path).replace("image", "video"), path)
+
+
+NOT_SOUND = {
+    flip_a_byte: "features are damaged: {path}: 1 videos (",
+    truncate: "{path} is not a whole feature store",
+    lose: "feature store {path} is missing: run cache_features, which makes only this one",
+    take_that_of_other_weights: "{path} is not the file that {path}.provenance.json describes",
+}
+
+
+@pytest.mark.parametrize("harms", [(flip_a_byte, truncate), (take_that_of_other_weights, lose)])
+def test_shards_that_are_not_sound_are_named_and_they_alone_are_made_anew(harms, featured):
+    """The first of the two shards of each network; the second is left as it is."""
+    paths = [featured.root / target for target in TARGETS]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+    for harm, path in zip(harms, paths[::2], strict=True):
+        harm(path)
+    done = inspect(featured, *(target.rpartition("/")[0] for target in TARGETS[::2]))
+    assert done.returncode == 1
+    for harm, target in zip(harms, TARGETS[::2], strict=True):
+        assert NOT_SOUND[harm].format(path=target) in done.stdout
+    assert done.stdout.count("1 of 2 shards are sound") == 2
+    for path in paths[::2]:
+        path.unlink(missing_ok=True)
+    assert featured.plan(*TARGETS) == TWO
+    done = featured.snakemake(*TARGETS, "--cores", "1", "--configfile", TINY)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    assert [path.read_bytes() == before[path][0] for path in paths] == [True] * 4
+    assert [path.stat().st_mtime_ns == before[path][1] for path in paths] == [False, True, False, True]
+    assert inspect(featured, *TARGETS).returncode == 0
+
+
+def inspect(project, *places):
+    command = [sys.executable, "-m", "workflow_scripts.inspect_cache", *places]
+    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
 
 
 def test_without_backbones_nothing_is_cached(project):

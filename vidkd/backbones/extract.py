@@ -42,7 +42,7 @@ LIBRARIES = ("torch", "timm", "open_clip_torch", "transformers")
 """Packages that compute features; their versions are written beside these."""
 
 _OUT_OF_MEMORY = ("allocate memory", "shared memory", "killed by signal: Killed")
-"""In the messages of an allocator, of a worker without room in /dev/shm, and of one that the system killed."""
+"""In messages of an allocator, of a worker without room in /dev/shm, and of one that the system killed."""
 
 
 def cache_shard(

@@ -72,8 +72,10 @@ class BackboneSettings(Section):
         description="Temporal views of a video: view v takes the middle of part v of each segment of the "
         "frames. frames x views must not exceed frames.per_video.",
     )
-    crops: Literal[1, 3] = Field(
+    crops: int = Field(
         1,
+        ge=1,
+        le=3,
         description="Squares of a view. 1: the middle. 3: along the long side, start, middle and end.",
     )
     tokens: Tokens = Field(
@@ -101,6 +103,13 @@ class BackboneSettings(Section):
         if hub is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", hub):
             raise ValueError(f"found {hub!r}; allowed: owner/name, such as MCG-NJU/videomae-base")
         return hub
+
+    @field_validator("crops")
+    @classmethod
+    def _odd(cls, crops: int) -> int:
+        if crops == 2:
+            raise ValueError("found 2; allowed: 1 or 3")
+        return crops
 
     @field_validator("revision")
     @classmethod
