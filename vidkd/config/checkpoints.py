@@ -64,8 +64,9 @@ class CheckpointSettings(TrainingSettings):
     appearance: float = Field(
         0.5,
         ge=0,
-        description="Weight of the loss of shape, texture and colour beside that of the motion, with which "
-        "motions are learnt sooner. Only videomae, timesformer, vivit and vjepa2 have the choice.",
+        description="Weight of the losses of shape, texture and colour, by classifiers that are dropped "
+        "afterwards: beside the motion's, which is learnt sooner with them, and beside clip's own. timm is "
+        "trained on them alone.",
     )
 
     @model_validator(mode="after")
@@ -76,6 +77,8 @@ class CheckpointSettings(TrainingSettings):
                 found.append((("patch",), f"{self.size} pixels do not divide into patches of {self.patch}"))
             if self.width % self.heads:
                 found.append((("heads",), f"a width of {self.width} does not divide by {self.heads}"))
+        if self.kind == "timm" and not self.appearance:
+            found.append((("appearance",), "timm is trained on nothing else: set it above 0"))
         if self.kind == "clip" and self.crop != 1:
             found.append((("crop",), "clip sees the whole middle square of a frame: set 1"))
         if self.steps * self.tubelet != self.frames and self.kind not in (*PER_FRAME, "timesformer"):

@@ -14,10 +14,11 @@ import timm
 from open_clip.push_to_hf_hub import save_config_for_hf
 from safetensors.torch import save_file
 from timm.models import save_for_hf
+from torch import nn
 
 from vidkd.backbones.clip import CLIP, CONFIG
 from vidkd.backbones.mobilevit import ImageEncoder
-from vidkd.backbones.pretrain.trainable import MEAN, NOWHERE, STD, Trainable, new_spec
+from vidkd.backbones.pretrain.trainable import MEAN, NOWHERE, SPREAD, STD, Trainable, new_spec
 from vidkd.backbones.source import WEIGHTS
 from vidkd.config.checkpoints import CheckpointSettings
 
@@ -33,6 +34,9 @@ def build_clip(settings: CheckpointSettings) -> Trainable:
     }  # fmt: skip
     config = {"embed_dim": settings.width, "vision_cfg": vision, "text_cfg": TEXT}
     network = open_clip.model.CLIP(**config)
+    for weight in network.visual.transformer.parameters():
+        if weight.ndim > 1:
+            nn.init.normal_(weight, std=SPREAD)
     pixels = {"size": settings.size, "mean": list(MEAN), "std": list(STD)}
     open_clip.model.set_model_preprocess_cfg(network, pixels)
 

@@ -27,18 +27,24 @@ PROMPTS = ("a photo of a {}.", "a photo of {}.", "something {}")
 
 
 class Pretraining(nn.Module):
-    """A backbone whose mean feature has to tell labels; nothing else of this module is kept."""
+    """A backbone with a linear classifier for each label on its mean feature; only the backbone is kept."""
 
-    def __init__(self, backbone: Backbone, videos: Sequence[Mapping[str, str]]) -> None:
+    def __init__(
+        self, backbone: Backbone, videos: Sequence[Mapping[str, str]], weights: Mapping[str, float]
+    ) -> None:
         """Take a backbone into training.
 
         Args:
             backbone: with random weights.
             videos: row of the annotation file for each training video, in the order of the frame store.
+            weights: of the loss of each label; a label of weight 0 has no classifier.
         """
         super().__init__()
         self.backbone = backbone.requires_grad_(True)
         self.videos = videos
+        self.weights = {label: weight for label, weight in weights.items() if weight}
+        width = backbone.spec.width
+        self.heads = nn.ModuleDict({label: nn.Linear(width, len(NAMES[label])) for label in self.weights})
 
     def train(self, mode: bool = True) -> Pretraining:
         """Switch the network too, which its backbone would keep in evaluation mode."""
@@ -46,78 +52,57 @@ class Pretraining(nn.Module):
         self.backbone.network.train(mode)
         return self
 
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Weighted loss terms of a training batch, to be added up."""
+        return self.label_terms(self.features(batch), batch)
+
     def features(self, batch: Batch) -> Tensor:
         """Mean feature (B, D) over time steps and tokens."""
         (clip_BTCHW,) = batch.clips.values()
         token_BTSD = self.backbone.encode(self.backbone.normalise(clip_BTCHW))
         return token_BTSD.mean((1, 2))
 
+    def label_terms(self, feature_BD: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Weighted cross-entropy of each label; only the motion is another one when a clip is mirrored."""
+        device = feature_BD.device
+        return {
+            label: self.weights[label]
+            * F.cross_entropy(head(feature_BD), self._wanted(label, batch).to(device))
+            for label, head in self.heads.items()
+        }
+
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         """Scores (B, K) of the values of each label."""
-        raise NotImplementedError
-
-
-class Supervised(Pretraining):
-    """A linear classifier for each label, on the mean feature."""
-
-    def __init__(
-        self, backbone: Backbone, videos: Sequence[Mapping[str, str]], weights: Mapping[str, float]
-    ) -> None:
-        """Add classifiers.
-
-        Args:
-            backbone: see Pretraining.
-            videos: see Pretraining.
-            weights: of the loss of each label; a label of weight 0 has no classifier.
-        """
-        super().__init__(backbone, videos)
-        self.weights = {label: weight for label, weight in weights.items() if weight}
-        width = backbone.spec.width
-        self.heads = nn.ModuleDict({label: nn.Linear(width, len(NAMES[label])) for label in self.weights})
-
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Weighted cross-entropy of each label; only the motion changes when a clip is mirrored."""
-        wanted = {
-            label: batch.label if label == "motion" else numbers(self.videos, label, batch.row)
-            for label in self.weights
-        }
-        return {
-            label: self.weights[label] * F.cross_entropy(score_BK, wanted[label].to(score_BK.device))
-            for label, score_BK in self.scores(batch).items()
-        }
-
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Logits (B, K) of each label."""
         feature_BD = self.features(batch)
         return {label: head(feature_BD) for label, head in self.heads.items()}
 
+    def _wanted(self, label: str, batch: Batch) -> Tensor:
+        return batch.label if label == "motion" else numbers(self.videos, label, batch.row)
+
 
 class Contrastive(Pretraining):
-    """CLIP's objective on captions that are drawn anew for each batch.
+    """CLIP's objective too, on captions that are drawn anew for each batch.
 
     Videos of a batch whose captions are the same word for word are each other's positives as well: there are
     far fewer captions than photographs on the web, and they would otherwise be pushed apart.
     """
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Cross-entropy of frames over captions, and of captions over frames, half each."""
+        """Cross-entropy of frames over captions and of captions over frames, half each, and of the labels."""
         captions = draw_captions([self.videos[row] for row in batch.row.tolist()], generator)
         different = sorted(set(captions))
         place_B = torch.tensor([different.index(caption) for caption in captions])
-        image_BD = F.normalize(self.features(batch), dim=1)
-        score_BC = self._scale() * image_BD @ self._texts(different).T
+        feature_BD = self.features(batch)
+        score_BC = self._scale() * F.normalize(feature_BD, dim=1) @ self._texts(different).T
         target_BC = F.one_hot(place_B, len(different)).float().to(score_BC.device)
         of_texts = F.cross_entropy(score_BC.T, (target_BC / target_BC.sum(0)).T)
-        return {"image_text": F.cross_entropy(score_BC, target_BC) / 2, "text_image": of_texts / 2}
+        terms = {"image_text": F.cross_entropy(score_BC, target_BC) / 2, "text_image": of_texts / 2}
+        return terms | self.label_terms(feature_BD, batch)
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         """Zero-shot scores (B, K): similarity to the mean prompt of each value."""
         image_BD = F.normalize(self.features(batch), dim=1)
-        return {
-            label: self._scale() * image_BD @ self._prompts(names).T
-            for label, names in NAMES.items()
-            if label in LOOKS
-        }
+        return {label: self._scale() * image_BD @ self._prompts(NAMES[label]).T for label in LOOKS}
 
     def _scale(self) -> Tensor:
         scale: Tensor = self.backbone.network.logit_scale.exp().clamp(max=100)

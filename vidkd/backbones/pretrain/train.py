@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from vidkd.backbones.pretrain.captions import LOOKS
-from vidkd.backbones.pretrain.method import Contrastive, Pretraining, Supervised, numbers
+from vidkd.backbones.pretrain.method import Contrastive, Pretraining, numbers
 from vidkd.backbones.pretrain.registry import build_network
 from vidkd.backbones.pretrain.trainable import Trainable
 from vidkd.config.checkpoints import PER_FRAME, CheckpointSettings
@@ -110,12 +110,13 @@ def described(store: FrameStore, rows: Mapping[str, Mapping[str, str]]) -> list[
 def objective(
     settings: CheckpointSettings, trainable: Trainable, videos: Sequence[Mapping[str, str]]
 ) -> Pretraining:
-    """What a network of this kind is trained to do."""
+    """What a network of this kind is trained to do; one that sees single frames cannot know the motion."""
+    looks = dict.fromkeys(LOOKS, settings.appearance)
     if settings.kind == "clip":
-        return Contrastive(trainable.backbone, videos)
-    if settings.kind in PER_FRAME:
-        return Supervised(trainable.backbone, videos, dict.fromkeys(LOOKS, 1.0))
-    return Supervised(trainable.backbone, videos, {"motion": 1.0} | dict.fromkeys(LOOKS, settings.appearance))
+        return Contrastive(trainable.backbone, videos, looks)
+    return Pretraining(
+        trainable.backbone, videos, looks if settings.kind in PER_FRAME else {"motion": 1.0} | looks
+    )
 
 
 def decayed_groups(method: Pretraining, settings: CheckpointSettings) -> list[dict[str, object]]:

@@ -9,18 +9,15 @@ import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which
 
 # isort: split
 
+import torch
 import transformers
 
-from vidkd.backbones.pretrain.trainable import MEAN, NOWHERE, STD, Trainable, new_spec
+from vidkd.backbones.pretrain.trainable import MEAN, NOWHERE, SPREAD, STD, Trainable, new_spec
 from vidkd.backbones.timesformer import TimeSformer
 from vidkd.backbones.videomae import VideoMAE
 from vidkd.backbones.vivit import ViViT
 from vidkd.backbones.vjepa2 import VJEPA2
 from vidkd.config.checkpoints import CheckpointSettings
-
-SPREAD = 0.12
-"""Standard deviation of new weights: about one over the square root of a width of 64. With the 0.02 of the
-libraries, which is for widths near 1000, nothing is learnt for hundreds of steps."""
 
 MLP = 2
 """Width of the hidden layer over the width of the network."""
@@ -46,6 +43,9 @@ def build_timesformer(settings: CheckpointSettings) -> Trainable:
         **_transformer(settings),
     )  # fmt: skip
     network = transformers.TimesformerModel(config)
+    # transformers starts the times at zero and the places near it: patches can hardly be told apart then.
+    for positions in (network.embeddings.time_embeddings, network.embeddings.position_embeddings):
+        torch.nn.init.normal_(positions)
     processor = transformers.VideoMAEImageProcessor(**_pixels(settings))
     return Trainable(
         TimeSformer(new_spec(settings, settings.width), network, NOWHERE), _save(network, processor)
