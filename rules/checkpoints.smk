@@ -26,8 +26,8 @@ use rule list_videos as list_source with:
     params:
         settings=source_data,
         code=code("workflow_scripts.list_videos", "vidkd.data.adapters.demo"),
-        root=source.demo,
-        annotations=source.demo,
+        root=lambda wildcards: source.demo,
+        annotations=lambda wildcards: source.demo,
         folder=Path(source.videos).parent,
 
 
