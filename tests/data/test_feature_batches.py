@@ -79,6 +79,18 @@ class TestJoin:
         assert join.video_ids == [name for k, name in enumerate(IDS) if k % 4 != 3]
         np.testing.assert_array_equal(join.batch(np.array([3])).features["wide"][0], features_of("v04", 2, 7))
 
+    def test_a_flipped_byte_is_found_before_anything_is_trained_on_it(self, files):
+        """Once, before the first batch; what is not read is not compared."""
+        with h5py.File(files[1][2]) as file:
+            start = file["features"].id.get_offset()
+        content = bytearray(files[1][2].read_bytes())
+        content[start + 9] ^= 1
+        files[1][2].write_bytes(content)
+        join = FeatureJoin({"clip": FeatureStore(files[0]), "wide": FeatureStore(files[1])})
+        for batches in (FeatureBatches(join, 5, 0).batches(0, 0), join.in_order(5)):
+            with pytest.raises(UserError, match=r"damaged: \S*wide_2\.h5: 1 videos \(v02\)\. Delete just"):
+                next(batches)
+
     def test_nothing_in_common(self, files, tmp_path):
         stores = {"clip": FeatureStore(files[0]), "x": FeatureStore([write_shard(tmp_path / "x.h5", ["x"])])}
         with pytest.raises(UserError, match="clip, x have no video in common"):
