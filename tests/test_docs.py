@@ -1,8 +1,9 @@
-"""The documents say what is so: README against the project, and the examples of docs/adding.md, run."""
+"""The documents say what is so: README against the project, and the examples of the others, run."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.data.feature_files import other, write_shard
 from tests.workflow.conftest import Project, copy_project
 from vidkd.config.load import load_settings
 from vidkd.paths import Paths
@@ -26,6 +28,7 @@ DOCUMENTS = {
         "docs/adding.md",
         "docs/videos.md",
         "docs/clips.md",
+        "docs/features.md",
         "docs/weights.md",
         "docs/probes.md",
     )
@@ -133,6 +136,43 @@ def test_messages_are_those_of_the_code(message):
 
 def test_there_are_messages():
     assert len(MESSAGES) >= 8
+
+
+# ---- docs/features.md
+
+FEATURES = DOCUMENTS["docs/features.md"]
+
+
+def test_the_backbone_of_the_example_is_right():
+    (text,) = re.findall(r"```yaml\n(.*?)```", FEATURES, re.DOTALL)
+    settings = load_settings(yaml.safe_load(text.replace("<commit of 40 digits>", f"'{40 * '0'}'")))
+    assert settings.backbones["videomae"].fp16
+
+
+def test_caches_are_read_as_the_example_says(tmp_path):
+    (program,) = re.findall(r"```python\n(.*?)```", FEATURES, re.DOTALL)
+    for name, shape in (("clip", {}), ("videomae", {"steps": 2, "width": 7})):
+        folder = tmp_path / "results/features" / name / "train"
+        write_shard(folder / "shard_0.h5", ["a", "c", "e"], other(backbone=name), **shape)
+        write_shard(folder / "shard_1.h5", ["b", "d"], other(backbone=name), **shape)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\nprint(rows.shape)"], cwd=tmp_path, capture_output=True, text=True,
+        check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    line = r"torch.Size\(\[2, 3, 5\]\) torch.Size\(\[2, 2, 7\]\) tensor\(\[\d+, +\d+\]\)\n"
+    assert re.fullmatch(rf"({line}){{2}}torch.Size\(\[2, 3, 5\]\)\n", done.stdout)
+
+
+def test_what_the_document_says_of_options_is_so():
+    """Left of the table the original project's, right ours."""
+    command = [sys.executable, "-m", "workflow_scripts.cache_features", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    table = FEATURES.partition("| original project")[2].partition("\n\n")[0]
+    ours = re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.MULTILINE)
+    named = re.findall(r"`(?:--)?(\w+)`", " ".join(ours))
+    assert {"batch", "workers", "frames", "fp16", "tokens", "views", "crops"} <= set(named)
+    assert not [name for name in named if f"--{name.replace('_', '-')} " not in done.stdout]
 
 
 # ---- docs/adding.md
