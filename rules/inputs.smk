@@ -148,11 +148,17 @@ def head_settings(wildcards):
 def all_probe_metrics():
     """Figures of every head on every backbone; only the attentive one depends on the seed."""
     seeds = {"linear": cfg.seeds[:1], "attentive": cfg.seeds}
-    names = {"backbone": list(cfg.backbones), "label": cfg.probe_labels}
     return [
         file
+        for backbone in cfg.backbones
         for head in cfg.probes.heads
-        for file in expand(paths.probes.metrics, head=head, seed=seeds[head], **names)
+        for file in expand(
+            paths.probes.metrics,
+            backbone=backbone,
+            head=head,
+            label=cfg.probe_labels,
+            seed=seeds[head],
+        )
     ]
 
 

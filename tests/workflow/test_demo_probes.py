@@ -1,0 +1,82 @@
+"""What frozen networks see of the demo: from a clean folder to the table of heads, on fewer videos.
+
+Everything is trained and measured for real, by the demo's own configuration; only the videos are fewer and
+have fewer frames, so that it takes five minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.workflow.conftest import copy_project
+from vidkd.config.checkpoints import PER_FRAME
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo probes"), pytest.mark.timeout(2400)]
+
+TABLE = "results/features/probes.csv"
+FEWER = {
+    "data": {"adapter": "demo", "n_shards": 1},
+    "demo": {"train": 960, "val": 180, "test": 480, "frames": 16},
+    "source": {"train": 2000, "val": 120, "frames": 16},
+    "frames": {"per_video": 16, "short_side": 56, "encoding": "raw"},
+}
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory):
+    """A clean copy whose demo has fewer videos, and its configuration."""
+    project = copy_project(tmp_path_factory.mktemp("demo"))
+    path = project.root / "config/config.yaml"
+    configuration = yaml.safe_load(path.read_text()) | FEWER
+    path.write_text(yaml.safe_dump(configuration))
+    return project, configuration
+
+
+@pytest.fixture(scope="module")
+def table(configured):
+    """The table that `snakemake --cores 2 results/features/probes.csv` makes."""
+    project, configuration = configured
+    environment = {"HOME": str(project.root), "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", TABLE]
+    done = subprocess.run(
+        command, cwd=project.root, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    found = pd.read_csv(project.root / TABLE)
+    kinds = {name: used["kind"] for name, used in configuration["backbones"].items()}
+    return found.assign(by_frame=found["backbone"].map(kinds).isin(PER_FRAME))
+
+
+def test_every_head_is_there(configured, table):
+    _, configuration = configured
+    assert set(table["backbone"]) == set(configuration["backbones"])
+    assert table.groupby("backbone").size().eq(2 * 2).all()
+    assert set(table["label"]) == {"motion", "texture"}
+
+
+def test_every_network_sees_texture(table):
+    seen = table[table["label"] == "texture"]
+    assert seen[seen["low"] <= seen["chance"]]["backbone"].tolist() == []
+
+
+def test_video_networks_see_motion(table):
+    seen = table[(table["label"] == "motion") & ~table["by_frame"]]
+    assert len(seen) == 4 * 2
+    assert seen[seen["low"] <= seen["chance"]]["backbone"].tolist() == []
+    # Its direction, too; TimeSformer, whose tokens have one frame each, learns it from more videos only.
+    tubelets = seen[seen["backbone"] != "timesformer"]
+    assert len(tubelets) == 3 * 2
+    assert tubelets[tubelets["pairs_low"] <= 50]["backbone"].tolist() == []
+
+
+def test_frame_by_frame_motion_is_near_chance_and_its_direction_is_unseen(table):
+    seen = table[(table["label"] == "motion") & table["by_frame"]]
+    assert len(seen) == 2 * 2
+    assert ((seen["pairs_low"] < 50) & (seen["pairs_high"] > 50)).all()
+    # An order-blind head may still find which of the six pairs a motion belongs to.
+    assert (seen["top1"] < 20).all()
