@@ -49,7 +49,7 @@ class CheckpointSettings(TrainingSettings):
         ge=0.1,
         le=1,
         description="Side of the square that is seen, as a share of the short side: a random one in "
-        "training, the middle one afterwards. clip has to see all: 1.",
+        "training, the middle one afterwards. clip has to see all: 1. vjepa2 has no choice: 0.875.",
     )
     patch: int = Field(8, ge=1, description="Side of a patch in pixels; timm has none.")
     tubelet: int = Field(
@@ -81,6 +81,8 @@ class CheckpointSettings(TrainingSettings):
             found.append((("appearance",), "timm is trained on nothing else: set it above 0"))
         if self.kind == "clip" and self.crop != 1:
             found.append((("crop",), "clip sees the whole middle square of a frame: set 1"))
+        if self.kind == "vjepa2" and self.crop != 0.875:
+            found.append((("crop",), "the processor of vjepa2 resizes to 256 / 224 of its crop: set 0.875"))
         if self.steps * self.tubelet != self.frames and self.kind not in (*PER_FRAME, "timesformer"):
             text = f"{self.frames} frames do not divide into tubelets of {self.tubelet}"
             found.append((("tubelet",), text))

@@ -14,6 +14,7 @@ from vidkd.backbones.pretrain.captions import LOOKS
 from vidkd.backbones.pretrain.method import Contrastive, Pretraining, numbers
 from vidkd.backbones.pretrain.registry import build_network
 from vidkd.backbones.pretrain.trainable import Trainable
+from vidkd.backbones.protocol import BackboneSpec
 from vidkd.config.checkpoints import PER_FRAME, CheckpointSettings
 from vidkd.config.clips import ClipSettings
 from vidkd.data.adapters.text import read_table
@@ -65,7 +66,8 @@ def train(
     """
     accelerator = start(settings, settings.seed)
     train_store, val_store = FrameStore(train_shards), FrameStore(val_shards)
-    clips = clip_settings(settings)
+    trainable = build_network(settings)
+    clips = clip_settings(trainable.backbone.spec)
     for store in (train_store, val_store):
         check_clips(store, settings.frames, clips, clips.frame_sampling)
     data = ClipBatches(
@@ -73,9 +75,8 @@ def train(
         settings.batch_size, settings.seed, workers,
     )  # fmt: skip
     rows = {without_suffix(row["path"]): row for file in annotations for row, _ in read_table(file)}
-    trainable = build_network(settings)
     method = objective(settings, trainable, described(train_store, rows))
-    validate = validation(settings, val_store, described(val_store, rows), accelerator, workers)
+    validate = validation(settings, clips, val_store, described(val_store, rows), accelerator, workers)
     state_dir = run_dir / ".state"
     with only_run(state_dir):
         groups = decayed_groups(method, settings)
@@ -86,10 +87,10 @@ def train(
         drop_state(state_dir)
 
 
-def clip_settings(settings: CheckpointSettings) -> ClipSettings:
+def clip_settings(spec: BackboneSpec) -> ClipSettings:
     """How source videos are seen: a random square or the middle one, mirrored with its label."""
     return ClipSettings(
-        size=settings.size, crop_scales=(settings.crop,), eval_crop=settings.crop, flip="swap",
+        size=spec.size, crop_scales=(spec.crop,), eval_crop=spec.crop, flip="swap",
         flip_labels=FLIP_LABELS,
     )  # type: ignore[call-arg]  # fmt: skip
 
@@ -130,6 +131,7 @@ def decayed_groups(method: Pretraining, settings: CheckpointSettings) -> list[di
 
 def validation(
     settings: CheckpointSettings,
+    clips: ClipSettings,
     store: FrameStore,
     videos: Sequence[Mapping[str, str]],
     accelerator: Accelerator,
@@ -140,9 +142,7 @@ def validation(
     The columns are top-1 accuracy in percent by label, of CLIP zero-shot; the figure is that of the motion,
     and of a network that sees single frames the mean of the others.
     """
-    loader = evaluation_loader(
-        store, [settings.frames], clip_settings(settings), settings.batch_size, workers
-    )
+    loader = evaluation_loader(store, [settings.frames], clips, settings.batch_size, workers)
 
     @torch.inference_mode()
     def validate(method: Pretraining) -> tuple[float, dict[str, float]]:

@@ -33,9 +33,16 @@ class Trainable(NamedTuple):
     save: Callable[[Path], None]
 
 
-def new_spec(settings: CheckpointSettings, width: int) -> BackboneSpec:
-    """What the network takes, and gives in `width` features."""
+def new_spec(settings: CheckpointSettings, width: int, short_side: int | None = None) -> BackboneSpec:
+    """What the network takes, and gives in `width` features.
+
+    Args:
+        settings: of the network.
+        width: D.
+        short_side: what frames are resized to before the crop, where the preprocessing says that.
+    """
+    crop = settings.crop if short_side is None else settings.size / short_side
     return BackboneSpec(
-        kind=settings.kind, frames=settings.frames, size=settings.size, crop=settings.crop, mean=MEAN,
+        kind=settings.kind, frames=settings.frames, size=settings.size, crop=crop, mean=MEAN,
         std=STD, width=width, steps=settings.steps, step_meaning=meaning(settings.frames // settings.steps),
     )  # fmt: skip

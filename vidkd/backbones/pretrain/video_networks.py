@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from vidkd.backbones.pretrain.trainable import MEAN, NOWHERE, SPREAD, STD, Trainable, new_spec
+from vidkd.backbones.protocol import BackboneSpec
 from vidkd.backbones.timesformer import TimeSformer
 from vidkd.backbones.videomae import VideoMAE
 from vidkd.backbones.vivit import ViViT
@@ -60,7 +61,7 @@ def build_vivit(settings: CheckpointSettings) -> Trainable:
     )  # fmt: skip
     network = transformers.VivitModel(config, add_pooling_layer=False)
     processor = transformers.VivitImageProcessor(**_pixels(settings), offset=False, rescale_factor=1 / 255)
-    return Trainable(ViViT(new_spec(settings, settings.width), network, NOWHERE), _save(network, processor))
+    return Trainable(ViViT(_spec(settings, processor), network, NOWHERE), _save(network, processor))
 
 
 def build_vjepa2(settings: CheckpointSettings) -> Trainable:
@@ -73,9 +74,7 @@ def build_vjepa2(settings: CheckpointSettings) -> Trainable:
     )  # fmt: skip
     network = transformers.VJEPA2Model(config)
     processor = transformers.VJEPA2VideoProcessor(**_pixels(settings))
-    return Trainable(
-        VJEPA2(new_spec(settings, settings.width), network.encoder, NOWHERE), _save(network, processor)
-    )
+    return Trainable(VJEPA2(_spec(settings, processor), network.encoder, NOWHERE), _save(network, processor))
 
 
 def _transformer(settings: CheckpointSettings) -> dict[str, Any]:
@@ -96,6 +95,10 @@ def _pixels(settings: CheckpointSettings) -> dict[str, Any]:
         "image_mean": list(MEAN),
         "image_std": list(STD),
     }
+
+
+def _spec(settings: CheckpointSettings, processor: Any) -> BackboneSpec:
+    return new_spec(settings, settings.width, processor.size["shortest_edge"])
 
 
 def _save(network: transformers.PreTrainedModel, processor: Any) -> Any:
