@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from typing import NamedTuple
 
 import h5py
@@ -196,6 +198,34 @@ def test_shards_that_are_not_sound_are_named_and_they_alone_are_made_anew(harms,
     assert [path.read_bytes() == before[path][0] for path in paths] == [True] * 4
     assert [path.stat().st_mtime_ns == before[path][1] for path in paths] == [False, True, False, True]
     assert inspect(featured, *TARGETS).returncode == 0
+
+
+def test_everything_killed_in_the_middle_and_run_again_the_bytes_are_the_same(featured):
+    """Snakemake and its job at once, as when a machine fails."""
+    path = featured.root / TARGETS[2]
+    before = path.read_bytes()
+    path.unlink()
+    words = [TARGETS[2], "--cores", "1", "--configfile", TINY]
+    command = [sys.executable, "-m", "snakemake", *words]
+    with subprocess.Popen(
+        command,
+        cwd=featured.root,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        until = time.monotonic() + 120
+        while not list(path.parent.glob(f".{path.name}.*.tmp")):
+            assert running.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        os.killpg(running.pid, signal.SIGKILL)
+    assert featured.snakemake(*words, "--unlock").returncode == 0
+    assert {file.suffix for file in path.parent.glob(f"*{path.name}*")} == {".tmp", ".json"}
+    done = featured.snakemake(*words, "--rerun-incomplete")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob(".*"))
 
 
 def inspect(project, *places):
