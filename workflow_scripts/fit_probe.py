@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -37,7 +37,7 @@ def main(
     head: str,
     run_dir: Path,
     seed: int,
-    **others: tuple[Path, ...],
+    **others: Any,
 ) -> None:
     """Fit a head; features are files, or folders of them."""
     setup_logging()
