@@ -30,6 +30,7 @@ DOCUMENTS = {
         "docs/clips.md",
         "docs/features.md",
         "docs/weights.md",
+        "docs/checkpoints.md",
         "docs/probes.md",
     )
 }

@@ -17,7 +17,7 @@ from tests.backbones.directly import tokens
 from vidkd.backbones.pretrain.method import NAMES, PROMPTS
 from vidkd.backbones.pretrain.registry import NETWORKS, build_network
 from vidkd.backbones.pretrain.train import decayed_groups, objective, train
-from vidkd.backbones.registry import load_backbone
+from vidkd.backbones.registry import BACKBONES, load_backbone
 from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.data.clips import Batch
 from vidkd.engine import loop
@@ -61,6 +61,10 @@ def run(source, folder: Path, chosen: CheckpointSettings, **more: object) -> Pat
         **({"stamp": "a"} | more),
     )
     return folder
+
+
+def test_every_kind_can_be_trained():
+    assert set(NETWORKS) == set(BACKBONES)
 
 
 def files(folder: Path) -> dict[str, bytes]:

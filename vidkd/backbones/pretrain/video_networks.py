@@ -11,6 +11,7 @@ import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which
 
 import torch
 import transformers
+from transformers.utils import logging as library_logging
 
 from vidkd.backbones.pretrain.trainable import MEAN, NOWHERE, SPREAD, STD, Trainable, new_spec
 from vidkd.backbones.protocol import BackboneSpec
@@ -103,6 +104,7 @@ def _spec(settings: CheckpointSettings, processor: Any) -> BackboneSpec:
 
 def _save(network: transformers.PreTrainedModel, processor: Any) -> Any:
     def save(folder: Path) -> None:
+        library_logging.disable_progress_bar()
         network.save_pretrained(folder)
         processor.save_pretrained(folder)
 
