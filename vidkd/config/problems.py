@@ -77,7 +77,7 @@ def _unknown(model: type[BaseModel], where: Location) -> str:
     siblings = list(section.model_fields) if isinstance(section, type) else []
     elsewhere = [dotted(path) for path, _ in leaves(model) if path[-1] == where[-1]]
     if elsewhere and not difflib.get_close_matches(str(where[-1]), siblings, n=1):
-        return f"no such setting; did you mean {elsewhere[0]}?"
+        return f"no such setting; did you mean {' or '.join(elsewhere)}?"
     return f"no such setting; {nearest(where[-1], siblings)}"
 
 
