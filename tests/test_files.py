@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from vidkd.errors import UserError
-from vidkd.files import atomic, write_text
+from vidkd.files import atomic, atomic_folder, write_text
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -50,3 +50,40 @@ def _die_half_way(path):
     with atomic(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
+
+
+def test_a_folder_is_put_in_place_whole(tmp_path):
+    place = tmp_path / "deep/network"
+    (place.parent / ".network.tmp").mkdir(parents=True)
+    (place.parent / ".network.tmp/left").touch()  # by a killed process
+    with atomic_folder(place) as folder:
+        (folder / "weights").write_text("1")
+        assert not place.exists()
+    with atomic_folder(place) as folder:
+        (folder / "other").write_text("2")
+        assert [file.name for file in place.iterdir()] == ["weights"]
+    assert [file.name for file in place.iterdir()] == ["other"]
+    assert [file.name for file in place.parent.iterdir()] == ["network"]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path):
+    place = tmp_path / "network"
+    place.mkdir()
+    (place / "old").touch()
+    with pytest.raises(UserError, match=r"cannot write .*network: half-way"), atomic_folder(place) as folder:
+        _fail_in(folder)
+    assert [file.name for file in tmp_path.rglob("*")] == ["network", "old"]
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match=r"cannot write .*Free space"),
+        atomic_folder(tmp_path / "file/network"),
+    ):
+        pass
+
+
+def _fail_in(folder):
+    (folder / "new").touch()
+    raise OSError("half-way")

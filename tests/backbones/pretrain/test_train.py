@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -242,3 +243,18 @@ def test_what_cannot_be_trained_is_said(source, tmp_path):
     with pytest.raises(UserError, match="batch_size 64 is larger than the 36 training clips: lower it"):
         run(source, tmp_path, settings("videomae", batch_size=64))
     assert not (tmp_path / "network").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
+def test_a_full_disk_is_a_sentence(source, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2560k", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"this machine mounts no tmpfs: {mounted.stderr.decode().strip()}")
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*run.*[Nn]o space left"):
+            run(source, disk / "run", settings("timm"))
+        assert not (disk / "run/network").exists()
+    finally:
+        subprocess.run(["umount", disk], check=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 
 from vidkd.backbones.pretrain.captions import LOOKS
 from vidkd.backbones.pretrain.method import Contrastive, Pretraining, numbers
@@ -171,7 +172,10 @@ def write_checkpoint(
     """Write the network as it was at its best epoch, its history, and its figures on the validation split."""
     method.load_state_dict(result.best_weights)
     with atomic_folder(run_dir / NETWORK) as folder:
-        trainable.save(folder)
+        try:
+            trainable.save(folder)
+        except SafetensorError as error:  # what a full disk is here
+            raise OSError(error) from error
     with atomic(run_dir / HISTORY) as temporary:
         pd.DataFrame(result.history).to_csv(temporary, index=False)
     best = result.history[result.best_epoch - 1]
