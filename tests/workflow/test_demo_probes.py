@@ -1,7 +1,7 @@
 """What frozen networks see of the demo: from a clean folder to the table of heads, on fewer videos.
 
 Everything is trained and measured for real, by the demo's own configuration; only the videos are fewer and
-have fewer frames, so that it takes five minutes on two cores.
+have fewer frames, so that it takes six minutes on two cores.
 """
 
 from __future__ import annotations
