@@ -398,6 +398,26 @@ def test_lines_in_a_log(tmp_path, monkeypatch, caplog):
     assert caplog.messages[-1].startswith("backbones.clip: 5.0 MB of 5.0 MB, 0:00:00 left")
 
 
+def test_lines_before_anything_has_come(tmp_path, monkeypatch, caplog):
+    """A busy server that then knows no parts: what was here is taken off first, and no rate is known."""
+    monkeypatch.setattr(fetching, "LINE_EVERY_S", 0)
+    caplog.set_level("INFO", logger="vidkd.fetch")
+    busy = [True]
+
+    def answer(handler: Handler) -> None:
+        handler.plain(503, b"") if busy and busy.pop() else ignores_parts(handler)
+
+    with serve(answer) as server:
+        wanted = remote(server.url, tmp_path)
+        wanted.part.parent.mkdir()
+        wanted.part.write_bytes(CONTENT[:HALF])
+        fetch(Remote(wanted.url, wanted.place, SHA256, len(CONTENT)), "w.pth")
+    assert arrived(wanted)
+    waited, *lines = caplog.messages
+    assert waited.endswith("answered 503 Service Unavailable; again in 1 s")
+    assert lines[0].startswith("w.pth: 1.0 MB of 5.0 MB")
+
+
 @pytest.mark.parametrize(
     ("count", "text"),
     [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (87_149_999, "87.1 MB"), (999_960_000, "1.0 GB")],

@@ -303,7 +303,7 @@ def _byte_progress(label: str, total: int | None, done: int) -> Iterator[Callabl
     def tell(count: int) -> None:
         nonlocal here, came, told
         here, came = here + count, came + max(count, 0)
-        if (now := time.monotonic()) - told >= LINE_EVERY_S:
+        if came and (now := time.monotonic()) - told >= LINE_EVERY_S:
             told, rate = now, came / (now - start)
             rest = (
                 f" of {bytes_text(total)}, {timedelta(seconds=round((total - here) / rate))} left"
