@@ -22,6 +22,7 @@ put_first("PATH", Path(sys.executable).parent)
 
 from vidkd.config.data import SPLITS
 from vidkd.config.load import canonical, load_settings
+from vidkd.config.start import is_weights_file
 from vidkd.data.adapters.folder import watched_folders
 from vidkd.errors import UserError
 from vidkd.files import check_writable
@@ -148,16 +149,11 @@ def check_weights():
     """Say at once that a file to start from is not there; Snakemake would take finished runs as they are."""
     for name, changes in cfg.ffn.variants.items():
         source = cfg.ffn.variant(name).weights
-        if is_file_name(source) and not Path(source).is_file():
+        if source and is_weights_file(source) and not Path(source).is_file():
             option = f"ffn.variants.{name}" if "weights" in changes else "ffn.base"
             raise UserError(
                 f"{option}.weights: there is no file {source}. Put it there, or correct the path."
             )
-
-
-def is_file_name(weights):
-    """Whether the setting `weights` is a file; else it is a torchvision name."""
-    return bool(weights) and Path(weights).suffix in (".pth", ".safetensors")
 
 
 # Weights can be fetched before the data set is there, and say themselves which of them are missing.

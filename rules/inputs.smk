@@ -10,7 +10,7 @@ from vidkd.methods.probes.registry import module_of as module_of_head
 def start_file(wildcards):
     """The file that a variant starts from, if its `weights` name one."""
     source = cfg.ffn.variant(wildcards.variant).weights
-    return source if is_file_name(source) else []
+    return source if source and is_weights_file(source) else []
 
 
 def initial_weights(wildcards):

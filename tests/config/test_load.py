@@ -341,6 +341,14 @@ def test_settings_that_do_not_fit_together(values, said):
             "weights ResNet50_Weights.DEFAULT are not of arch resnet18: change one of them",
         ),
         (
+            {"ffn": {"base": {"weights": "imagenet"}}},
+            "ffn.base.weights: found 'imagenet'; allowed: a torchvision name, such as",
+        ),
+        (
+            {"ffn": {"variants": {"tsm": {"weights": "r.ckpt"}, "st4": {}, "st8": {}}}},
+            "ffn.variants.tsm.weights: found 'r.ckpt'; allowed: ",
+        ),
+        (
             {"ffn": {"base": {"flip_labels": {"a": "b", "b": "c"}}}},
             "flip_labels: b is paired with c and with a",
         ),

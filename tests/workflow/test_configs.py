@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,17 @@ def test_a_root_that_cannot_be_used_is_named_at_once(project, folder, says):
     assert done.returncode != 0
     assert says in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.pt", "w.pth.tar"])
+def test_a_file_to_start_from_is_an_input(project, name):
+    project.replace(TINY, "    epochs: 1", f"    epochs: 1\n    weights: {name}")
+    target = "results/tiny/ffn/st4/seed0/model.safetensors"
+    missing = project.snakemake(target, "-n", "--configfile", TINY)
+    assert f"Error: ffn.base.weights: there is no file {name}." in missing.stderr
+    (project.root / name).touch()
+    shown = project.snakemake(target, "-n", "--configfile", TINY).stdout
+    assert re.search(rf"^rule train_ffn:\n    input: .*, {re.escape(name)}$", shown, re.MULTILINE)
 
 
 def test_demo_seeds_repeats_the_demo():

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vidkd.backbones.hub import Commit, HubFile, is_damaged, quiet
+from vidkd.backbones.hub import Commit
+from vidkd.backbones.hub_files import HubFile, complete, files_of, is_damaged, page_of, quiet, remote_of
 from vidkd.backbones.source import WEIGHTS, commit_of, find_source, place_of, weights_in
 from vidkd.config.backbones import BackboneSettings
+from vidkd.config.start import is_weights_file
 from vidkd.config.weights import WeightsSettings
-from vidkd.engine.weights import is_torchvision, torchvision_file
+from vidkd.engine.weights import torchvision_file
 from vidkd.errors import UserError
 from vidkd.fetch import Refused, Remote, ask_size, bytes_text, fetch
 from vidkd.provenance import file_sha256
@@ -139,7 +141,7 @@ def _of_variants(weights: Mapping[str, str]) -> Iterator[Wanted]:
     for source in dict.fromkeys(weights.values()):
         users = ", ".join(f"ffn.variants.{name}" for name, given in weights.items() if given == source)
         name = f"{users} ({source})"
-        if is_torchvision(source):
+        if not is_weights_file(source):
             yield _of_torchvision(name, source)
         elif (file := Path(source)).is_file():
             yield Wanted(name, file, "", file.stat().st_size)
@@ -201,16 +203,16 @@ def _placed(name: str, settings: BackboneSettings) -> Wanted:
 def _on_hub(name: str, settings: BackboneSettings) -> Wanted:
     commit = commit_of(settings)
     by_hand = (
-        f"Get its files from {commit.page} in another way, place them into a folder, and set folder in place "
-        "of hub and revision"
+        f"Get its files from {page_of(commit)} in another way, place them into a folder, and set folder in "
+        "place of hub and revision"
     )
     try:
         if here := _whole(commit):
             return _in_cache(name, settings, here)
-        files = commit.files()
+        files = files_of(commit)
     except Refused as error:
         return Wanted(name, commit.cache, f"{by_hand}.", left=None, problem=str(error))
-    large = [commit.remote(file) for file in files if file.sha256 is not None and not file.blob.exists()]
+    large = [remote_of(commit, file) for file in files if file.sha256 is not None and not file.blob.exists()]
     small = [file.size for file in files if file.sha256 is None and not file.blob.exists()]
     left = sum(remote.left or 0 for remote in large) + sum(small)
     get = partial(_fetch_commit, name, settings, large)
@@ -253,7 +255,7 @@ def _said_of(settings: BackboneSettings) -> str:
 def _fetch_commit(name: str, settings: BackboneSettings, large: Sequence[Remote]) -> None:
     for remote in large:
         fetch(remote, name)
-    commit_of(settings).complete()
+    complete(commit_of(settings))
     if problem := _said_of(settings):
         raise Refused(problem)
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, create_model, field_validator, mode
 from vidkd.config.base import Section
 from vidkd.config.clips import ClipSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest, problems
+from vidkd.config.start import SUFFIXES, is_weights_file, torchvision_network
 from vidkd.config.training import TrainingSettings
 
 Arch = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet_tiny"]
@@ -25,8 +26,8 @@ class FFNSettings(ClipSettings, TrainingSettings):
     arch: Arch = Field("resnet50", description="Backbone; resnet_tiny (0.46 M parameters) is the demo's.")
     weights: str | None = Field(
         None,
-        description="Start: a torchvision name (ResNet50_Weights.IMAGENET1K_V1), a .pth or .safetensors "
-        "file, or null.",
+        description="Start: a torchvision name (ResNet50_Weights.IMAGENET1K_V1), a file (.safetensors, "
+        ".pth, .pt, .bin, .tar), or null.",
     )
     init_from: str | None = Field(
         None, description="Start from the trained weights of this variant (same seed)."
@@ -70,14 +71,23 @@ class FFNSettings(ClipSettings, TrainingSettings):
         description="official: classifier x5 (bias x10), no decay on norms and biases. seed: one group.",
     )
 
+    @field_validator("weights")
+    @classmethod
+    def _start(cls, weights: str | None) -> str | None:
+        if weights is not None and not is_weights_file(weights) and torchvision_network(weights) is None:
+            raise ValueError(
+                f"found {weights!r}; allowed: a torchvision name, such as ResNet50_Weights.IMAGENET1K_V1, "
+                f"or a file whose name ends in {', '.join(SUFFIXES)}"
+            )
+        return weights
+
     @model_validator(mode="after")
     def _counts_and_sources(self) -> FFNSettings:
         if list(self.frame_counts) != sorted(set(self.frame_counts)) or self.frame_counts[0] < 1:
             raise ValueError("frame_counts must be positive, ascending and distinct, such as [4, 8, 16]")
         if self.weights and self.init_from:
             raise ValueError("weights and init_from both say where to start: set one")
-        named, of, _ = (self.weights or "").partition("_Weights.")
-        if of and named.lower() != self.arch:
+        if self.weights and torchvision_network(self.weights) not in (None, self.arch):
             raise ValueError(f"weights {self.weights} are not of arch {self.arch}: change one of them")
         if not self.sharing and self.sampling != "all":
             raise ValueError("sharing: false trains every count in each step: sampling must be all")

@@ -15,23 +15,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vidkd.config.start import is_weights_file
 from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
 
 
 def read_weights(source: str) -> dict[str, Tensor]:
-    """The state dict of a .safetensors or .pth file, or of a torchvision weights name.
+    """The state dict of a weights file, or of a torchvision weights name.
 
     Raises:
         UserError: no such file or name, not a state dict, or the download failed.
     """
-    return _from_torchvision(source) if is_torchvision(source) else read_file(Path(source))
-
-
-def is_torchvision(source: str) -> bool:
-    """Whether `source` names weights of torchvision; else it is a file."""
-    return not Path(source).suffix or (source.count(".") == 1 and "_Weights." in source)
+    return read_file(Path(source)) if is_weights_file(source) else _from_torchvision(source)
 
 
 def torchvision_file(name: str) -> tuple[str, Path]:
