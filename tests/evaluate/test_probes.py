@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from vidkd.errors import UserError
@@ -54,15 +55,12 @@ def test_figures_are_scikit_learns():
     assert found["result_gate"]["passed"]
 
 
-@pytest.mark.parametrize(("labels", "chance"), [([0, 0, 0, 1], 75), ([0, 1, 2, 3], 25), ([0, 1, 2], 100 / 3)])
-def test_chance_is_the_largest_class_or_one_of_all(labels, chance):
+@pytest.mark.parametrize(
+    ("labels", "chance"), [([0, 0, 0, 1], 75), ([0, 1, 2, 3], 25), ([0, 1, 2], 100 / 3), ([1, 1], 100)]
+)
+def test_chance_is_the_largest_class_of_the_test_split(labels, chance):
     table = pd.DataFrame({"label_id": labels, "pred": labels})
     assert measure(table, config(), {})["chance"] == pytest.approx(chance)
-
-
-def test_chance_of_a_test_split_that_lacks_classes_is_its_largest():
-    table = pd.DataFrame({"label_id": [1, 1], "pred": [1, 1]})
-    assert measure(table, config(), {})["chance"] == 100
 
 
 def test_within_a_pair_its_two_scores_decide():
@@ -78,6 +76,50 @@ def test_within_a_pair_its_two_scores_decide():
     assert (found["pairs"], found["pairs_clips"]) == (pytest.approx(100 * 1.5 / 4), 4)
     found = measure(table, config(), {"left": "right"})
     assert (found["pairs"], found["pairs_clips"]) == (pytest.approx(50), 2)
+
+
+def preferring(clips):
+    """Scores for (label, how many clips, how many of them have the higher score on their own class)."""
+    rows = []
+    for label, count, won in clips:
+        own, partner = f"s_{label}", f"s_{[3, 2, 1, 0][label]}"
+        rows += [{"label_id": label, own: 0.6 if k < won else 0.1, partner: 0.3} for k in range(count)]
+    return (
+        pd.DataFrame(rows).reindex(columns=["label_id", "s_0", "s_1", "s_2", "s_3"]).fillna(0).assign(pred=0)
+    )
+
+
+@pytest.mark.parametrize(("left", "right"), [(90, 0), (0, 10), (45, 5), (81, 1)])
+def test_a_head_that_is_blind_to_order_has_half_however_many_clips_a_class_has(left, right):
+    found = measure(preferring([(1, 90, left), (2, 10, right)]), config(), PAIRS)
+    assert found["pairs"] == pytest.approx(50)
+    # 4 * 90 * 10 / 100
+    assert found["pairs_clips"] == pytest.approx(36)
+
+
+def test_pairs_weigh_as_many_clips_as_they_are_worth(tmp_path):
+    # left, right: (60/90 + 5/10) / 2 = 7/12, of weight 36.
+    table = preferring([(1, 90, 60), (2, 10, 5), (3, 12, 9), (0, 12, 6)])
+    # up, down: (9/12 + 6/12) / 2 = 5/8, of weight 24. Together (36 * 7/12 + 24 * 5/8) / 60 = 36/60.
+    metrics = evaluate(tmp_path / "a", table, config(), PAIRS)
+    found = json.loads(metrics.read_text())
+    assert (found["pairs"], found["pairs_clips"]) == (pytest.approx(60), pytest.approx(60))
+    tabulate([metrics], PAIRS, tmp_path / "probes.csv")
+    row = pd.read_csv(tmp_path / "probes.csv").iloc[0]
+    # Wilson's interval of 36 of 60, by scipy.
+    interval = binomtest(36, 60).proportion_ci(method="wilson")
+    assert (row["pairs_low"], row["pairs_high"]) == (
+        pytest.approx(100 * interval.low, abs=1e-4),
+        pytest.approx(100 * interval.high, abs=1e-4),
+    )
+
+
+def test_a_pair_with_a_class_that_has_no_clips_does_not_count():
+    found = measure(preferring([(1, 8, 8), (3, 4, 1), (0, 4, 2)]), config(), PAIRS)
+    # up, down alone: (1/4 + 2/4) / 2.
+    assert (found["pairs"], found["pairs_clips"]) == (pytest.approx(37.5), 8)
+    found = measure(preferring([(1, 8, 8)]), config(), PAIRS)
+    assert (found["pairs"], found["pairs_clips"]) == (None, 0)
 
 
 def test_a_head_that_says_one_class_is_marked_failed():
@@ -124,10 +166,18 @@ def test_names_of_classes_are_text(tmp_path):
     assert pd.read_csv(tmp_path / "probes.csv")["pairs"].notna().all()
 
 
-def test_a_pair_of_no_label_is_named(tmp_path):
-    file = evaluate(tmp_path / "a", predictions(), config())
-    with pytest.raises(UserError, match=r"probes\.evaluate\.pairs: no label has the class lift$"):
-        tabulate([file], {"left": "lift"}, tmp_path / "probes.csv")
+@pytest.mark.parametrize("partner", ["lift", "disc"])
+def test_a_pair_that_is_not_of_one_label_is_named(tmp_path, partner):
+    shape = config(label="shape", classes=["disc", "ring", "bar"])
+    files = [
+        evaluate(tmp_path / "a", predictions(), config()),
+        evaluate(tmp_path / "b", predictions(classes=3), shape),
+    ]
+    sentence = (
+        rf"pairs: left: {partner} are not two classes of one label \(motion, shape\): correct the names"
+    )
+    with pytest.raises(UserError, match=sentence):
+        tabulate(files, {"up": "down", "left": partner}, tmp_path / "probes.csv")
     assert not (tmp_path / "probes.csv").exists()
 
 

@@ -37,12 +37,16 @@ def tabulate(metrics: Sequence[Path], pairs: Mapping[str, str], table_csv: Path)
     """Write a row for each backbone, head and label, in their order; accuracies in percent.
 
     Raises:
-        UserError: a pair has a class that no label has.
+        UserError: no label has both classes of a pair.
     """
     runs = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
-    known = {name for run in runs for name in run["classes"]}
-    if unknown := sorted({*pairs, *pairs.values()} - known):
-        raise UserError(f"probes.evaluate.pairs: no label has the class {', '.join(unknown)}")
+    for one, other in pairs.items():
+        if not any({one, other} <= set(run["classes"]) for run in runs):
+            labels = ", ".join(dict.fromkeys(run["label"] for run in runs))
+            raise UserError(
+                f"probes.evaluate.pairs: {one}: {other} are not two classes of one label ({labels}): correct "
+                "the names, or leave the pair out"
+            )
     rows = [_row(group) for _, group in pd.DataFrame(runs).groupby(KEYS, sort=False)]
     with atomic(table_csv) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.4f")
@@ -57,8 +61,7 @@ def measure(table: pd.DataFrame, config: Mapping[str, Any], pairs: Mapping[str, 
         pairs: classes that differ in the order of frames only.
     """
     right, classes = table["pred"] == table["label_id"], config["classes"]
-    largest = table["label_id"].value_counts(normalize=True).max()
-    own, other = _scores_in_pairs(table, classes, pairs)
+    told_apart, pairs_clips = _within_pairs(table, classes, pairs)
     stuck = table["pred"].nunique() == 1
     return {
         "variant": ".".join(config[name] for name in KEYS),
@@ -67,26 +70,43 @@ def measure(table: pd.DataFrame, config: Mapping[str, Any], pairs: Mapping[str, 
         "n_clips": len(table),
         "top1": 100 * right.mean(),
         "mean_class": 100 * right.groupby(table["label_id"]).mean().mean(),
-        "chance": 100 * max(largest, 1 / len(classes)),
-        "pairs_clips": len(own),
-        "pairs": 100 * ((own > other).mean() + (own == other).mean() / 2) if len(own) else None,
+        "chance": 100 * table["label_id"].value_counts(normalize=True).max(),
+        "pairs_clips": pairs_clips,
+        "pairs": None if told_apart is None else 100 * told_apart,
         "result_gate": {"passed": not stuck, "reason": "every clip gets the same class" if stuck else ""},
     }
 
 
-def _scores_in_pairs(
+def _within_pairs(
     table: pd.DataFrame, classes: Sequence[str], pairs: Mapping[str, str]
-) -> tuple[pd.Series, pd.Series]:
-    """For the clips of paired classes: the score of their class, and that of its partner."""
-    partner = dict(pairs) | {other: one for one, other in pairs.items()}
-    own, others = [], []
-    for label, name in enumerate(classes):
-        if partner.get(name) in classes:
-            of_class = table[table["label_id"] == label]
-            own.append(of_class[f"s_{label}"])
-            others.append(of_class[f"s_{classes.index(partner[name])}"])
-    empty = pd.Series(dtype=float)
-    return pd.concat([empty, *own]), pd.concat([empty, *others])
+) -> tuple[float | None, float]:
+    """How often a clip's class has a higher score than its partner, and how many clips that is worth.
+
+    Both classes of a pair count alike, however many clips they have: a head that always prefers one has a
+    half. The mean of two rates varies as the rate of 4ab / (a + b) clips would, a and b being the clips of
+    the classes: that is the weight of the pair. It is a + b where they are equal, and 0 where one has none.
+
+    Returns:
+        The share, 0 to 1, of all pairs together, None where no pair has clips; and the sum of the weights.
+    """
+    total, weights = 0.0, 0.0
+    for pair in pairs.items():
+        if not set(pair) <= set(classes):
+            continue
+        one, other = (classes.index(name) for name in pair)
+        won = [_preferred(table, label, over) for label, over in ((one, other), (other, one))]
+        a, b = map(len, won)
+        if a and b:
+            weight = 4 * a * b / (a + b)
+            total += weight * (won[0].mean() + won[1].mean()) / 2
+            weights += weight
+    return total / weights if weights else None, weights
+
+
+def _preferred(table: pd.DataFrame, label: int, over: int) -> pd.Series:
+    """For each clip of class `label`: 1 if it scores higher than `over`, a half if the same."""
+    own, other = (table.loc[table["label_id"] == label, f"s_{k}"] for k in (label, over))
+    return (own > other) + (own == other) / 2
 
 
 def _row(seeds: pd.DataFrame) -> dict[str, Any]:
@@ -117,6 +137,6 @@ def _row(seeds: pd.DataFrame) -> dict[str, Any]:
     return row
 
 
-def _interval(percent: float, count: int) -> tuple[float, float]:
+def _interval(percent: float, count: float) -> tuple[float, float]:
     low, high = wilson(percent / 100, count)
     return 100 * low, 100 * high
