@@ -140,13 +140,32 @@ class TestEpochs:
         assert [len(batch.label) for batch in batches] == [10, 10, 3]
         assert torch.cat([batch.row for batch in batches]).tolist() == list(range(23))
 
-    def test_a_test_run_is_cut(self, join):
-        assert len(list(FeatureBatches(join, 5, 0, max_batches=2).batches(0, 0))) == 2
-        assert len(list(FeatureBatches(join, 5, 0, max_batches=2).batches(0, 1))) == 1
-
     def test_fewer_videos_than_a_batch(self, join):
         with pytest.raises(UserError, match="batch_size 24 is larger than the 23 cached videos: lower"):
             FeatureBatches(join, 24, 0)
+
+
+class TestPinning:
+    @pytest.fixture
+    def pinned(self, monkeypatch):
+        """As on a machine with a GPU: that there is one shall change nothing; the tensors that are pinned."""
+        pinned = []
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: pinned.append(self) or self)
+        return pinned
+
+    def test_what_stays_on_the_cpu_touches_no_gpu(self, join, pinned):
+        list(join.in_order(10))
+        list(FeatureBatches(join, 5, 0).batches(0, 0))
+        join.batch(np.array([1, 2]))
+        assert pinned == []
+
+    def test_every_batch_of_a_training_on_a_gpu_is_pinned(self, join, pinned):
+        data = FeatureBatches(join, 5, 0, device=torch.device("cuda", 0))
+        batches, plain = data.batches(0, 0), FeatureBatches(join, 5, 0).batches(0, 0)
+        for left, right in zip(batches, plain, strict=True):
+            same(left, right)
+        assert len(pinned) == 4 * 3  # two features and the label
 
 
 class TestThread:

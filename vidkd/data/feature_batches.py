@@ -23,6 +23,8 @@ from vidkd.errors import UserError
 AHEAD = 2
 """Batches that are gathered while a step runs."""
 
+CPU = torch.device("cpu")
+
 _SHOWN = 5
 
 
@@ -90,21 +92,27 @@ class FeatureJoin:
         return len(self.video_ids)
 
     def batch(self, rows: NDArray[np.int64]) -> FeatureBatch:
-        """The videos of `rows`, in memory that a GPU can copy from while the program goes on."""
+        """The videos of `rows`."""
         features = {name: store.rows(self._rows[name][rows]) for name, store in self.stores.items()}
         label = torch.from_numpy(self.label_ids[rows].astype(np.int64))
-        batch = FeatureBatch(features, label, torch.from_numpy(rows))
-        return batch.pin_memory() if torch.cuda.is_available() else batch
+        return FeatureBatch(features, label, torch.from_numpy(rows))
 
     def in_order(self, batch_size: int) -> Iterator[FeatureBatch]:
         """Every video once, in order; the last batch may have fewer."""
         rows = np.arange(len(self))
         return self.gathered(rows[start : start + batch_size] for start in range(0, len(self), batch_size))
 
-    def gathered(self, plan: Iterable[NDArray[np.int64]]) -> Iterator[FeatureBatch]:
+    def gathered(
+        self, plan: Iterable[NDArray[np.int64]], device: torch.device = CPU
+    ) -> Iterator[FeatureBatch]:
         """The batches of `plan`, gathered by one thread, AHEAD of them while the caller works.
 
         All checksums are compared before the first time: 0.3 s a GB, once for many epochs.
+
+        Args:
+            plan: rows of each batch.
+            device: where the batches are used. For a GPU they are in pinned memory; otherwise no GPU is
+                touched, because pinning takes one whether or not the job was given any.
 
         Raises:
             UserError: names the files and the videos whose bytes have changed.
@@ -113,12 +121,17 @@ class FeatureJoin:
             for store in self.stores.values():
                 store.verify()
             self._verified = True
+
+        def gather(rows: NDArray[np.int64]) -> FeatureBatch:
+            batch = self.batch(rows)
+            return batch.pin_memory() if device.type == "cuda" else batch
+
         waiting = iter(plan)
         with ThreadPoolExecutor(1, "features") as thread:
-            ahead = deque(thread.submit(self.batch, rows) for rows in islice(waiting, AHEAD))
+            ahead = deque(thread.submit(gather, rows) for rows in islice(waiting, AHEAD))
             while ahead:
                 batch = ahead.popleft().result()
-                ahead.extend(thread.submit(self.batch, rows) for rows in islice(waiting, 1))
+                ahead.extend(thread.submit(gather, rows) for rows in islice(waiting, 1))
                 yield batch
 
 
@@ -152,8 +165,8 @@ class FeatureBatches:
         join: FeatureJoin,
         batch_size: int,
         seed: int,
-        max_batches: int | None = None,
         order: Order = shuffled,
+        device: torch.device = CPU,
     ) -> None:
         """Plan the batches; a last one that is not full is left out.
 
@@ -161,25 +174,25 @@ class FeatureBatches:
             join: what they are made of.
             batch_size: videos of a batch.
             seed: of the order.
-            max_batches: cut an epoch to so many (a test run).
             order: shuffled, or shuffled_by_shard for a cache larger than memory.
+            device: of the training; see FeatureJoin.gathered.
 
         Raises:
             UserError: there are fewer videos than one batch.
         """
         self.join, self.batch_size, self.seed, self.order = join, batch_size, seed, order
+        self.device = device
         if len(join) < batch_size:
             raise UserError(
                 f"batch_size {batch_size} is larger than the {len(join)} cached videos: lower batch_size"
             )
-        full = len(join) // batch_size
-        self.steps_per_epoch = full if max_batches is None else min(full, max_batches)
+        self.steps_per_epoch = len(join) // batch_size
 
     def batches(self, epoch: int, start: int) -> Iterator[FeatureBatch]:
         """The batches of `epoch` from number `start` on, the same ones whenever they are asked for."""
         order = self.order(self.join, np.random.default_rng([self.seed, epoch]))
-        steps = range(start, self.steps_per_epoch)
-        return self.join.gathered(order[i * self.batch_size : (i + 1) * self.batch_size] for i in steps)
+        starts = range(start * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size)
+        return self.join.gathered((order[i : i + self.batch_size] for i in starts), self.device)
 
 
 def _missing(name: str, video_ids: set[str]) -> str:

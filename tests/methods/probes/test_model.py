@@ -112,3 +112,8 @@ def test_any_width_goes_with_any_heads(width):
     for head in ("linear", "attentive"):
         model = build_model(head, width, K, HeadSettings())
         assert model(torch.randn(2, 1, width)).shape == (2, K)
+
+
+def test_a_head_that_is_not_known_is_none_of_the_others():
+    with pytest.raises(ValueError, match="head 'atentive' is not known"):
+        build_model("atentive", D, K, HeadSettings())

@@ -88,7 +88,13 @@ class AttentiveProbe(nn.Module):
 def build_model(
     head: str, width: int, n_classes: int, settings: HeadSettings
 ) -> LinearProbe | AttentiveProbe:
-    """The head of this name, untrained, on features of `width`."""
+    """The head of this name, untrained, on features of `width`.
+
+    Raises:
+        ValueError: there is none.
+    """
     if head == "linear":
         return LinearProbe(width, n_classes)
-    return AttentiveProbe(width, n_classes, settings.attentive)
+    if head == "attentive":
+        return AttentiveProbe(width, n_classes, settings.attentive)
+    raise ValueError(f"head {head!r} is not known")

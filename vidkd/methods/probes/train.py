@@ -46,7 +46,7 @@ def fit(
     """
     own = settings.attentive
     accelerator = start(own, seed)
-    data = FeatureBatches(rows.train, own.batch_size, seed)
+    data = FeatureBatches(rows.train, own.batch_size, seed, device=accelerator.device)
     model = AttentiveProbe(rows.width, len(rows.classes), own)
     model.standardise.set(*token_statistics(rows.train))
     method, more = Probe(model), about | {"params": count_parameters(model)}
