@@ -1,55 +1,20 @@
-"""A commit of a repository on the Hugging Face hub: what this machine has of it, and fetching the rest.
+"""A commit of a repository on the Hugging Face hub: what this machine has of it.
 
-The hub's own client starts a file anew when it was interrupted, and checks no sum. Weights therefore come
-through `vidkd.fetch`, into the place that the documented layout of the hub's cache has for them; the client
-then finds them there, fetches the small files, and names everything (huggingface.co/docs/hub/local-cache).
+`hub_files` fetches the rest: how that is done is no part of the code behind features.
 """
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-from huggingface_hub import HfApi, constants, hf_hub_url, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.utils import build_hf_headers, disable_progress_bars
-from huggingface_hub.utils.logging import disable_propagation
-
-from vidkd.fetch import Refused, Remote, check_network
-from vidkd.provenance import file_sha256
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 CONFIGS = ("*.json", "*.txt", "*.model")
 """Patterns of the files that a repository has beside its weights: configuration and tokenizer."""
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """A file of a repository.
-
-    Attributes:
-        name: its path there.
-        size: in bytes.
-        blob: where the cache keeps its content, under its sum.
-        sha256: of its content; None for a small one, whose name in the cache is another sum.
-    """
-
-    name: str
-    size: int
-    blob: Path
-    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -67,11 +32,6 @@ class Commit:
     weights: tuple[str, ...]
 
     @property
-    def page(self) -> str:
-        """What a browser shows."""
-        return f"{constants.ENDPOINT}/{self.repository}/tree/{self.revision}"
-
-    @property
     def cache(self) -> Path:
         """Folder of the repository in the hub's cache."""
         return Path(constants.HF_HUB_CACHE) / f"models--{self.repository.replace('/', '--')}"
@@ -79,57 +39,16 @@ class Commit:
     def local_folder(self) -> Path | None:
         """The files on this machine, as a folder; None where weights or others are missing."""
         with suppress(LocalEntryNotFoundError):
-            return self._snapshot(local_files_only=True)
+            return self.snapshot(local_files_only=True)
         return None
 
-    def files(self) -> list[HubFile]:
-        """What is needed of it: of weights in several forms, only the preferred one.
+    def snapshot(self, local_files_only: bool) -> Path | None:
+        """The folder in which the hub's client names the files of the commit, of weights the preferred form.
 
-        Raises:
-            Refused: the hub does not say, or no file has a name of `weights`.
+        Args:
+            local_files_only: whether it may not fetch what is missing.
         """
-        check_network(constants.ENDPOINT)
-        with _refusing():
-            tree = HfApi().list_repo_tree(self.repository, recursive=True, revision=self.revision)
-            files = [file for file in tree if hasattr(file, "blob_id")]  # the others are folders
-        for pattern in self._patterns():
-            if any(fnmatch(file.path, pattern) for file in files):
-                wanted = (*CONFIGS, pattern)
-                return [
-                    self._file(file) for file in files if any(fnmatch(file.path, name) for name in wanted)
-                ]
-        raise Refused(f"it has no {' or '.join(self.weights)}, which its kind needs")
-
-    def remote(self, file: HubFile) -> Remote:
-        """Where the content of a file with a sum is fetched from."""
-        token = build_hf_headers().get("authorization")
-        return Remote(
-            url=hf_hub_url(self.repository, file.name, revision=self.revision),
-            place=file.blob, sha256=str(file.sha256), size=file.size,
-            headers={"Authorization": token} if token else {},
-        )  # fmt: skip
-
-    def complete(self) -> None:
-        """Fetch what is missing, and name all of it in the snapshot.
-
-        Raises:
-            Refused: the hub does not give it.
-        """
-        with _refusing():
-            self._snapshot(local_files_only=False)
-
-    def _patterns(self) -> Iterator[str]:
-        """Of each form that the weights may have: one file, or several, which their index lists."""
-        for file in map(Path, self.weights):
-            yield file.name
-            yield f"{file.stem}-*{file.suffix}"
-
-    def _file(self, file: Any) -> HubFile:
-        sha256 = file.lfs.sha256 if file.lfs else None
-        return HubFile(file.path, file.size, self.cache / "blobs" / (sha256 or file.blob_id), sha256)
-
-    def _snapshot(self, local_files_only: bool) -> Path | None:
-        for pattern in self._patterns():
+        for pattern in self.patterns():
             folder = Path(
                 snapshot_download(
                     self.repository, revision=self.revision, allow_patterns=[*CONFIGS, pattern],
@@ -140,40 +59,8 @@ class Commit:
                 return folder
         return None
 
-
-def quiet() -> None:
-    """Keep the hub's client from drawing bars beside ours, and from telling of every request."""
-    disable_progress_bars()
-    disable_propagation()
-    for library in ("httpx", "httpx2"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-
-
-def is_damaged(file: Path) -> bool:
-    """Whether a file of the cache is not what its name there says; small ones have no sum of ours."""
-    name = file.resolve().name
-    return re.fullmatch("[0-9a-f]{64}", name) is not None and file_sha256(file) != name
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # those of HTTP are of another library with each major release of the client
-        raise Refused(_reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-    if isinstance(error, GatedRepoError) or status == 403:
-        return "the hub gives it only to who accepted its terms: do so on its page, then run hf auth login"
-    if isinstance(error, RepositoryNotFoundError) or status == 401:
-        return "the hub has no such repository, or shows it only after hf auth login"
-    if isinstance(error, RevisionNotFoundError):
-        return "the repository has no such commit"
-    if isinstance(error, OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set, which keeps the hub from being asked"
-    if status is not None:
-        return f"the hub answered {status}"
-    first_line, _, _ = str(error).partition("\n")
-    return f"the hub's client failed ({first_line or type(error).__name__})"
+    def patterns(self) -> Iterator[str]:
+        """Of each form that the weights may have: one file, or several, which their index lists."""
+        for file in map(Path, self.weights):
+            yield file.name
+            yield f"{file.stem}-*{file.suffix}"
