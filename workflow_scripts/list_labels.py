@@ -11,6 +11,7 @@ from vidkd.config.data import DataSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.adapters.registry import ADAPTERS
 from vidkd.data.labels import write_labels
+from vidkd.lazy import module_of
 from vidkd.provenance import code_digest, write_sidecar
 
 
@@ -31,7 +32,7 @@ def main(
     root = root or Path(settings.root)
     annotations = annotations or Path(os.path.normpath(root / settings.annotations))
     write_labels(settings, root, annotations, output, classes)
-    code = code_digest("workflow_scripts.list_labels", ADAPTERS[settings.adapter].split(":")[0])
+    code = code_digest("workflow_scripts.list_labels", module_of(ADAPTERS[settings.adapter]))
     for artefact in (output, classes):
         write_sidecar(artefact, settings=settings, inputs=[annotations], code=code)
 

@@ -10,6 +10,7 @@ import click
 from vidkd.config.data import DataSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.adapters.registry import ADAPTERS, write_listing
+from vidkd.lazy import module_of
 from vidkd.provenance import code_digest, write_sidecar
 
 
@@ -30,7 +31,7 @@ def main(
     root = root or Path(settings.root)
     annotations = annotations or Path(os.path.normpath(root / settings.annotations))
     summary = write_listing(settings, root, annotations, shards, classes)
-    code = code_digest("workflow_scripts.list_videos", ADAPTERS[settings.adapter].split(":")[0])
+    code = code_digest("workflow_scripts.list_videos", module_of(ADAPTERS[settings.adapter]))
     source = annotations if annotations.exists() else root  # folders of classes need no annotations
     for artefact in [classes, *(shards / f"shard_{k}.csv" for k in range(settings.n_shards))]:
         write_sidecar(artefact, settings=settings, inputs=[source], code=code)

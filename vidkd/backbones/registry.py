@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from vidkd import lazy
 from vidkd.config.backbones import BackboneSettings
 from vidkd.errors import UserError
 
@@ -24,7 +24,7 @@ BACKBONES = {
 
 def module_of(kind: str) -> str:
     """The module with the backbones of this kind, which no import statement mentions."""
-    return BACKBONES[kind].partition(":")[0]
+    return lazy.module_of(BACKBONES[kind])
 
 
 def find_loader(kind: str) -> Callable[[BackboneSettings], Backbone]:
@@ -35,8 +35,7 @@ def find_loader(kind: str) -> Callable[[BackboneSettings], Backbone]:
     """
     if kind not in BACKBONES:
         raise UserError(f"backbone kind {kind!r} is not known; known: {', '.join(BACKBONES)}")
-    module, function = BACKBONES[kind].split(":")
-    loader: Callable[[BackboneSettings], Backbone] = getattr(import_module(module), function)
+    loader: Callable[[BackboneSettings], Backbone] = lazy.load(BACKBONES[kind])
     return loader
 
 

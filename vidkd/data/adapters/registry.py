@@ -6,9 +6,9 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 
+from vidkd import lazy
 from vidkd.config.data import SPLITS, DataSettings
 from vidkd.data.adapters.base import Video
 from vidkd.data.tables import classes_text, shard_files, write_rows
@@ -37,8 +37,7 @@ def find_adapter(name: str) -> Adapter:
     """
     if name not in ADAPTERS:
         raise UserError(f"data.adapter: {name!r} is not known; known: {', '.join(ADAPTERS)}")
-    module, function = ADAPTERS[name].split(":")
-    adapter: Adapter = getattr(import_module(module), function)
+    adapter: Adapter = lazy.load(ADAPTERS[name])
     return adapter
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
+
+from vidkd import lazy
 
 HEADS = {
     "linear": "vidkd.methods.probes.linear:fit",
@@ -13,11 +14,10 @@ HEADS = {
 
 def module_of(head: str) -> str:
     """The module that fits this head, which no import statement mentions."""
-    return HEADS[head].partition(":")[0]
+    return lazy.module_of(HEADS[head])
 
 
 def find_fit(head: str) -> Callable[..., None]:
     """The function that fits this head."""
-    module, function = HEADS[head].split(":")
-    fit: Callable[..., None] = getattr(import_module(module), function)
+    fit: Callable[..., None] = lazy.load(HEADS[head])
     return fit
