@@ -50,7 +50,7 @@ use rule probe_videos as probe_source with:
 use rule extract_frames as extract_source with:
     input:
         probe=source.probe,
-        # Not read: a direct input of the checkpoint's listing, see extract_frames.
+        # Not read: a direct input of the listing of list_videos, a Snakemake checkpoint; see extract_frames.
         videos=source.videos,
     output:
         frames=source.frames,

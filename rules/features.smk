@@ -2,7 +2,7 @@ rule cache_features:
     input:
         frames=paths.frames,
         weights=backbone_files,
-        # Not read: a direct input of the checkpoint's listing, see extract_frames.
+        # Not read: a direct input of the listing of list_videos, a Snakemake checkpoint; see extract_frames.
         videos=paths.videos,
     output:
         features=paths.features,

@@ -34,7 +34,7 @@ rule fit_probe:
         test=features("test"),
         # Waits for the checks of the data set, as a training does.
         checked=ancient(paths.excluded),
-        # Not read: a direct input of the checkpoint's listing, see extract_frames.
+        # Not read: a direct input of the listing of list_videos, a Snakemake checkpoint; see extract_frames.
         listed=paths.classes,
     output:
         weights=paths.probes.weights,

@@ -42,8 +42,7 @@ def main(
     code = code_digest("workflow_scripts.train_checkpoint", module_of(settings.kind))
     made = stamp(settings, inputs, code, settings.seed)
     train_network(settings, annotations, classes, shards, val_shards, run_dir, stamp=made, workers=workers)
-    weights = [file for file in (run_dir / NETWORK).iterdir() if file.suffix == ".safetensors"]
-    for artefact in (*weights, run_dir / HISTORY, run_dir / METRICS):
+    for artefact in [*(run_dir / NETWORK).iterdir(), run_dir / HISTORY, run_dir / METRICS]:
         write_sidecar(artefact, settings=settings, inputs=inputs, code=code, seed=settings.seed)
 
 

@@ -62,7 +62,9 @@ CHANGES = [
     Change("one training", TINY, "layers: 1, size", "lr: 1.0e-3, layers: 1, size", ONE),
     Change("default written out", TINY, "width: 25", "width: 25, heads: 4", {}),
     Change("a third one", TINY, "checkpoints:\n", "checkpoints:\n  more: {}\n", {}),
-    Change("code of one", "vidkd/backbones/pretrain/video_networks.py", *CODE, ONE),
+    Change("code of one", "vidkd/backbones/pretrain/videomae.py", *CODE, ONE),
+    Change("code of another kind", "vidkd/backbones/vivit.py", *CODE, {}),
+    Change("code of downloads", "vidkd/fetch.py", *CODE, {}),
     Change("captions", "vidkd/backbones/pretrain/captions.py", *CODE, BOTH),
     Change("comment", "vidkd/backbones/pretrain/train.py", "\ndef ", "\n# why\ndef ", {}),
     Change("FFN", TINY, "lr: 1.5e-3", "lr: 1.6e-3", {}),
@@ -96,7 +98,9 @@ def test_features_are_of_the_trained_network(made, name, target):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_file_says_what_made_it(made, name):
     folder = made.root / PATHS.checkpoint.format(checkpoint=name)
-    for file in (folder / "metrics.json", folder / "history.csv", *folder.glob("network/*.safetensors")):
+    network = {file for file in (folder / "network").iterdir() if not file.name.endswith(".provenance.json")}
+    assert "config.json" in {file.name for file in network}
+    for file in (folder / "metrics.json", folder / "history.csv", *network):
         record = json.loads((made.root / sidecar(str(file))).read_text())
         assert record["seed"] == 0
         assert record["settings"]["epochs"] == 1

@@ -46,9 +46,8 @@ def test_captions_are_those_of_their_videos_and_of_the_generator():
 
 
 def test_no_caption_is_longer_than_the_text_tower_reads():
-    from vidkd.backbones.pretrain.image_networks import TEXT
     from vidkd.backbones.pretrain.method import _tokens
 
     longest = {"motion": "left_then_right", "shape": "triangle", "texture": "checker", "colour": "magenta"}
     for template in TEMPLATES:
-        assert _tokens(write_caption(longest, template, "colour"))[-1] == 0, TEXT
+        assert _tokens(write_caption(longest, template, "colour"))[-1] == 0, template

@@ -21,6 +21,7 @@ from vidkd.backbones.pretrain.train import decayed_groups, objective, train
 from vidkd.backbones.registry import BACKBONES, load_backbone
 from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.data.clips import Batch
+from vidkd.data.demo_specs import MOTIONS
 from vidkd.engine import loop
 from vidkd.errors import UserError
 
@@ -92,6 +93,7 @@ def test_a_folder_loads_as_one_of_the_hub(trained, kind):
     backbone = load_backbone(settings_of(kind, folder / "network", frames=wanted.frames))
     spec = backbone.spec
     assert (spec.frames, spec.size, spec.steps) == (wanted.frames, SIZE, wanted.steps)
+    assert build_network(wanted).backbone.spec == spec, "it is trained on what it is loaded with"
     assert spec.mean == pytest.approx((0.447,) * 3)
     assert spec.std == pytest.approx((0.235,) * 3)
     assert spec.crop == pytest.approx(wanted.crop, abs=0.02)
@@ -186,7 +188,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(source, tmp_path, monkeypatch, kind, 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_loss_term_reaches_the_network_and_every_parameter_the_optimizer(kind):
     chosen = settings(kind)
-    method = objective(chosen, build_network(chosen), [LOOK | {"motion": "appear"}] * 4).train()
+    method = objective(chosen, build_network(chosen), [LOOK | {"motion": "appear"}] * 4, MOTIONS).train()
     batch = Batch({chosen.frames: clips(4, chosen.frames, SIZE)}, torch.zeros(4).long(), torch.arange(4))
     terms = method(batch, torch.Generator().manual_seed(0))
     expected = {"shape", "texture", "colour"}
@@ -202,13 +204,27 @@ def test_every_loss_term_reaches_the_network_and_every_parameter_the_optimizer(k
     assert len(grouped) == len(list(method.parameters()))
 
 
+def test_a_caption_tells_the_motion_of_the_clip_as_it_is_seen():
+    """A clip whose label is that of the mirrored motion is a mirrored one."""
+    chosen = settings("clip")
+    names = ["move_left", "move_right"]
+    method = objective(chosen, build_network(chosen), [LOOK | {"motion": "move_left"}] * 400, names)
+    mirrored = torch.arange(400) % 2
+    batch = Batch({1: clips(1, 1, SIZE)}, mirrored, torch.arange(400))
+    captions = method.captions(batch, torch.Generator().manual_seed(0))
+    assert any("move" in caption for caption in captions[::2])
+    assert any("move" in caption for caption in captions[1::2])
+    assert not any("move right" in caption for caption in captions[::2])
+    assert not any("move left" in caption for caption in captions[1::2])
+
+
 def test_zero_shot_scores_are_those_of_the_loaded_checkpoint(trained):
     """As a reader would compute them: normalised frames against the mean of normalised prompts."""
     from torch.nn.functional import normalize
 
     backbone = load_backbone(settings_of("clip", trained("clip") / "network", frames=1))
     chosen = settings("clip")
-    method = objective(chosen, build_network(chosen), []).eval()
+    method = objective(chosen, build_network(chosen), [], MOTIONS).eval()
     method.backbone.network.load_state_dict(backbone.network.state_dict())
     clip = clips(3, 1, SIZE)
     scores = method.scores(Batch({1: clip}, torch.zeros(3), torch.arange(3)))

@@ -27,6 +27,9 @@ TEMPLATES = (
 )
 """Some name everything and some one thing alone, so that prompts of either sort find what they mean."""
 
+LENGTH = 16
+"""Tokens of a caption that are read; the longest has fewer."""
+
 
 def write_caption(video: Mapping[str, str], template: str, word: str) -> str:
     """The caption of a video.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidkd.backbones.pretrain.captions import ADJECTIVES, LOOKS, draw_captions
+from vidkd.backbones.pretrain.captions import ADJECTIVES, LENGTH, LOOKS, draw_captions
 from vidkd.backbones.protocol import Backbone
 from vidkd.data.clips import Batch
 from vidkd.data.demo_specs import COLOURS, MOTIONS, SHAPES, TEXTURES
@@ -21,7 +21,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "texture": TEXTURES,
     "colour": tuple(COLOURS),
 }
-"""Values of each label, in the order of their numbers."""
+"""Values of each label. Their positions here are their numbers, except for the motions: the number of
+a motion is its position in the class list of the source, which is sorted."""
 
 PROMPTS = ("a photo of a {}.", "a photo of {}.", "something {}")
 
@@ -87,9 +88,20 @@ class Contrastive(Pretraining):
     far fewer captions than photographs on the web, and they would otherwise be pushed apart.
     """
 
+    def __init__(
+        self,
+        backbone: Backbone,
+        videos: Sequence[Mapping[str, str]],
+        weights: Mapping[str, float],
+        motions: Sequence[str],
+    ) -> None:
+        """As `Pretraining`, with the names that the motions have by their numbers."""
+        super().__init__(backbone, videos, weights)
+        self.motions = motions
+
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropy of frames over captions and of captions over frames, half each, and of the labels."""
-        captions = draw_captions([self.videos[row] for row in batch.row.tolist()], generator)
+        captions = self.captions(batch, generator)
         different = sorted(set(captions))
         place_B = torch.tensor([different.index(caption) for caption in captions])
         feature_BD = self.features(batch)
@@ -98,6 +110,12 @@ class Contrastive(Pretraining):
         of_texts = F.cross_entropy(score_BC.T, (target_BC / target_BC.sum(0)).T)
         terms = {"image_text": F.cross_entropy(score_BC, target_BC) / 2, "text_image": of_texts / 2}
         return terms | self.label_terms(feature_BD, batch)
+
+    def captions(self, batch: Batch, generator: torch.Generator) -> list[str]:
+        """A random caption for each clip, with the motion that it shows, mirrored or not."""
+        pairs = zip(batch.row.tolist(), batch.label.tolist(), strict=True)
+        shown = [{**self.videos[row], "motion": self.motions[label]} for row, label in pairs]
+        return draw_captions(shown, generator)
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         """Zero-shot scores (B, K): similarity to the mean prompt of each value."""
@@ -137,6 +155,4 @@ def _tokens(text: str) -> Tensor:
 def _tokenizer() -> Any:
     import open_clip
 
-    from vidkd.backbones.pretrain.image_networks import TEXT
-
-    return open_clip.SimpleTokenizer(context_length=TEXT["context_length"])
+    return open_clip.SimpleTokenizer(context_length=LENGTH)

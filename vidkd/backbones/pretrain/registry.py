@@ -13,12 +13,12 @@ if TYPE_CHECKING:  # torch, which Snakemake shall not load to know the modules
     from vidkd.backbones.pretrain.trainable import Trainable
 
 NETWORKS = {
-    "clip": "vidkd.backbones.pretrain.image_networks:build_clip",
-    "timm": "vidkd.backbones.pretrain.image_networks:build_timm",
-    "videomae": "vidkd.backbones.pretrain.video_networks:build_videomae",
-    "timesformer": "vidkd.backbones.pretrain.video_networks:build_timesformer",
-    "vivit": "vidkd.backbones.pretrain.video_networks:build_vivit",
-    "vjepa2": "vidkd.backbones.pretrain.video_networks:build_vjepa2",
+    "clip": "vidkd.backbones.pretrain.clip:build",
+    "timm": "vidkd.backbones.pretrain.mobilevit:build",
+    "videomae": "vidkd.backbones.pretrain.videomae:build",
+    "timesformer": "vidkd.backbones.pretrain.timesformer:build",
+    "vivit": "vidkd.backbones.pretrain.vivit:build",
+    "vjepa2": "vidkd.backbones.pretrain.vjepa2:build",
 }
 
 

@@ -71,12 +71,13 @@ def train(
     clips = clip_settings(trainable.backbone.spec)
     for store in (train_store, val_store):
         check_clips(store, settings.frames, clips, clips.frame_sampling)
+    motions = read_classes(classes_json)
     data = ClipBatches(
-        TrainingClips(train_store, read_classes(classes_json), [settings.frames], clips, settings.seed),
+        TrainingClips(train_store, motions, [settings.frames], clips, settings.seed),
         settings.batch_size, settings.seed, workers,
     )  # fmt: skip
     rows = {without_suffix(row["path"]): row for file in annotations for row, _ in read_table(file)}
-    method = objective(settings, trainable, described(train_store, rows))
+    method = objective(settings, trainable, described(train_store, rows), motions)
     validate = validation(settings, clips, val_store, described(val_store, rows), accelerator, workers)
     state_dir = run_dir / ".state"
     with only_run(state_dir):
@@ -110,12 +111,15 @@ def described(store: FrameStore, rows: Mapping[str, Mapping[str, str]]) -> list[
 
 
 def objective(
-    settings: CheckpointSettings, trainable: Trainable, videos: Sequence[Mapping[str, str]]
+    settings: CheckpointSettings,
+    trainable: Trainable,
+    videos: Sequence[Mapping[str, str]],
+    motions: Sequence[str],
 ) -> Pretraining:
     """What a network of this kind is trained to do; one that sees single frames cannot know the motion."""
     looks = dict.fromkeys(LOOKS, settings.appearance)
     if settings.kind == "clip":
-        return Contrastive(trainable.backbone, videos, looks)
+        return Contrastive(trainable.backbone, videos, looks, motions)
     return Pretraining(
         trainable.backbone, videos, looks if settings.kind in PER_FRAME else {"motion": 1.0} | looks
     )

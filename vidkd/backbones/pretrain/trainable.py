@@ -15,8 +15,8 @@ MEAN = (0.447, 0.447, 0.447)
 STD = (0.235, 0.235, 0.235)
 
 SPREAD = 0.12
-"""Standard deviation of new weights: about one over the square root of a width of 64. With the 0.02 of the
-libraries, which is for widths near 1000, nothing is learnt for hundreds of steps."""
+"""Standard deviation of new weights, whatever `width` is: about one over the square root of 64, and meant for
+widths near it. With the libraries' 0.02, for widths near 1000, nothing is learnt for hundreds of steps."""
 
 NOWHERE = Origin("a new network", Path(), "", "", ())
 
@@ -33,15 +33,14 @@ class Trainable(NamedTuple):
     save: Callable[[Path], None]
 
 
-def new_spec(settings: CheckpointSettings, width: int, short_side: int | None = None) -> BackboneSpec:
+def new_spec(settings: CheckpointSettings, width: int, crop: float) -> BackboneSpec:
     """What the network takes, and gives in `width` features.
 
     Args:
         settings: of the network.
         width: D.
-        short_side: what frames are resized to before the crop, where the preprocessing says that.
+        crop: share of the short side that the square has, once the checkpoint is loaded.
     """
-    crop = settings.crop if short_side is None else settings.size / short_side
     return BackboneSpec(
         kind=settings.kind, frames=settings.frames, size=settings.size, crop=crop, mean=MEAN,
         std=STD, width=width, steps=settings.steps, step_meaning=meaning(settings.frames // settings.steps),
