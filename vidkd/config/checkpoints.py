@@ -56,7 +56,10 @@ class CheckpointSettings(TrainingSettings):
         2, ge=1, description="Frames of a time step: videomae, vivit and vjepa2; the others have one."
     )
     width: int = Field(
-        64, ge=8, description="Width of the network; of timm, which multiplies all its widths, in percent."
+        64,
+        ge=8,
+        description="Width of the network, whose new weights are drawn for one near 64; of timm, which "
+        "multiplies all its widths and draws its own, in percent.",
     )
     layers: int = Field(3, ge=1, description="Layers; timm's are those of its architecture.")
     heads: int = Field(4, ge=1, description="Attention heads; timm's are those of its architecture.")
