@@ -47,7 +47,11 @@ def test_a_file_needs_its_sum():
     [
         ({}, "found none as source; allowed: one of hub, folder, file and checkpoint"),
         ({"folder": "w", "file": "w.pth", "sha256": SUM}, "found folder and file as source"),
-        ({"folder": "w", "revision": REVISION}, "revision: is a commit of hub, which is not set"),
+        (
+            {"folder": "w", "revision": REVISION},
+            "revision: is a commit of hub, which is not set: leave it out",
+        ),
+        ({"revision": REVISION}, "revision: is a commit of hub, which is not set: set hub"),
         ({"folder": "w", "sha256": "abc"}, "sha256: found 'abc'; allowed: 64 hexadecimal digits"),
         ({"hub": "videomae-base", "revision": REVISION}, "hub: found 'videomae-base'; allowed: owner/name"),
         ({"folder": "w", "kind": "videomea"}, 'kind: found "videomea"; allowed: one of clip, timm, videomae'),

@@ -62,6 +62,14 @@ def test_the_source_is_of_its_own_style():
             "checkpoints.small.frames: 40 frames are asked of videos stored with 32",
         ),
         (
+            {"backbones": {"video": {"kind": "vivit", "checkpoint": "small", "views": 5}}},
+            "backbones.video.views: 40 frames are asked of videos stored with 32",
+        ),
+        (
+            {"backbones": {"video": {"kind": "vivit", "checkpoint": "small", "frames": 4}}},
+            "backbones.video.frames: checkpoint small takes 8 frames and no other: leave it out",
+        ),
+        (
             {"checkpoints": {"small": {"kind": "vivit", "patch": 7}}},
             "checkpoints.small.patch: 48 pixels do not divide into patches of 7",
         ),
@@ -100,6 +108,16 @@ def test_a_wrong_setting_is_one_line(changes, line):
     assert any(problem.strip().startswith(line) for problem in found), found
 
 
-def test_right_ones_load():
-    settings = load_settings(whole())
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("vivit", {}),
+        ("timesformer", {"frames": 8, "views": 4}),
+        ("videomae", {"frames": 4, "views": 8}),
+        ("timm", {"views": 4}),
+    ],
+)
+def test_right_ones_load(kind, changes):
+    used = {"kind": kind, "checkpoint": "small"} | changes
+    settings = load_settings({"checkpoints": {"small": {"kind": kind}}, "backbones": {"video": used}})
     assert settings.checkpoints["small"].kind == settings.backbones["video"].kind

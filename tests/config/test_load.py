@@ -373,6 +373,7 @@ def test_settings_that_do_not_fit_together(values, said):
             "ffn.variants.ffn.shift: official groups 16 frames",
         ),
         ({"seeds": [2**32]}, "seeds: found [4294967296]"),
+        ({"compute": {"gpus": 2}}, "compute.gpus: found 2; allowed: whole number, at least 0, at most 1"),
     ],
 )
 def test_settings_that_would_fail_much_later(values, said):
@@ -410,7 +411,15 @@ def test_backbones_are_settings_by_name():
             {"a": {**CLIP, "frames": 8, "views": 5}},
             "backbones.a.views: 40 frames are asked of videos stored with 32",
         ),
-        ({"a": {**CLIP, "views": 33}}, "backbones.a.views: 33 frames are asked of videos stored with 32"),
+        ({"a": {**CLIP, "views": 5}}, "backbones.a.views: 40 frames are asked of videos stored with 32"),
+        (
+            {"a": {**CLIP, "kind": "timm", "views": 5}},
+            "backbones.a.views: 40 frames are asked of videos stored with 32",
+        ),
+        (
+            {"a": {**CLIP, "kind": "vivit", "views": 33}},
+            "backbones.a.views: 33 frames are asked of videos stored with 32",
+        ),
         ({"a": {**CLIP, "crops": 2}}, "backbones.a.crops: found 2; allowed: 1 or 3"),
     ],
 )

@@ -19,15 +19,12 @@ from torch import Tensor, nn
 
 from vidkd.backbones.protocol import Backbone, BackboneSpec, meaning
 from vidkd.backbones.source import Source, fill, find_source
-from vidkd.config.backbones import BackboneSettings
+from vidkd.config.backbones import FRAMES, BackboneSettings
 from vidkd.errors import UserError
 
 CONFIG = "open_clip_config.json"
 UNUSED = ("text.transformer.embeddings.position_ids",)
 """What older files hold beside the network: counted by the network itself today."""
-
-FRAMES = 8
-"""Frames of a clip when the settings name no number: an image encoder has none of its own."""
 
 
 class CLIP(Backbone):

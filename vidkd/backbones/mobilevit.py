@@ -13,13 +13,10 @@ from torch import Tensor
 
 from vidkd.backbones.protocol import Backbone, BackboneSpec, meaning
 from vidkd.backbones.source import Source, fill, find_source
-from vidkd.config.backbones import BackboneSettings
+from vidkd.config.backbones import FRAMES, BackboneSettings
 from vidkd.errors import UserError
 
 CONFIG = "config.json"
-
-FRAMES = 8
-"""Frames of a clip when the settings name no number: an image encoder has none of its own."""
 
 
 class ImageEncoder(Backbone):

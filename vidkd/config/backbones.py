@@ -13,6 +13,12 @@ from vidkd.config.problems import Problem, Problems
 Kind = Literal["clip", "timm", "videomae", "timesformer", "vivit", "vjepa2"]
 Tokens = Literal["full", "time", "clip"]
 
+FRAMES = 8
+"""Frames of a clip of clip and timm when the settings name no number: image encoders have none of their own."""
+
+FIXED = ("timesformer", "vivit")
+"""Kinds with learned positions in time, which take no other number of frames than they were trained on."""
+
 WITHOUT_CHOICE = {
     "clip": "open_clip chooses its attention itself",
     "timm": "timm chooses its attention itself",
@@ -156,7 +162,8 @@ class BackboneSettings(Section):
             text = "hub needs a commit, 40 hexadecimal digits, so that its weights stay the same"
             found.append((("revision",), text))
         if self.revision is not None and self.hub is None:
-            found.append((("revision",), "is a commit of hub, which is not set: leave one out or set both"))
+            text = f"is a commit of hub, which is not set: {'leave it out' if sources else 'set hub'}"
+            found.append((("revision",), text))
         if self.file is not None and self.sha256 is None:
             found.append((("sha256",), f"file needs the sum of its content: sha256sum {self.file}"))
         found += self._wrong_addresses()

@@ -6,9 +6,9 @@ import re
 
 from pydantic import Field, field_validator, model_validator
 
-from vidkd.config.backbones import BackboneSettings
+from vidkd.config.backbones import FIXED, FRAMES, BackboneSettings
 from vidkd.config.base import Section
-from vidkd.config.checkpoints import CheckpointSettings, SourceSettings
+from vidkd.config.checkpoints import PER_FRAME, CheckpointSettings, SourceSettings
 from vidkd.config.data import WITH_LABELS, DataSettings, DemoSettings, FrameSettings
 from vidkd.config.ffn import NAME, FFNExperiment
 from vidkd.config.probes import ProbeSettings
@@ -19,16 +19,22 @@ class ComputeSettings(Section):
     """What a job asks of the machine; reruns nothing, and changes no result but the last bits of a GPU's."""
 
     gpus: int = Field(
-        1, ge=0, le=8, description="GPUs of a training or extraction job; 0 on a machine without one."
+        1,
+        ge=0,
+        le=1,
+        description="GPUs of a job that trains or runs a network: 1, or 0 on a machine without one.",
     )
     workers: int = Field(
         0,
         ge=0,
         le=64,
-        description="Loader processes of a training or prediction job; 0 loads in the job itself.",
+        description="Loader processes of a job that reads clips: training, prediction, extraction of "
+        "features; 0 loads in the job itself.",
     )
-    mem_mb: int = Field(16000, ge=500, description="Memory of a training job in MB.")
-    runtime: int = Field(1440, ge=1, description="Time limit of a training job in minutes.")
+    mem_mb: int = Field(
+        16000, ge=500, description="Memory in MB of a job that trains or runs a network, or fits a head."
+    )
+    runtime: int = Field(1440, ge=1, description="Time limit of such a job in minutes.")
     batch: int = Field(
         8,
         ge=1,
@@ -91,22 +97,12 @@ class Settings(Section):
     def _fits_together(self) -> Settings:
         """Refuse at once what a job would refuse after hours of extraction."""
         kept = self.frames.per_video
-        asked: list[tuple[Location, int]] = [(("ffn", "predict", "max_count"), self.ffn.predict.max_count)]
-        asked += [
-            (("ffn", "variants", name, "frame_counts"), max(self.ffn.variant(name).frame_counts))
-            for name in self.ffn.variants
-        ]
-        asked += [
-            (("backbones", name, "frames" if used.views == 1 else "views"), (used.frames or 1) * used.views)
-            for name, used in self.backbones.items()
-        ]
-        asked += [(("checkpoints", name, "frames"), made.frames) for name, made in self.checkpoints.items()]
         found = [
             (
                 where,
                 f"{count} frames are asked of videos stored with {kept}: raise frames.per_video or lower it",
             )
-            for where, count in asked
+            for where, count in self._asked_frames()
             if count > kept
         ]
         tables = {
@@ -135,8 +131,33 @@ class Settings(Section):
         """The labels that heads are fitted for."""
         return self.probes.labels or (self.data.own_label,)
 
+    def _asked_frames(self) -> list[tuple[Location, int]]:
+        """Every place that asks for frames of a video, and how many."""
+        asked: list[tuple[Location, int]] = [(("ffn", "predict", "max_count"), self.ffn.predict.max_count)]
+        asked += [
+            (("ffn", "variants", name, "frame_counts"), max(self.ffn.variant(name).frame_counts))
+            for name in self.ffn.variants
+        ]
+        asked += [
+            (
+                ("backbones", name, "frames" if used.views == 1 else "views"),
+                self._clip_frames(used) * used.views,
+            )
+            for name, used in self.backbones.items()
+        ]
+        return asked + [
+            (("checkpoints", name, "frames"), made.frames) for name, made in self.checkpoints.items()
+        ]
+
+    def _clip_frames(self, used: BackboneSettings) -> int:
+        """Frames of a backbone's clip; 1 where only its files can tell."""
+        if used.frames is not None or used.kind in PER_FRAME:
+            return used.frames or FRAMES
+        made = self.checkpoints.get(used.checkpoint or "")
+        return 1 if made is None else made.frames
+
     def _checkpoint_problems(self) -> list[Problem]:
-        """Backbones whose checkpoint is not made here, or is of another kind."""
+        """Backbones whose checkpoint is not made here, is of another kind, or takes other frames."""
         found: list[Problem] = []
         for name, used in self.backbones.items():
             made = self.checkpoints.get(used.checkpoint or "")
@@ -147,6 +168,9 @@ class Settings(Section):
             elif made is not None and made.kind != used.kind:
                 text = f"checkpoint {used.checkpoint} is of the kind {made.kind}: set kind to that"
                 found.append((("backbones", name, "kind"), text))
+            elif made is not None and used.kind in FIXED and used.frames not in (None, made.frames):
+                text = f"checkpoint {used.checkpoint} takes {made.frames} frames and no other: leave it out"
+                found.append((("backbones", name, "frames"), text))
         return found
 
     def _variant_problems(self, name: str) -> list[Problem]:
