@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from vidkd import lazy
 from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.errors import UserError
 
@@ -24,7 +24,7 @@ NETWORKS = {
 
 def module_of(kind: str) -> str:
     """The module that builds networks of this kind, which no import statement mentions."""
-    return NETWORKS[kind].partition(":")[0]
+    return lazy.module_of(NETWORKS[kind])
 
 
 def build_network(settings: CheckpointSettings) -> Trainable:
@@ -33,8 +33,7 @@ def build_network(settings: CheckpointSettings) -> Trainable:
     Raises:
         UserError: its library makes none of these settings.
     """
-    module, function = NETWORKS[settings.kind].split(":")
-    build: Callable[[CheckpointSettings], Trainable] = getattr(import_module(module), function)
+    build: Callable[[CheckpointSettings], Trainable] = lazy.load(NETWORKS[settings.kind])
     try:
         return build(settings)
     except (ValueError, RuntimeError, TypeError, AssertionError, ZeroDivisionError) as error:
