@@ -79,12 +79,12 @@ SOURCE_SHARDS = range(2)
 
 def source_settings(wildcards):
     """The settings of one split of the source, as `demo_settings`."""
-    return one_split(cfg.source, wildcards.split)
+    return one_split(cfg.source.demo, wildcards.split)
 
 
 def source_look(wildcards):
     """What makes the source's videos, as `video_source`."""
-    return look(cfg.source)
+    return look(cfg.source.demo)
 
 
 def source_data(wildcards):

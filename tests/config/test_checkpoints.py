@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
 from vidkd.config.checkpoints import CheckpointSettings, SourceSettings
+from vidkd.config.data import DemoSettings
 from vidkd.config.load import load_settings
 from vidkd.errors import UserError
 
@@ -32,10 +32,11 @@ def test_steps(kind, frames, tubelet, steps):
     assert CheckpointSettings(kind=kind, frames=frames, tubelet=tubelet, crop=crop).steps == steps
 
 
-def test_the_source_is_of_its_own_style():
-    assert SourceSettings(train=5).domain == "source"
-    with pytest.raises(ValidationError):
-        SourceSettings(domain="target")
+def test_the_source_is_generated_in_its_own_style():
+    """And only what matters to a checkpoint is a setting: a change of one trains anew."""
+    source = SourceSettings(seed=3, train=5, crf=20)
+    assert source.demo == DemoSettings(domain="source", seed=3, train=5, val=300, test=12, crf=20)
+    assert set(SourceSettings.model_fields) == {"seed", "train", "val", "frames", "size", "fps", "crf"}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,9 @@ def test_the_source_is_of_its_own_style():
             {"checkpoints": {"small": {"kind": "vit"}}},
             'checkpoints.small.kind: found "vit"; allowed: one of clip, timm, videomae, timesformer,',
         ),
-        ({"source": {"domain": "target"}}, 'source.domain: found "target"; allowed: one of source'),
+        ({"source": {"domain": "target"}}, "source.domain: no such setting"),
+        ({"source": {"low_label": 0.2}}, "source.low_label: no such setting"),
+        ({"source": {"test": 6}}, "source.test: no such setting"),
     ],
 )
 def test_a_wrong_setting_is_one_line(changes, line):

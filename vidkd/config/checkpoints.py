@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from vidkd.config.backbones import Kind
-from vidkd.config.data import DemoSettings
+from vidkd.config.data import DemoSettings, GeneratedSettings
 from vidkd.config.problems import Problem, Problems
 from vidkd.config.training import TrainingSettings
 
@@ -15,13 +15,20 @@ PER_FRAME = ("clip", "timm")
 """Kinds that see frames one by one."""
 
 
-class SourceSettings(DemoSettings):
+UNUSED = 12
+"""Test videos of the source: a data set has some, and nothing reads these."""
+
+
+class SourceSettings(GeneratedSettings):
     """The generated videos that `checkpoints` are trained on: none of them is in the demo's own data set."""
 
-    domain: Literal["source"] = Field("source", description="The style of these videos; there is one.")
     train: int = Field(4000, ge=1, description="Training videos.")
     val: int = Field(300, ge=1, description="Validation videos: they choose the epoch.")
-    test: int = Field(12, ge=1, description="Test videos, which nothing uses.")
+
+    @property
+    def demo(self) -> DemoSettings:
+        """These videos as those of any demo: what generates them."""
+        return DemoSettings(domain="source", test=UNUSED, **self.model_dump())
 
 
 class CheckpointSettings(TrainingSettings):

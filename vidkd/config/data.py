@@ -71,7 +71,21 @@ class DataSettings(Section):
         return self.label if self.adapter in WITH_LABELS else "class"
 
 
-class DemoSettings(Section):
+class GeneratedSettings(Section):
+    """What procedural videos have in common, whatever they are for."""
+
+    seed: int = Field(
+        0, ge=0, description="Seed of the generator; a video depends on it, its split and index only."
+    )
+    train: int = Field(1920, ge=1, description="Training videos.")
+    val: int = Field(360, ge=1, description="Validation videos.")
+    frames: int = Field(64, ge=8, description="Frames of a video.")
+    size: int = Field(56, ge=32, multiple_of=2, description="Height and width of a video in pixels.")
+    fps: int = Field(16, ge=1, description="Frames per second.")
+    crf: int = Field(18, ge=0, le=51, description="H.264 quality: lower is better and larger.")
+
+
+class DemoSettings(GeneratedSettings):
     """The procedural videos of the demo (../shared/tfd_demo.md); used with `data.adapter: demo` only."""
 
     domain: Literal["target", "source"] = Field(
@@ -79,11 +93,6 @@ class DemoSettings(Section):
         description="target: the demo's own data set. source: a larger one in another style, "
         "for pre-training.",
     )
-    seed: int = Field(
-        0, ge=0, description="Seed of the generator; a video depends on it, its split and index only."
-    )
-    train: int = Field(1920, ge=1, description="Training videos.")
-    val: int = Field(360, ge=1, description="Validation videos.")
     test: int = Field(600, ge=1, description="Test videos.")
     low_label: float = Field(
         0.1,
@@ -91,10 +100,6 @@ class DemoSettings(Section):
         le=1,
         description="Share of the training videos marked as the labelled ones of the low-label task.",
     )
-    frames: int = Field(64, ge=8, description="Frames of a video.")
-    size: int = Field(56, ge=32, multiple_of=2, description="Height and width of a video in pixels.")
-    fps: int = Field(16, ge=1, description="Frames per second.")
-    crf: int = Field(18, ge=0, le=51, description="H.264 quality: lower is better and larger.")
 
 
 class FrameSettings(Section):
