@@ -337,3 +337,13 @@ def wait_for_rows(folder: Path, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.005)
     pytest.fail("it ended before it could be killed")
+
+
+def test_convolutions_have_all_bits_of_float32(cached, made, monkeypatch):
+    """Extraction sees to it, and asking for the device alone changes nothing."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    settings = settings_of("timm", made("timm").folder)
+    extract._device(settings)
+    assert torch.backends.cudnn.allow_tf32
+    cached(settings)
+    assert not torch.backends.cudnn.allow_tf32

@@ -70,6 +70,7 @@ def test_video_network(frames, made, tmp_path):
     folder = made("videomae").folder
     store = cached(frames, tmp_path / "x.h5", settings_of("videomae", folder, views=2, crops=3))
     assert store.shape == (2 * 3 * 4, 64)
+    assert store.meta.preprocessing["sampling"] == "centres of equal parts of segments"
     found = store.by_view(store.rows(range(3)))
     assert found.shape == (3, 2, 3, 4, 64)
     for row, name in enumerate(SHAPES):
@@ -116,6 +117,11 @@ def test_a_view_is_a_cache_of_its_own(kind, frames, made, tmp_path):
     assert one.by_view(one.rows(range(3))).shape[1:3] == (1, 1)
     assert not {"views", "crops"} & set(one.meta.preprocessing)
     assert three.meta.preprocessing["crops"] == 3
+    assert three.meta.preprocessing["view"] == "start, centre and end of the long side"
+    assert (one.meta.preprocessing["sampling"], one.meta.preprocessing["view"]) == (
+        "segment centres",
+        "centre",
+    )
     assert three.meta.differences(one.meta) == ["preprocessing"]
 
 

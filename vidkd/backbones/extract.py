@@ -66,6 +66,8 @@ def cache_shard(
             disk is too small, or a feature is not finite.
     """
     torch.set_num_threads(settings.cpu_threads)
+    # PyTorch would compute convolutions of float32 with ten bits of mantissa.
+    torch.backends.cudnn.allow_tf32 = False
     store = FrameStore([frames_h5])
     network = _Network(load_backbone(settings), settings, _device(settings), batch)
     index, decoder = _frames_of(frames_h5, network.backbone.spec.frames, settings.views)
@@ -84,7 +86,9 @@ def feature_meta(
     """What the features of `store` say about themselves, and must say to be those of `settings`."""
     spec = backbone.spec
     preprocessing = {
-        "sampling": "segment centres", "view": "centre", "crop": spec.crop, "size": spec.size,
+        "sampling": "segment centres" if settings.views == 1 else "centres of equal parts of segments",
+        "view": "centre" if settings.crops == 1 else "start, centre and end of the long side",
+        "crop": spec.crop, "size": spec.size,
         "mean": spec.mean, "std": spec.std, "precision": settings.precision,
         "config_sha256": backbone.origin.config_sha256,
         **settings.model_dump(include={"views", "crops"}, exclude_defaults=True),
@@ -181,8 +185,6 @@ def _device(settings: BackboneSettings) -> torch.device:
         raise UserError(
             f"precision: bf16 is for a GPU, and this job runs on {device.type}: use fp32, or ask for a GPU"
         )
-    # PyTorch would compute convolutions of float32 with ten bits of mantissa.
-    torch.backends.cudnn.allow_tf32 = False
     return device
 
 

@@ -14,7 +14,7 @@ Kind = Literal["clip", "timm", "videomae", "timesformer", "vivit", "vjepa2"]
 Tokens = Literal["full", "time", "clip"]
 
 FRAMES = 8
-"""Frames of a clip of clip and timm when the settings name no number: image encoders have none of their own."""
+"""Frames of a clip of image encoders, which have no number of their own, when the settings name none."""
 
 FIXED = ("timesformer", "vivit")
 """Kinds with learned positions in time, which take no other number of frames than they were trained on."""
