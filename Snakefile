@@ -41,3 +41,9 @@ rule all:
     default_target: True
     input:
         final_output(),
+
+
+# Features of every network and split, and nothing that is learnt on them; a shard that was deleted is made again.
+rule features:
+    input:
+        expand(paths.features, backbone=cfg.backbones, split=SPLITS, shard=SHARDS),

@@ -294,6 +294,15 @@ def test_nobody_listens(tmp_path, waits):
         ask_size(wanted)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[::1/b", "http://localhost:x/b", "http://localhost/\u00e9", f"http://{'h' * 64}/b"]
+)
+def test_what_is_no_address(tmp_path, waits, url):
+    with pytest.raises(Refused, match="is no address"):
+        fetch(Remote(url, tmp_path / "b", "0" * 64), "b")
+    assert waits == []
+
+
 def test_no_such_host(tmp_path, waits):
     with pytest.raises(Refused, match=r"weights\.invalid cannot be reached from here"):
         ask_size(Remote("https://weights.invalid/w.pth", tmp_path / "w.pth", SHA256))

@@ -216,16 +216,18 @@ def _empty(file: BinaryIO) -> None:
 def _open(remote: Remote, start: int) -> http.client.HTTPResponse:
     """The answer: the file from byte `start` on, or all of it; status 416 where nothing is from there on."""
     asked = {"User-Agent": "vidkd"} | ({"Range": f"bytes={start}-"} if start else {})
-    request = Request(remote.url, headers=asked)
-    for name, value in remote.headers.items():
-        request.add_unredirected_header(name, value)
     try:
+        request = Request(remote.url, headers=asked)
+        for name, value in remote.headers.items():
+            request.add_unredirected_header(name, value)
         answer: http.client.HTTPResponse = urlopen(request, timeout=TIMEOUT_S)
     except HTTPError as error:
         if error.code == 416 and start:
             return error  # type: ignore[return-value] # an answer like any other
         said = f"{_host(error.url)} answered {error.code} {error.reason}"
         raise (_Interrupted if error.code in BUSY else Refused)(said) from error
+    except (http.client.InvalidURL, ValueError) as error:
+        raise Refused(f"{remote.url} is no address ({error})") from error
     except (OSError, http.client.HTTPException) as error:
         raise _failed(remote.url, error) from error
     if answer.headers.get_content_type() in ("text/html", "application/xhtml+xml"):

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.backbones.checkpoints import clips, settings_of
+from tests.backbones.checkpoints import clips, edit_json, settings_of
 from vidkd.backbones.registry import BACKBONES, load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.errors import UserError
@@ -209,6 +209,48 @@ def test_a_file_with_its_configuration_beside_it(kind, made):
     named = load_backbone(BackboneSettings(kind=kind, file=str(file), sha256=sha256))
     clip = clips(1, named.spec.frames)
     assert torch.equal(named(clip), load_backbone(settings_of(kind, folder))(clip))
+
+
+def test_quantised_weights_are_refused(made, tmp_path):
+    folder = shutil.copytree(made("videomae").folder, tmp_path / "network")
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: value.to(torch.int8) for name, value in tensors.items()}, folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"is torch.int8: quantised weights mean nothing without"):
+        load_backbone(settings_of("videomae", folder))
+
+
+def test_a_tensor_in_two_files_is_refused(made, tmp_path):
+    folder = shutil.copytree(made("videomae").folder, tmp_path / "network")
+    (folder / "model.safetensors").rename(folder / "a.safetensors")
+    shutil.copy(folder / "a.safetensors", folder / "b.safetensors")
+    index = {"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match="is in two of its files"):
+        load_backbone(settings_of("videomae", folder))
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {}}')
+    with pytest.raises(UserError, match="is no index of weights"):
+        load_backbone(settings_of("videomae", folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("preprocessor_config.json", {"image_std": [0.2, 0.3]}),
+        ("preprocessor_config.json", {"image_std": [0.2, 0.3, 0]}),
+        ("preprocessor_config.json", {"image_mean": "grey"}),
+        ("preprocessor_config.json", {"rescale_factor": 0}),
+        ("preprocessor_config.json", {"size": [48, 48]}),
+        ("config.json", {"num_attention_heads": 3}),
+        ("config.json", {"hidden_act": "nope"}),
+        ("config.json", {"patch_size": 0}),
+        ("config.json", {"dtype": "float99"}),
+    ],
+)
+def test_values_that_no_network_can_have_are_one_sentence(made, tmp_path, file, change):
+    folder = shutil.copytree(made("videomae").folder, tmp_path / "network")
+    edit_json(folder / file, **change)
+    with pytest.raises(UserError, match=r"backbone videomae, .*network"):
+        load_backbone(settings_of("videomae", folder))
 
 
 @pytest.fixture

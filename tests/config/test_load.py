@@ -406,6 +406,14 @@ def test_backbones_are_settings_by_name():
         ),
         ({"a": {**CLIP, "frames": 0}}, "backbones.a.frames: found 0; allowed: whole number, at least 1"),
         ({"a": {"hub": "a/b"}}, "backbones.a.revision: hub needs a commit"),
+        ({"a": {"hub": "../b"}}, "backbones.a.hub: found '../b'; allowed: owner/name"),
+        (
+            {
+                "a": {"file": "w.pth", "sha256": 64 * "0"},
+                "b": {"file": "./w.pth", "sha256": 64 * "1"},
+            },
+            "backbones.b.file: is that of backbones.a, with another sha256: give each its own file",
+        ),
         ({"a": {**CLIP, "frames": 33}}, "backbones.a.frames: 33 frames are asked of videos stored with 32"),
         (
             {"a": {**CLIP, "frames": 8, "views": 5}},

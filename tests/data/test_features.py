@@ -64,7 +64,7 @@ class TestReading:
     def test_by_video_id(self, files):
         store = FeatureStore(files)
         assert store.rows_of(["d", "b"]).tolist() == [5, 0]
-        with pytest.raises(UserError, match=r"no features of 2 videos \(x, y\): run cache_features"):
+        with pytest.raises(UserError, match=r"no features of 2 videos \(x, y\): run snakemake features"):
             store.rows_of(["b", "x", "y"])
 
     def test_out_of_range(self, files):
@@ -212,10 +212,23 @@ class TestDamage:
 
     def test_a_missing_shard_is_named(self, files):
         files[2].unlink()
-        with pytest.raises(UserError, match=r"shard_2\.h5 is missing: run cache_features, which makes only"):
+        with pytest.raises(
+            UserError, match=r"shard_2\.h5 is missing: run snakemake features, which makes only"
+        ):
             FeatureStore(files)
         with pytest.raises(UserError, match=r"shard_2\.h5 is missing"):
             FeatureStore(find_feature_shards([files[0].parent]))
+
+    def test_the_last_shard_is_missed_where_its_provenance_is_left(self, files):
+        files[2].rename(f"{files[2]}.provenance.json")
+        with pytest.raises(UserError, match=r"shard_2\.h5 is missing"):
+            FeatureStore(find_feature_shards([files[0].parent]))
+
+    def test_a_frame_store_is_called_one(self, files):
+        with h5py.File(files[0], "w") as file:
+            file.attrs["encoding"] = "raw"
+        with pytest.raises(UserError, match=r"shard_0\.h5 is a frame store, not one of features"):
+            FeatureStore(files)
 
     def test_a_cache_without_labels(self, files):
         with h5py.File(files[0], "r+") as file:
@@ -230,6 +243,15 @@ class TestDamage:
             write()
             with pytest.raises(UserError, match=r"shard_0\.h5 is not a whole feature store"):
                 FeatureStore(files)
+
+    def test_a_folder_in_place_of_its_files(self, files):
+        with pytest.raises(TypeError, match="give a list of files"):
+            FeatureStore(str(files[0].parent))
+
+    def test_folders_of_folders_give_the_shards_of_each(self, tmp_path):
+        splits = [tmp_path / "clip" / split for split in ("test", "train")]
+        files = [write_shard(split / "shard_0.h5", ["a"]) for split in splits]
+        assert find_feature_shards([tmp_path]) == [split / "shard_0.h5" for split in splits], files
 
     def test_no_files(self):
         with pytest.raises(UserError, match="at least one"):

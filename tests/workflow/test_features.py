@@ -39,6 +39,9 @@ TARGETS = [
     for name in ("image", "video")
     for shard in (0, 1)
 ]
+OTHER_SPLITS = [
+    (name, split, shard) for name in ("image", "video") for split in ("train", "val") for shard in (0, 1)
+]
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +176,7 @@ def take_that_of_other_weights(path):
 NOT_SOUND = {
     flip_a_byte: "features are damaged: {path}: 1 videos (",
     truncate: "{path} is not a whole feature store",
-    lose: "feature store {path} is missing: run cache_features, which makes only this one",
+    lose: "feature store {path} is missing: run snakemake features, which makes only this one",
     take_that_of_other_weights: "{path} is not the file that {path}.provenance.json describes",
 }
 
@@ -193,6 +196,8 @@ def test_shards_that_are_not_sound_are_named_and_they_alone_are_made_anew(harms,
     for path in paths[::2]:
         path.unlink(missing_ok=True)
     assert featured.plan(*TARGETS) == TWO
+    # Snakemake does not miss a file of which everything is made: the target of all features does.
+    assert featured.plan("features")["cache_features"] == TWO["cache_features"] + len(OTHER_SPLITS)
     done = featured.snakemake(*TARGETS, "--cores", "1", "--configfile", TINY)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     assert [path.read_bytes() == before[path][0] for path in paths] == [True] * 4

@@ -95,7 +95,7 @@ def replace(folder):
         (damage_row, r"shard_2.h5: 1 videos (b). Delete just these files"),
         (damage_label, "shard_2.h5 is not a whole feature store (its ids, labels or attributes are damaged)"),
         (cut, "shard_2.h5 is not a whole feature store"),
-        (remove, "shard_1.h5 is missing: run cache_features"),
+        (remove, "shard_1.h5 is missing: run snakemake features"),
         (made_otherwise, "shard_2.h5: made with other weights_sha256 than"),
         (give_twice, "video 'a' is in"),
         (replace, "shard_0.h5 is not the file that"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -127,6 +128,8 @@ def read_pixels(source: Source, expected: int, offset: bool = False) -> Pixels:
             "files of the same repository"
         )
     mean, std = _as_shares(found, offset)
+    if not all(map(math.isfinite, (*mean, *std))) or min(std) <= 0:
+        raise UserError(f"{source.name}: its preprocessing has a mean {mean} and deviation {std}: {_WHY}")
     return Pixels(side, min(1.0, side / short), mean, std, found)
 
 

@@ -21,6 +21,8 @@ BACKBONES = {
     "vjepa2": "vidkd.backbones.vjepa2:load",
 }
 
+UNUSABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
 
 def module_of(kind: str) -> str:
     """The module with the backbones of this kind, which no import statement mentions."""
@@ -45,4 +47,12 @@ def load_backbone(settings: BackboneSettings) -> Backbone:
     Raises:
         UserError: its files are missing, damaged, of another architecture or of another sum.
     """
-    return find_loader(settings.kind)(settings)
+    loader = find_loader(settings.kind)
+    try:
+        return loader(settings)
+    except UNUSABLE as error:  # a library's answer to a configuration file with values that it cannot take
+        place = settings.file or settings.folder or settings.hub
+        raise UserError(
+            f"backbone {settings.kind}, {place}: no network comes of its configuration files "
+            f"({type(error).__name__}: {error}). Fetch them again, or mend what was changed in them."
+        ) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vidkd.backbones.hub import Commit
@@ -30,6 +31,8 @@ WEIGHTS = {
 """What each kind's library calls its weights, the preferred name first; an index of the same name and
 `.index.json` may list the files that they are split into."""
 
+_QUANTISED = (torch.int8, torch.uint8, torch.float8_e4m3fn, torch.float8_e5m2)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -50,8 +53,23 @@ class Source:
     read: list[Path] = field(default_factory=list)
 
     def weights(self) -> dict[str, Tensor]:
-        """All tensors of the files by name."""
-        return {name: value for file in self.files for name, value in read_file(file).items()}
+        """All tensors of the files by name.
+
+        Raises:
+            UserError: a file cannot be read, two have a tensor of one name, or weights are quantised.
+        """
+        found: dict[str, Tensor] = {}
+        for file in self.files:
+            read = read_file(file)
+            if twice := sorted(found.keys() & read.keys()):
+                raise UserError(f"{self.name}: {listed(twice)} is in two of its files: fetch them again")
+            found |= read
+        if small := sorted(name for name, value in found.items() if value.dtype in _QUANTISED):
+            raise UserError(
+                f"{self.name}: {listed(small)} is {found[small[0]].dtype}: quantised weights mean nothing "
+                "without their scales. Take weights of float32, float16 or bfloat16."
+            )
+        return found
 
     def json(self, file: str) -> dict[str, Any]:
         """A configuration file of the folder.
@@ -202,7 +220,10 @@ def _remedy(settings: BackboneSettings) -> str:
 
 def _parts(index: Path, name: str) -> list[str]:
     try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        parts: list[str] = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if not parts:
+            raise ValueError
+        return parts
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{name}: {index.name} is no index of weights: fetch it again") from error
 

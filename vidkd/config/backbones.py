@@ -106,7 +106,7 @@ class BackboneSettings(Section):
     @field_validator("hub")
     @classmethod
     def _owner_and_name(cls, hub: str | None) -> str | None:
-        if hub is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", hub):
+        if hub is not None and not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", hub):
             raise ValueError(f"found {hub!r}; allowed: owner/name, such as MCG-NJU/videomae-base")
         return hub
 

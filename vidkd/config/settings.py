@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from pydantic import Field, field_validator, model_validator
@@ -84,6 +85,19 @@ class Settings(Section):
                 f"found {folder!r}; allowed: letters, digits and . / + @ ~ - _, for it stands in commands"
             )
         return folder
+
+    @field_validator("backbones")
+    @classmethod
+    def _one_file_one_sum(cls, backbones: dict[str, BackboneSettings]) -> dict[str, BackboneSettings]:
+        first: dict[str, str] = {}
+        for name, used in backbones.items():
+            if used.file is None:
+                continue
+            other = first.setdefault(os.path.normpath(used.file), name)
+            if backbones[other].sha256 != used.sha256:
+                text = f"is that of backbones.{other}, with another sha256: give each its own file"
+                raise Problems([((name, "file"), text)])
+        return backbones
 
     @field_validator("backbones", "checkpoints")
     @classmethod

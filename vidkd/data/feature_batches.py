@@ -72,7 +72,7 @@ class FeatureJoin:
         common, every = set.intersection(*found.values()), set.union(*found.values())
         if len(common) < len(every) and not allow_missing:
             lines = [_missing(name, every - ids) for name, ids in found.items() if every - ids]
-            raise UserError(f"{'; '.join(lines)}. Run cache_features for them: only what is missing is made.")
+            raise UserError(f"{'; '.join(lines)}. Run snakemake features: only what is missing is made.")
         if every and not common:
             raise UserError(f"{', '.join(self.stores)} have no video in common: are they of one split?")
         self.video_ids = sorted(common)
@@ -85,7 +85,7 @@ class FeatureJoin:
             if len(wrong := np.flatnonzero(of != self.label_ids)):
                 raise UserError(
                     f"video {self.video_ids[wrong[0]]!r} has label {self.label_ids[wrong[0]]} in {first} and "
-                    f"{of[wrong[0]]} in {name}: delete the older cache and run cache_features again"
+                    f"{of[wrong[0]]} in {name}: delete the older cache and run snakemake features again"
                 )
 
     def __len__(self) -> int:

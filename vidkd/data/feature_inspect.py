@@ -76,6 +76,6 @@ def _made_by(file: Path) -> str:
         raise UserError(f"{path} cannot be read ({error}): delete it and {file}, and run again") from error
     if recorded != file_sha256(file):
         raise UserError(
-            f"{file} is not the file that {path} describes: delete it and run cache_features again"
+            f"{file} is not the file that {path} describes: delete it and run snakemake features again"
         )
     return f"made by {canonical(about)}"

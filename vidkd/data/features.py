@@ -31,7 +31,7 @@ from vidkd.errors import UserError
 
 Rows = Sequence[int] | NDArray[np.int64]
 
-_AGAIN = "delete it and run cache_features again, which makes no other shard anew"
+_AGAIN = "delete it and run snakemake features again, which makes no other shard anew"
 _SHOWN = 5
 
 
@@ -60,8 +60,12 @@ class FeatureStore:
             UserError: a file is missing, cut, damaged, without labels, or no feature store; shards do not
                 agree, or a video is in two of them.
         """
+        if isinstance(files, str | Path):
+            raise TypeError(
+                f"give a list of files: FeatureStore(find_feature_shards([Path({str(files)!r})]))"
+            )
         if not files:
-            raise UserError("a feature store needs at least one file: run cache_features")
+            raise UserError("a feature store needs at least one file: run snakemake features")
         self._shards = [_Shard(Path(file)) for file in files]
         _check_same_meta(self._shards)
         _check_same_shape(self._shards)
@@ -112,8 +116,8 @@ class FeatureStore:
         """
         if missing := [name for name in video_ids if name not in self._row_of]:
             raise UserError(
-                f"{self._shards[0].path.parent} has no features of {_listed(missing)}: run cache_features on "
-                "their shards, or leave them out"
+                f"{self._shards[0].path.parent} has no features of {_listed(missing)}: run snakemake "
+                "features, or leave them out"
             )
         return np.array([self._row_of[name] for name in video_ids], np.int64)
 
@@ -128,7 +132,7 @@ class FeatureStore:
             files = ", ".join(str(shard.path) for shard in self._shards[:_SHOWN])
             raise UserError(
                 f"{files}: made otherwise than the configuration says: {'; '.join(pairs)}. Delete just that "
-                "and run cache_features again."
+                "and run snakemake features again."
             )
 
     def verify(self) -> None:
@@ -140,8 +144,8 @@ class FeatureStore:
         found = {shard.path: shard.damaged() for shard in self._shards}
         if wrong := [f"{path}: {_listed(names)}" for path, names in found.items() if names]:
             raise UserError(
-                f"features are damaged: {'; '.join(wrong)}. Delete just these files and run cache_features "
-                "again."
+                f"features are damaged: {'; '.join(wrong)}. Delete just these files and run snakemake "
+                "features again."
             )
 
 
@@ -151,7 +155,9 @@ class _Shard:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
-            raise UserError(f"feature store {path} is missing: run cache_features, which makes only this one")
+            raise UserError(
+                f"feature store {path} is missing: run snakemake features, which makes only this one"
+            )
         try:
             with h5py.File(path, "r", locking=False) as file:
                 self._read(file)
@@ -159,6 +165,8 @@ class _Shard:
             raise UserError(f"{path} is not a whole feature store ({error}): {_AGAIN}") from error
 
     def _read(self, file: h5py.File) -> None:
+        if "features" not in file and "encoding" in file.attrs:
+            raise UserError(f"{self.path} is a frame store, not one of features: look in results/features")
         if "features" in file and "label_id" not in file:
             raise UserError(
                 f"{self.path}: cached features do not contain labels: an old version extracted them. Extract "
@@ -210,7 +218,8 @@ def _intact(features: Features, row: int, crc: int) -> bool:
 def find_feature_shards(places: Sequence[Path]) -> list[Path]:
     """The feature shards among `places`: files as they are, and all `shard_*.h5` of a folder in shard order.
 
-    A number that a folder lacks is among them, for FeatureStore to name as missing.
+    A number that a folder lacks, below the last shard or with a provenance beside it, is among them, for
+    FeatureStore to name as missing. Folders of folders give the shards of each.
 
     Raises:
         UserError: a place does not exist, or a folder has no shard.
@@ -218,16 +227,22 @@ def find_feature_shards(places: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for place in places:
         if place.is_dir():
-            numbers = [int(n) for file in place.glob("shard_*.h5") if (n := file.stem[6:]).isdecimal()]
-            shards = [place / f"shard_{number}.h5" for number in range(max(numbers, default=-1) + 1)]
+            folders = sorted({place, *(file.parent for file in place.glob("**/shard_*.h5"))})
+            shards = [shard for folder in folders for shard in _shards_in(folder)]
         else:
             shards = [place] if place.exists() else []
         if not shards:
             raise UserError(
-                f"{place}: no feature store there. Run cache_features, or name its files or folder."
+                f"{place}: no feature store there. Run snakemake features, or name its files or folder."
             )
         found += shards
     return found
+
+
+def _shards_in(folder: Path) -> list[Path]:
+    names = [file.name.removesuffix(".provenance.json") for file in folder.glob("shard_*.h5*")]
+    numbers = [int(n) for name in names if (n := name[6:-3]).isdecimal()]
+    return [folder / f"shard_{number}.h5" for number in range(max(numbers, default=-1) + 1)]
 
 
 def _check_same_meta(shards: Sequence[_Shard]) -> None:
@@ -237,7 +252,7 @@ def _check_same_meta(shards: Sequence[_Shard]) -> None:
         raise UserError(
             f"{', '.join(str(shard.path) for shard in wrong[:_SHOWN])}: made with other "
             f"{', '.join(wrong[0].meta.differences(right.meta))} than {right.path}. Delete what is not as "
-            "configured and run cache_features again."
+            "configured and run snakemake features again."
         )
 
 

@@ -120,12 +120,12 @@ def _check_alike(stores: Mapping[str, FeatureStore], shards: Mapping[str, Sequen
         if wrong := store.meta.differences(train.meta):
             raise UserError(
                 f"{folder}: made with other {', '.join(wrong)} than {Path(shards['train'][0]).parent}. "
-                "Delete what is not as configured and run cache_features again."
+                "Delete what is not as configured and run snakemake features again."
             )
         if store.shape != train.shape:
             raise UserError(
                 f"{folder} has rows of {store.shape} (T', D), the training features {train.shape}: delete "
-                "what is not as configured and run cache_features again"
+                "what is not as configured and run snakemake features again"
             )
 
 
