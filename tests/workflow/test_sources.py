@@ -66,7 +66,7 @@ def project(tmp_path_factory) -> Project:
         config = f"config/{name}.yaml"
         text = CONFIG.format(results=f"results/{name}", root=root, encoding=encoding, workers=workers)
         (project.root / config).write_text(text)
-        target = Paths(f"results/{name}").predictions.format(variant="st4", seed=0)
+        target = Paths(f"results/{name}").ffn.predictions.format(variant="st4", seed=0)
         done = project.snakemake(target, "--cores", "1", "--configfile", config)
         assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
     return project
@@ -74,7 +74,7 @@ def project(tmp_path_factory) -> Project:
 
 @pytest.mark.parametrize("name", ["images", "none"])
 def test_the_network_is_the_same_from_every_source(project, name):
-    files, other = Paths("results/files"), Paths(f"results/{name}")
+    files, other = Paths("results/files").ffn, Paths(f"results/{name}").ffn
     for pattern in ("weights", "history", "predictions"):
         first, second = (getattr(p, pattern).format(variant="st4", seed=0) for p in (files, other))
         assert (project.root / first).read_bytes() == (project.root / second).read_bytes()
@@ -95,7 +95,10 @@ def test_the_stores_hold_what_they_say(project):
 
 def test_a_video_replaced_since_is_named_and_nothing_is_predicted(project):
     video = next((project.root / "videos/test").glob("*/*.mp4"))
-    content, predictions = video.read_bytes(), Paths("results/none").predictions.format(variant="st4", seed=0)
+    content, predictions = (
+        video.read_bytes(),
+        Paths("results/none").ffn.predictions.format(variant="st4", seed=0),
+    )
     before = (project.root / predictions).read_bytes()
     try:
         video.write_bytes(next((project.root / "videos/train").glob("*/*.mp4")).read_bytes())
