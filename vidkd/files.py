@@ -24,19 +24,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-        fsync_folder(path.parent)
-    except OSError as error:
-        # By number where there is one: HDF5 puts a page of its own into the text.
-        reason = os.strerror(error.errno) if error.errno else error
-        raise UserError(
-            f"cannot write {path}: {reason}. Free space, mend the permissions of the folder, "
-            "or choose another results_dir."
-        ) from error
+        with _said_of(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+            fsync_folder(path.parent)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -54,25 +48,34 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
+        with _said_of(path):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as written:
+                        os.fsync(written.fileno())
+            fsync_folder(temporary)
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.rename(path)
+            fsync_folder(path.parent)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as written:
-                    os.fsync(written.fileno())
-        fsync_folder(temporary)
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.rename(path)
-        fsync_folder(path.parent)
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Errors of the disk in words that name `path`."""
+    try:
+        yield
     except OSError as error:
+        # By number where there is one: HDF5 puts a page of its own into the text.
         reason = os.strerror(error.errno) if error.errno else error
         raise UserError(
             f"cannot write {path}: {reason}. Free space, mend the permissions of the folder, "
             "or choose another results_dir."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -20,7 +20,7 @@ def main(tables: tuple[Path, ...], page: Path | None) -> None:
         if not path.is_file():
             raise UserError(f"{path} does not exist: run `snakemake --cores all {path}` first.")
         table = read_table(path).dropna(axis="columns", how="all")
-        click.echo(f"\n{path}\n{table.to_string(index=False, float_format='{:.1f}'.format)}")
+        click.echo(f"\n{path}\n{table.to_string(index=False, float_format='{:.1f}'.format, na_rep='')}")
     if page is not None:
         click.echo(f"\nReport page: {page.resolve()}")
 

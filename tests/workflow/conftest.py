@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +49,17 @@ class Project:
         text = path.read_text()
         assert old in text, f"{name} no longer contains {old!r}"
         path.write_text(text.replace(old, new, 1))
+
+    @contextmanager
+    def restored(self, name: str) -> Iterator[Path]:
+        """A file that may be changed: afterwards its content and times are what they were."""
+        path = self.root / name
+        before, times = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+        try:
+            yield path
+        finally:
+            path.write_bytes(before)
+            os.utime(path, ns=times)
 
 
 def copy_project(to: Path) -> Project:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import NamedTuple
 
@@ -76,14 +75,9 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
 def test_plan_after_a_change(made, change):
-    path = made.root / change.file
-    before, times = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
-    made.replace(change.file, change.old, change.new)
-    try:
+    with made.restored(change.file):
+        made.replace(change.file, change.old, change.new)
         assert made.plan(*TARGETS) == change.plan
-    finally:
-        path.write_bytes(before)
-        os.utime(path, ns=times)
     assert made.plan(*TARGETS) == {}
 
 

@@ -91,15 +91,10 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
 def test_plan_after_a_change(featured, change):
-    path = featured.root / change.file
-    before, times = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
-    featured.replace(change.file, change.old, change.new)
-    try:
+    with featured.restored(change.file):
+        featured.replace(change.file, change.old, change.new)
         assert featured.plan(*TARGETS) == change.plan
         assert planned_backbones(featured) == change.backbones
-    finally:
-        path.write_bytes(before)
-        os.utime(path, ns=times)
     assert featured.plan(*TARGETS) == {}
 
 
@@ -110,14 +105,11 @@ def planned_backbones(project) -> set[str]:
 
 def test_other_weights_make_the_features_of_their_backbone_anew(featured):
     (file,) = (featured.root / "weights/videomae").glob("*.safetensors")
-    before, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
-    file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
-    try:
+    with featured.restored(str(file.relative_to(featured.root))):
+        before = file.read_bytes()
+        file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
         assert featured.plan(*TARGETS) == TWO
         assert planned_backbones(featured) == {"video"}
-    finally:
-        file.write_bytes(before)
-        os.utime(file, ns=times)
 
 
 def test_rows_are_what_the_network_makes_of_the_frames(featured):

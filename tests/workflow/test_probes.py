@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import NamedTuple
 
@@ -155,17 +154,12 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
 def test_plan_after_a_change(probed, change):
-    path = probed.root / change.file
-    before, times = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
-    probed.replace(change.file, change.old, change.new)
-    try:
+    with probed.restored(change.file):
+        probed.replace(change.file, change.old, change.new)
         assert probed.plan(TABLE) == change.plan
         done = probed.snakemake(TABLE, "-n", "--configfile", TINY)
         logs = re.findall(r"log: \S+/fit_probe/(\S+)\.seed\d+\.log", done.stdout)
         assert [name for name in logs if not re.fullmatch(change.fitted, name)] == []
-    finally:
-        path.write_bytes(before)
-        os.utime(path, ns=times)
 
 
 def test_nothing_runs_once_everything_is_as_it_was(probed):

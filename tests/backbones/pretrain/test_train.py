@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 
 from tests.backbones.checkpoints import clips, settings_of
 from tests.backbones.directly import tokens
+from tests.engine.stops import signal_after
 from vidkd.backbones.pretrain.method import NAMES, PROMPTS
 from vidkd.backbones.pretrain.registry import NETWORKS, build_network
 from vidkd.backbones.pretrain.train import decayed_groups, objective, train
@@ -22,7 +22,6 @@ from vidkd.backbones.registry import BACKBONES, load_backbone
 from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.data.clips import Batch
 from vidkd.data.demo_specs import MOTIONS
-from vidkd.engine import loop
 from vidkd.errors import UserError
 
 # isort: split
@@ -169,15 +168,7 @@ def test_two_runs_make_the_same_bytes(source, trained, tmp_path, kind):
 def test_a_stopped_run_goes_on_bit_for_bit(source, tmp_path, monkeypatch, kind, stop_at):
     chosen = settings(kind, epochs=2)  # of three steps each
     straight = files(run(source, tmp_path / "straight", chosen))
-    steps, step = [], loop.Trainer._step
-
-    def step_and_signal(trainer):
-        step(trainer)
-        steps.append(1)
-        if len(steps) == stop_at:
-            os.kill(os.getpid(), signal.SIGUSR1)
-
-    monkeypatch.setattr(loop.Trainer, "_step", step_and_signal)
+    steps = signal_after(monkeypatch, stop_at)
     with pytest.raises(SystemExit):
         run(source, tmp_path / "stopped", chosen)
     assert not (tmp_path / "stopped/network").exists()

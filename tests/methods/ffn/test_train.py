@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import CLASSES
+from tests.engine.stops import signal_after
 from vidkd.config.load import canonical
 from vidkd.data.clips import TrainingClips, collate
 from vidkd.data.frames import FrameStore
-from vidkd.engine import loop
 from vidkd.engine.checkpoint import only_run
 from vidkd.engine.optim import build_optimizer, official_groups, one_group
 from vidkd.errors import UserError
@@ -71,15 +71,7 @@ def test_workers_do_not_change_a_result(stores, small, tmp_path):
 def test_a_stopped_run_goes_on_bit_for_bit(stores, small, tmp_path, monkeypatch, stop_at):
     # Epochs have 3 batches: 1 and 2 stop inside the first, 4 inside the second.
     straight = files(run(stores, small, tmp_path / "straight"))
-    steps, step = [], loop.Trainer._step
-
-    def step_and_signal(trainer):
-        step(trainer)
-        steps.append(1)
-        if len(steps) == stop_at:
-            os.kill(os.getpid(), signal.SIGUSR1)
-
-    monkeypatch.setattr(loop.Trainer, "_step", step_and_signal)
+    steps = signal_after(monkeypatch, stop_at)
     with pytest.raises(SystemExit) as stopped:
         run(stores, small, tmp_path / "stopped")
     assert stopped.value.code == 128 + signal.SIGUSR1

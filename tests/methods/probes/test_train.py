@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.engine.stops import signal_after
 from tests.methods.probes.cached import CLASSES, WIDTH, files
 from vidkd.config.load import canonical
 from vidkd.config.probes import HeadSettings
-from vidkd.engine import loop
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.methods.probes.predict import load_probe, logits
@@ -74,15 +73,7 @@ def test_the_best_epoch_of_validation_is_kept(cache, tmp_path):
 def test_a_stopped_run_goes_on_bit_for_bit(cache, tmp_path, monkeypatch, stop_at):
     # Epochs have 3 batches: 2 stops inside the first, 5 inside the second.
     straight = files(run(cache, tmp_path / "straight"))
-    steps, step = [], loop.Trainer._step
-
-    def step_and_signal(trainer):
-        step(trainer)
-        steps.append(1)
-        if len(steps) == stop_at:
-            os.kill(os.getpid(), signal.SIGUSR1)
-
-    monkeypatch.setattr(loop.Trainer, "_step", step_and_signal)
+    steps = signal_after(monkeypatch, stop_at)
     with pytest.raises(SystemExit) as stopped:
         run(cache, tmp_path / "stopped")
     assert stopped.value.code == 128 + signal.SIGUSR1
