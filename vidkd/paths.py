@@ -129,6 +129,66 @@ class Paths:
         return f"{self.root}/features/probes.csv"
 
     @property
+    def converters(self) -> RunPaths:
+        """One converter, from the features of the student to those of one teacher."""
+        return RunPaths(f"{self.root}/converters/{{converter}}.{{teacher}}/seed{{seed}}")
+
+    @property
+    def converted(self) -> str:
+        """What one converter makes of the student's features of a split, as a feature cache."""
+        return f"{self.converters.folder}/features/{{split}}/shard_0.h5"
+
+    @property
+    def converter_table(self) -> str:
+        """Table of the quality of all converters."""
+        return f"{self.root}/converters/quality.csv"
+
+    @property
+    def converter_figure(self) -> str:
+        """How near converted features are to those of the teachers."""
+        return f"{self.root}/converters/quality.svg"
+
+    @property
+    def converter_bitmap(self) -> str:
+        """The same as pixels."""
+        return f"{self.root}/converters/quality.png"
+
+    @property
+    def fusion(self) -> RunPaths:
+        """One fusion head."""
+        return RunPaths(f"{self.root}/fusion/{{fusion}}/seed{{seed}}")
+
+    @property
+    def fusion_table(self) -> str:
+        """Table of all fusion heads."""
+        return f"{self.root}/fusion/fusion.csv"
+
+    @property
+    def fusion_figure(self) -> str:
+        """Accuracy of all fusion heads."""
+        return f"{self.root}/fusion/fusion.svg"
+
+    @property
+    def fusion_bitmap(self) -> str:
+        """The same as pixels."""
+        return f"{self.root}/fusion/fusion.png"
+
+    @property
+    def bundle(self) -> str:
+        """Folder of an exported network: the student, its converters and the head, and how to run them."""
+        return f"{self.root}/fusion/bundle"
+
+    @property
+    def modes(self) -> str:
+        """Whether the bundle says the same of videos as of caches."""
+        return f"{self.root}/fusion/modes.csv"
+
+    @property
+    def latency(self) -> str:
+        """Time and parameters of the bundle, and of running its teachers."""
+        return f"{self.root}/fusion/latency.csv"
+
+    @property
     def ffn(self) -> RunPaths:
         """One trained network."""
         return RunPaths(f"{self.root}/ffn/{{variant}}/seed{{seed}}")

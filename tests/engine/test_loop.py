@@ -244,3 +244,22 @@ def test_history_holds_the_mean_over_the_batches_that_have_a_term(tmp_path):
     assert progress.history[0]["late_loss"] == pytest.approx(sum(late) / len(late))
     every = [term["ce_loss"].item() for term in terms]
     assert progress.history[0]["ce_loss"] == pytest.approx(sum(every) / len(every))
+
+
+class UntouchedSettings(TrainingSettings):
+    """A control, which is not trained at all."""
+
+    epochs: int = 0
+
+
+def test_no_epoch_at_all_keeps_the_weights_as_they_are(tmp_path):
+    data, before = Rows(), Linear().state_dict()
+    trainer_of = {"schedule": "cosine", "warmup_epochs": 1}
+    method, settings = Linear(), UntouchedSettings(**trainer_of)
+    trainer = Trainer(
+        method, one_group(method), data, Scores(7), settings, start(settings, 0), 0, tmp_path, "mark"
+    )
+    progress = trainer.fit()
+    assert progress.history == [{"epoch": 0, "val_acc": 7}]
+    assert (progress.best, progress.best_epoch) == (7, 0)
+    assert distance(progress.best_weights, before) == 0

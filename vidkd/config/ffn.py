@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from vidkd.config.base import Section
 from vidkd.config.clips import ClipSettings
-from vidkd.config.problems import Location, Problem, Problems, nearest, problems
+from vidkd.config.problems import Location, Problem, Problems, nearest
 from vidkd.config.start import SUFFIXES, is_weights_file, torchvision_network
 from vidkd.config.training import TrainingSettings
+from vidkd.config.variants import Experiment, wrong_names
 
 Arch = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet_tiny"]
-
-NAME = "[a-z0-9_]+"
-"""What the name of a variant or an ensemble looks like, as a regular expression."""
 
 
 class FFNSettings(ClipSettings, TrainingSettings):
@@ -116,8 +112,10 @@ class TFDSettings(Section):
     )
 
 
-class FFNExperiment(Section):
+class FFNExperiment(Experiment):
     """The FFN experiment: a base recipe, and variants that each change a few of its settings."""
+
+    RESERVED: ClassVar[dict[str, str]] = {"st": "st is the row of separate training"}
 
     base: FFNSettings = Field(FFNSettings(), description="Recipe that every variant starts from.")  # type: ignore[call-arg]
     variants: dict[str, dict[str, object]] = Field(
@@ -135,26 +133,10 @@ class FFNExperiment(Section):
     predict: PredictSettings = PredictSettings()  # type: ignore[call-arg]
     tfd: TFDSettings = TFDSettings()  # type: ignore[call-arg]
 
-    @field_validator("variants", mode="after")
-    @classmethod
-    def _changes(cls, variants: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
-        """Check each changed setting by itself, so that these problems are listed beside those of base."""
-        found: list[Problem] = []
-        checked: dict[str, dict[str, object]] = {}
-        for name, changes in variants.items():
-            try:
-                checked[name] = FFNChanges.model_validate(changes).model_dump(mode="json", exclude_unset=True)
-            except ValidationError as error:
-                found += [((name, *where), text) for where, text in problems(FFNChanges, error)]
-        found += _wrong_names(variants)
-        if found:
-            raise Problems(found)
-        return checked
-
     @field_validator("ensembles", mode="after")
     @classmethod
     def _ensemble_names(cls, ensembles: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        found = _wrong_names(ensembles)
+        found = wrong_names(ensembles, cls.RESERVED)
         found += [
             ((name,), "found []; allowed: one variant or more") for name in ensembles if not ensembles[name]
         ]
@@ -164,13 +146,7 @@ class FFNExperiment(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> FFNExperiment:
-        found: list[Problem] = []
-        for name in self.variants:
-            try:
-                self.variant(name)
-            except ValidationError as error:
-                found += [(("variants", name, *where), text) for where, text in problems(FFNSettings, error)]
-        if found := found or self._wrong_references() or self._wrong_starts():
+        if found := self._wrong_references() or self._wrong_starts():
             raise Problems(found)
         return self
 
@@ -211,28 +187,3 @@ class FFNExperiment(Section):
                     (("variants", name, "init_from"), "leads back to this variant; start from another one")
                 )
         return found
-
-    def variant(self, name: str) -> FFNSettings:
-        """The complete settings of variant `name`."""
-        return FFNSettings.model_validate({**self.base.model_dump(), **self.variants[name]})
-
-
-FFNChanges: type[Section] = create_model(  # type: ignore[call-overload]
-    "FFNChanges",
-    __base__=Section,
-    __doc__="What a variant may change of base: every setting of FFNSettings, each checked by itself.",
-    **{name: (field.annotation, field) for name, field in FFNSettings.model_fields.items()},
-)
-
-
-def _wrong_names(names: Iterable[str]) -> list[Problem]:
-    """Names that cannot be a folder of their own, or that mean something else in the tables."""
-    found: list[Problem] = []
-    for name in names:
-        if not re.fullmatch(NAME, name):
-            found.append(
-                ((name,), "wrong name; allowed: lower-case letters, digits and _, for it names a folder")
-            )
-        elif name == "st":
-            found.append(((name,), "wrong name: st is the row of separate training; choose another"))
-    return found

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from vidkd.config.describe import allowed, entry_section, is_section, leaves
-from vidkd.config.ffn import NAME, FFNChanges
 from vidkd.config.settings import Settings
+from vidkd.config.variants import NAME, Experiment, changes_of
 from vidkd.errors import UserError
 from vidkd.files import write_text
 
@@ -66,17 +66,26 @@ def default_yaml() -> str:
 def schema() -> str:
     """The JSON schema of a configuration file, for editors."""
     whole = Settings.model_json_schema()
-    changes = FFNChanges.model_json_schema()
-    for field in changes["properties"].values():
-        del field["default"]  # left out, a variant takes the value of base
-    whole["$defs"]["FFNChanges"] = changes
-    experiment = whole["$defs"]["FFNExperiment"]["properties"]
-    experiment["variants"]["additionalProperties"] = {"$ref": "#/$defs/FFNChanges"}
-    named = [experiment["variants"], experiment["ensembles"]]
+    named = []
+    for field in Settings.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Experiment):
+            named += _variants(whole["$defs"], field.annotation)
     named += [whole["properties"][name] for name in ("backbones", "checkpoints")]
     for mapping in named:
         mapping["propertyNames"] = {"pattern": f"^{NAME}$"}
     return json.dumps(whole, indent=2) + "\n"
+
+
+def _variants(definitions: dict[str, Any], experiment: type[Experiment]) -> list[dict[str, Any]]:
+    """Say what a variant may change; returns the mappings whose keys are names of variants."""
+    changes = changes_of(experiment.recipe())
+    definition = changes.model_json_schema()
+    for field in definition["properties"].values():
+        del field["default"]  # left out, a variant takes the value of base
+    definitions[changes.__name__] = definition
+    places = definitions[experiment.__name__]["properties"]
+    places["variants"]["additionalProperties"] = {"$ref": f"#/$defs/{changes.__name__}"}
+    return [places[name] for name in ("variants", "ensembles") if name in places]
 
 
 def table() -> str:

@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from vidkd.config.base import Section
-from vidkd.config.ffn import NAME
 from vidkd.config.problems import Problems
 from vidkd.config.training import TrainingSettings
+from vidkd.config.variants import NAME
 
 Head = Literal["linear", "attentive"]
 

@@ -10,10 +10,13 @@ from pydantic import Field, field_validator, model_validator
 from vidkd.config.backbones import FIXED, FRAMES, BackboneSettings
 from vidkd.config.base import Section
 from vidkd.config.checkpoints import PER_FRAME, CheckpointSettings, SourceSettings
+from vidkd.config.converters import ConverterExperiment
 from vidkd.config.data import WITH_LABELS, DataSettings, DemoSettings, FrameSettings
-from vidkd.config.ffn import NAME, FFNExperiment
+from vidkd.config.ffn import FFNExperiment
+from vidkd.config.fusion import FusionExperiment, FusionSettings
 from vidkd.config.probes import ProbeSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest
+from vidkd.config.variants import NAME
 
 
 class ComputeSettings(Section):
@@ -73,6 +76,8 @@ class Settings(Section):
         {}, description="Name of a small network that is trained on `source`, and what it is."
     )
     probes: ProbeSettings = ProbeSettings()  # type: ignore[call-arg]
+    converters: ConverterExperiment = ConverterExperiment()  # type: ignore[call-arg]
+    fusion: FusionExperiment = FusionExperiment()  # type: ignore[call-arg]
     ffn: FFNExperiment = FFNExperiment()  # type: ignore[call-arg]
     report: ReportSettings = ReportSettings()  # type: ignore[call-arg]
     compute: ComputeSettings = ComputeSettings()  # type: ignore[call-arg]
@@ -132,6 +137,7 @@ class Settings(Section):
         if self.probes.labels and self.data.adapter not in WITH_LABELS:
             text = f"the videos of data.adapter {self.data.adapter} have one label each: leave it empty"
             found.append((("probes", "labels"), text))
+        found += self._converter_problems()
         for name in self.ffn.variants:
             found += [
                 (("ffn", "variants", name, *where), text) for where, text in self._variant_problems(name)
@@ -144,6 +150,13 @@ class Settings(Section):
     def probe_labels(self) -> tuple[str, ...]:
         """The labels that heads are fitted for."""
         return self.probes.labels or (self.data.own_label,)
+
+    def fusion_variant(self, name: str) -> FusionSettings:
+        """The complete settings of a fusion head, with the names of its teachers."""
+        variant: FusionSettings = self.fusion.variant(name)
+        if variant.teachers is not None:
+            return variant
+        return variant.model_copy(update={"teachers": self.converters.teachers})
 
     def _asked_frames(self) -> list[tuple[Location, int]]:
         """Every place that asks for frames of a video, and how many."""
@@ -185,6 +198,42 @@ class Settings(Section):
             elif made is not None and used.kind in FIXED and used.frames not in (None, made.frames):
                 text = f"checkpoint {used.checkpoint} takes {made.frames} frames and no other: leave it out"
                 found.append((("backbones", name, "frames"), text))
+        return found
+
+    def _converter_problems(self) -> list[Problem]:
+        """Students and teachers that are no backbones, and fusion of what is not converted."""
+        experiment, known = self.converters, list(self.backbones)
+        if experiment.student is None:
+            return []
+        named = [(("student",), experiment.student), *((("teachers",), name) for name in experiment.teachers)]
+        found: list[Problem] = [
+            (("converters", *where), f"no backbone is called {name}; {nearest(name, known)}")
+            for where, name in named
+            if name not in known
+        ]
+        if not experiment.teachers:
+            found.append((("converters", "teachers"), "found []; allowed: one backbone or more"))
+        if experiment.student in experiment.teachers:
+            found.append((("converters", "teachers"), f"{experiment.student} is the student: leave it out"))
+        for name in {name for _, name in named} & set(known):
+            if (used := self.backbones[name]).views * used.crops > 1:
+                text = "converters take one view and one crop: cache it a second time, under another name"
+                found.append((("backbones", name, "views" if used.views > 1 else "crops"), text))
+        for name in self.fusion.variants:
+            found += [(("fusion", "variants", name, *at), text) for at, text in self._fusion_problems(name)]
+        return found
+
+    def _fusion_problems(self, name: str) -> list[Problem]:
+        variant, found = self.fusion_variant(name), list[Problem]()
+        for teacher in variant.teachers or ():
+            if teacher not in self.converters.teachers:
+                known = nearest(teacher, list(self.converters.teachers))
+                found.append((("teachers",), f"{teacher} is none of converters.teachers; {known}"))
+        if variant.converter not in self.converters.variants:
+            known = nearest(variant.converter, list(self.converters.variants))
+            found.append(
+                (("converter",), f"no variant of converters is named {variant.converter!r}; {known}")
+            )
         return found
 
     def _variant_problems(self, name: str) -> list[Problem]:

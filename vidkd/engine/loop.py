@@ -93,6 +93,8 @@ class Trainer:
     def fit(self) -> Progress:
         """Train to the end, or until validation has not improved for `patience` validations.
 
+        With no epoch at all the weights are validated and kept as they are.
+
         Returns:
             The finished progress; `best_weights` are the method's weights at its best validation.
 
@@ -103,6 +105,8 @@ class Trainer:
         self._resume()
         with self.stop:
             try:
+                if self.settings.epochs == 0:
+                    self.progress.history.append({"epoch": 0, **self._validate()})
                 while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
                     self._train_epoch()
                     self._finish_epoch()
@@ -166,14 +170,19 @@ class Trainer:
         progress.epoch, progress.batch, progress.sums, progress.seen = progress.epoch + 1, 0, {}, {}
         last = progress.epoch == self.settings.epochs
         if last or progress.epoch % self.settings.validate_every == 0:
-            score, metrics = self.validate(self.accelerator.unwrap_model(self.method))
-            row |= metrics
-            if score > progress.best:
-                progress.best, progress.best_epoch = score, progress.epoch
-                progress.best_weights = self._weights()
+            row |= self._validate()
         progress.history.append(row)
         log.info("epoch %d/%d %s", progress.epoch, self.settings.epochs, _words(row))
         self._save()
+
+    def _validate(self) -> dict[str, float]:
+        """Validate, and keep the weights if they are the best so far; the columns of `history.csv`."""
+        score, metrics = self.validate(self.accelerator.unwrap_model(self.method))
+        progress = self.progress
+        if score > progress.best:
+            progress.best, progress.best_epoch = score, progress.epoch
+            progress.best_weights = self._weights()
+        return metrics
 
     def _out_of_patience(self) -> bool:
         if self.settings.patience is None or self.progress.best_epoch < 0:

@@ -29,7 +29,6 @@ def write_run(
     run_dir: Path,
     result: Progress,
     settings: TrainingSettings,
-    classes: Sequence[str],
     seed: int,
     **about: object,
 ) -> None:
@@ -39,13 +38,11 @@ def write_run(
         run_dir: folder of the run.
         result: the finished progress; the weights are those of its best epoch, without `NETWORK`.
         settings: of the run.
-        classes: class names in the order of their label ids.
         seed: of the run.
-        **about: further entries of `config.json`.
+        **about: further entries of `config.json`, such as `classes` in the order of their label ids.
     """
     config = {
         "settings": settings.model_dump(mode="json"),
-        "classes": list(classes),
         "seed": seed,
         "best_epoch": result.best_epoch,
     }

@@ -75,7 +75,7 @@ def train(
     state_dir = run_dir / ".state"
     with only_run(state_dir):
         trainer = Trainer(method, groups, data, validate, settings, accelerator, seed, state_dir, stamp)
-        write_run(run_dir, trainer.fit(), settings, classes, seed)
+        write_run(run_dir, trainer.fit(), settings, seed, classes=classes)
         drop_state(state_dir)
 
 

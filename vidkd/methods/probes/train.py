@@ -54,7 +54,7 @@ def fit(
     state_dir = run_dir / ".state"
     with only_run(state_dir):
         trainer = Trainer(method, one_group(method), data, validate, own, accelerator, seed, state_dir, stamp)
-        write_run(run_dir, trainer.fit(), own, rows.classes, seed, **more)
+        write_run(run_dir, trainer.fit(), own, seed, classes=rows.classes, **more)
         drop_state(state_dir)
 
 
