@@ -25,6 +25,7 @@ from tests.backbones.checkpoints import SIZE, edit_json, scramble, settings_of
 from tests.conftest import FRAMES, write_store
 from vidkd.backbones import extract
 from vidkd.backbones.extract import cache_shard
+from vidkd.backbones.network import Network, device_of
 from vidkd.backbones.registry import load_backbone
 from vidkd.data.features import FeatureStore
 from vidkd.data.frame_writer import StoredClip, frame_writer
@@ -114,16 +115,16 @@ def test_a_batch_that_is_not_full_is_filled_up_on_a_gpu(made, stores):
     """The same code on a CPU, told to see the clips of a batch at once: each row as in a full batch."""
     settings = settings_of("timm", made("timm").folder)
 
-    class AtOnce(extract._Network):
+    class AtOnce(Network):
         at_once = 5
 
     seen = []
     network = AtOnce(load_backbone(settings), settings, torch.device("cpu"), 5)
     network.backbone.register_forward_pre_hook(lambda _module, given: seen.append(len(given[0])))
-    rows = list(network.rows(FrameStore(stores.val), 0, Waiting()))
+    rows = list(network.rows(FrameStore(stores.val), range(12), 0, Waiting()))
     assert (len(rows), seen) == (12, [5, 5, 5])
-    alone = list(extract._Network(network.backbone, settings, torch.device("cpu"), 5).rows(
-        FrameStore(stores.val), 0, Waiting()))  # fmt: skip
+    alone = list(Network(network.backbone, settings, torch.device("cpu"), 5).rows(
+        FrameStore(stores.val), range(12), 0, Waiting()))  # fmt: skip
     torch.testing.assert_close(np.stack(rows), np.stack(alone), rtol=1e-4, atol=1e-5)
 
 
@@ -343,7 +344,7 @@ def test_convolutions_have_all_bits_of_float32(cached, made, monkeypatch):
     """Extraction sees to it, and asking for the device alone changes nothing."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     settings = settings_of("timm", made("timm").folder)
-    extract._device(settings)
+    device_of(settings)
     assert torch.backends.cudnn.allow_tf32
     cached(settings)
     assert not torch.backends.cudnn.allow_tf32

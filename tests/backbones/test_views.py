@@ -13,8 +13,8 @@ from tests.backbones.checkpoints import SIZE, settings_of
 from tests.backbones.directly import tokens
 from tests.backbones.test_mobilevit import directly as timm_directly
 from tests.conftest import FRAMES
-from vidkd.backbones import extract
 from vidkd.backbones.extract import cache_shard
+from vidkd.backbones.network import Network
 from vidkd.backbones.registry import load_backbone
 from vidkd.data.features import FeatureStore
 from vidkd.data.frame_writer import StoredClip, frame_writer
@@ -153,7 +153,7 @@ def test_crops_that_are_the_same_are_told(frames, made, tmp_path, caplog):
 @pytest.mark.parametrize(("views", "crops"), [(1, 1), (2, 1), (1, 3), (2, 3), (5, 3)])
 def test_on_a_gpu_the_clips_that_are_read_together_are_cut_into_equal_batches(batch, views, crops):
     settings = settings_of("timm", "w", views=views, crops=crops)
-    network = extract._Network(torch.nn.Identity(), settings, torch.device("meta"), batch)
+    network = Network(torch.nn.Identity(), settings, torch.device("meta"), batch)
     clips = network.videos * views * crops
     assert network.at_once <= batch
     assert clips <= max(batch, views * crops)
@@ -164,14 +164,14 @@ def test_on_a_gpu_every_view_is_what_it_is_alone(frames, made):
     """The same code on a CPU, told to see four clips at once: of the six of a video, four and two."""
     settings = settings_of("timm", made("timm").folder, frames=4, views=2, crops=3)
 
-    class AtOnce(extract._Network):
+    class AtOnce(Network):
         at_once = 4
 
     seen = []
     network = AtOnce(load_backbone(settings), settings, torch.device("cpu"), 6)
     network.backbone.register_forward_pre_hook(lambda _module, given: seen.append(len(given[0])))
-    rows = list(network.rows(FrameStore([frames]), 0, Waiting()))
+    rows = list(network.rows(FrameStore([frames]), range(3), 0, Waiting()))
     assert (len(rows), seen) == (3, [4] * 6)
-    alone = extract._Network(network.backbone, settings, torch.device("cpu"), 6)
-    wanted = np.stack(list(alone.rows(FrameStore([frames]), 0, Waiting())))
+    alone = Network(network.backbone, settings, torch.device("cpu"), 6)
+    wanted = np.stack(list(alone.rows(FrameStore([frames]), range(3), 0, Waiting())))
     torch.testing.assert_close(np.stack(rows), wanted, rtol=1e-4, atol=1e-5)

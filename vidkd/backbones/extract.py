@@ -1,39 +1,28 @@
-"""Extraction: what a frozen network makes of every video of a frame store, computed once.
-
-On a CPU a network sees one clip at a time, which is as fast with networks of a useful size; on a GPU the last
-batch is filled up. The size of a batch decides how a library sums, so that a row never depends on the videos
-beside it, and on a CPU not on the batch size either.
-"""
+"""Extraction: what a frozen network makes of every video of a frame store, computed once."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import logging
-import math
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import Tensor
 
-from vidkd.backbones.protocol import Backbone, BackboneSpec, pool
+from vidkd.backbones.network import Network, device_of, warn_of_sizes
+from vidkd.backbones.protocol import Backbone
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.data.clips import clip_loader
 from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_writer import FeatureWriter, feature_writer
 from vidkd.data.frames import FrameStore
-from vidkd.data.views import ViewedClips, view_positions
+from vidkd.data.views import view_positions
 from vidkd.engine.logging import Waiting, progress
+from vidkd.engine.runtime import naming_knob
 from vidkd.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -41,8 +30,7 @@ logger = logging.getLogger(__name__)
 LIBRARIES = ("torch", "timm", "open_clip_torch", "transformers")
 """Packages that compute features; their versions are written beside these."""
 
-_OUT_OF_MEMORY = ("allocate memory", "shared memory", "killed by signal: Killed")
-"""In messages of an allocator, of a worker without room in /dev/shm, and of one that the system killed."""
+_REMEDY = "lower it (compute.batch in a configuration), or take a smaller network or fewer frames"
 
 
 def cache_shard(
@@ -69,12 +57,12 @@ def cache_shard(
     # PyTorch would compute convolutions of float32 with ten bits of mantissa.
     torch.backends.cudnn.allow_tf32 = False
     store = FrameStore([frames_h5])
-    network = _Network(load_backbone(settings), settings, _device(settings), batch)
+    network = Network(load_backbone(settings), settings, device_of(settings), batch)
     index, decoder = _frames_of(frames_h5, network.backbone.spec.frames, settings.views)
     meta = feature_meta(network.backbone, name, settings, store, decoder)
     with feature_writer(output_h5, meta, len(store)) as writer:
         if len(store):
-            with _naming_batch(batch):
+            with naming_knob(f"--batch {batch}: {_REMEDY}"):
                 _check_room(output_h5, len(store), network.row_shape(), meta.dtype)
                 _add_rows(writer, network, store, index, workers, name)
     return [frames_h5, *network.backbone.origin.files]
@@ -101,75 +89,17 @@ def feature_meta(
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Network:
-    """A backbone on its device, and how clips go through it."""
-
-    backbone: Backbone
-    settings: BackboneSettings
-    device: torch.device
-    batch: int
-
-    def __post_init__(self) -> None:
-        self.backbone.to(self.device)
-
-    @property
-    def looks(self) -> int:
-        """Clips of a video: its views and their crops."""
-        return self.settings.views * self.settings.crops
-
-    @property
-    def videos(self) -> int:
-        """Videos that are read together: as many as a batch has room for, at least one."""
-        return max(1, self.batch // self.looks)
-
-    @property
-    def at_once(self) -> int:
-        """Clips that the network sees at once: of those read together equal parts, none above a batch."""
-        clips = self.videos * self.looks
-        return 1 if self.device.type == "cpu" else math.ceil(clips / math.ceil(clips / self.batch))
-
-    def row_shape(self) -> tuple[int, int]:
-        """(V x T', D) of a video, by trying a clip."""
-        spec = self.backbone.spec
-        clip = torch.zeros(1, spec.frames, 3, spec.size, spec.size, dtype=torch.uint8)
-        _, steps, width = self._pooled(clip).shape
-        return self.looks * steps, width
-
-    def rows(self, store: FrameStore, workers: int, waiting: Waiting) -> Iterator[NDArray[np.float32]]:
-        """Features (V x T', D) of each video, in order; of V views, the temporal one is the slowest."""
-        spec, settings = self.backbone.spec, self.settings
-        clips = ViewedClips(store, spec.frames, spec.size, spec.crop, settings.views, settings.crops)
-        _warn_of_sizes(store, spec, settings.crops)
-        for batch in waiting.each(clip_loader(clips, workers, batch_size=self.videos)):
-            ((_, clip_BVTCHW),) = batch.clips.items()
-            feature_VTD = self._pooled(clip_BVTCHW.unflatten(1, (self.looks, -1)).flatten(0, 1))
-            yield from feature_VTD.reshape(len(clip_BVTCHW), -1, feature_VTD.shape[-1])
-
-    def _pooled(self, clip_BTCHW: Tensor) -> NDArray[np.float32]:
-        """Features (B, T', D)."""
-        parts = [self._computed(part.to(self.device)) for part in clip_BTCHW.split(self.at_once)]
-        return torch.cat(parts).cpu().numpy()
-
-    def _computed(self, clip_BTCHW: Tensor) -> Tensor:
-        present = len(clip_BTCHW)
-        copies = clip_BTCHW[-1:].expand(self.at_once - present, -1, -1, -1, -1)
-        half = self.settings.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            feature_BTSD = self.backbone(torch.cat([clip_BTCHW, copies]))
-        return pool(feature_BTSD[:present].float(), self.settings.tokens)
-
-
 def _add_rows(
     writer: FeatureWriter,
-    network: _Network,
+    network: Network,
     store: FrameStore,
     index: NDArray[np.int32],
     workers: int,
     name: str,
 ) -> None:
     start, waiting = time.monotonic(), Waiting()
-    rows = network.rows(store, workers, waiting)
+    warn_of_sizes(store, network.backbone.spec, network.settings.crops)
+    rows = network.rows(store, range(len(store)), workers, waiting)
     for row, feature_TD in zip(progress(range(len(store)), f"cache {name}"), rows, strict=True):
         padded = len(set(index[row].tolist())) < index.shape[1]
         writer.add(store.video_ids[row], int(store.label_ids[row]), index[row], padded, feature_TD)
@@ -177,23 +107,6 @@ def _add_rows(
     rate, waited = len(store) * network.looks / taken, 100 * waiting.seconds / taken
     text = "%s: %d videos, %.1f clips/s, %.0f%% of the time waiting for clips"
     logger.info(text, name, len(store), rate, waited)
-
-
-def _device(settings: BackboneSettings) -> torch.device:
-    device = Accelerator().device
-    if settings.precision == "bf16" and device.type != "cuda":
-        raise UserError(
-            f"precision: bf16 is for a GPU, and this job runs on {device.type}: use fp32, or ask for a GPU"
-        )
-    return device
-
-
-def _warn_of_sizes(store: FrameStore, spec: BackboneSpec, crops: int) -> None:
-    if (smallest := int(store.sizes.min() * spec.crop)) < spec.size:
-        logger.warning("frames are enlarged from %d to %d pixels", smallest, spec.size)
-    square = int((store.sizes[:, 0] == store.sizes[:, 1]).sum())
-    if crops > 1 and spec.crop == 1 and square:
-        logger.warning("%d of %d videos are square: their %d crops are the same", square, len(store), crops)
 
 
 def _frames_of(frames_h5: Path, count: int, views: int) -> tuple[NDArray[np.int32], str]:
@@ -214,17 +127,3 @@ def _check_room(output: Path, videos: int, shape: tuple[int, int], dtype: str) -
             f"{free / 1e6:.1f} MB left. Free space, choose another results_dir, or keep less with fp16 or "
             "tokens."
         )
-
-
-@contextmanager
-def _naming_batch(batch: int) -> Iterator[Any]:
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and not any(text in str(error) for text in _OUT_OF_MEMORY):
-            raise
-        raise UserError(
-            f"out of memory with --batch {batch}: lower it (compute.batch in a configuration), or take a "
-            "smaller network or fewer frames"
-        ) from error

@@ -6,6 +6,8 @@ import logging
 import os
 import random
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import numpy as np
@@ -13,8 +15,12 @@ import torch
 from accelerate import Accelerator
 
 from vidkd.config.training import TrainingSettings
+from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
+
+_OUT_OF_MEMORY = ("allocate memory", "shared memory", "killed by signal: Killed")
+"""In messages of an allocator, of a worker without room in /dev/shm, and of one that the system killed."""
 
 
 class Interrupted(SystemExit):
@@ -58,3 +64,22 @@ def start(settings: TrainingSettings, seed: int) -> Accelerator:
     accelerator = Accelerator(mixed_precision=settings.precision)
     log.info("device %s, precision %s, seed %d", accelerator.device, settings.precision, seed)
     return accelerator
+
+
+@contextmanager
+def naming_knob(knob: str) -> Iterator[None]:
+    """Have memory that runs out end the job with the setting that made it so.
+
+    Args:
+        knob: the setting, its value and what to do: `batch_size 64: lower it`.
+
+    Raises:
+        UserError: memory ran out, of this process, of its workers or of the GPU.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(text in str(error) for text in _OUT_OF_MEMORY):
+            raise
+        raise UserError(f"out of memory with {knob}") from error
