@@ -7,17 +7,19 @@ new memory and stays as it is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.data.features import FeatureStore
+from vidkd.data.feature_meta import FeatureMeta
+from vidkd.data.features import Rows
 from vidkd.errors import UserError
 
 AHEAD = 2
@@ -26,6 +28,43 @@ AHEAD = 2
 CPU = torch.device("cpu")
 
 _SHOWN = 5
+
+
+class FeatureSource(Protocol):
+    """What a join needs of the features of one backbone: cached (`FeatureStore`), or made when asked for."""
+
+    @property
+    def meta(self) -> FeatureMeta:
+        """How the features are made."""
+
+    @property
+    def video_ids(self) -> list[str]:
+        """Of each row."""
+
+    @property
+    def label_ids(self) -> NDArray[np.int32]:
+        """(N)."""
+
+    @property
+    def shards(self) -> NDArray[np.int64]:
+        """(N) number of the file that each row is in."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(T', D) of a row."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the features."""
+
+    def rows(self, rows: Rows) -> Tensor:
+        """Features (len(rows), T', D) of `rows`, on the CPU and in new memory."""
+
+    def rows_of(self, video_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Row of each video; a UserError lists those that are not there."""
+
+    def verify(self) -> None:
+        """Compare all checksums of what is read; a UserError names the files that have changed."""
 
 
 @dataclass
@@ -56,7 +95,7 @@ class FeatureJoin:
         shards: (N) number of the file of the first backbone that each row is in.
     """
 
-    def __init__(self, stores: Mapping[str, FeatureStore], allow_missing: bool = False) -> None:
+    def __init__(self, stores: Mapping[str, FeatureSource], allow_missing: bool = False) -> None:
         """Join stores.
 
         Args:

@@ -22,9 +22,10 @@ from tests.methods.probes.cached import (
     video_ids,
     write,
 )
+from vidkd.data import feature_tokens
+from vidkd.data.feature_tokens import token_statistics
 from vidkd.errors import UserError
-from vidkd.methods.probes import rows as rows_module
-from vidkd.methods.probes.rows import token_means, token_statistics, tokens
+from vidkd.methods.probes.rows import token_means, tokens
 
 
 def every_label(value) -> str:
@@ -55,10 +56,10 @@ def test_the_own_label_is_that_of_the_features(cache):
 def test_means_and_statistics_are_numpys(cache, monkeypatch):
     join = cache.open().train
     features = np.stack([feature_of(name, label_of(name)) for name in join.video_ids]).astype(np.float64)
-    monkeypatch.setattr(rows_module, "AT_ONCE", 7 * STEPS * WIDTH * 4)  # several batches, a small last one
+    monkeypatch.setattr(feature_tokens, "AT_ONCE", 7 * STEPS * WIDTH * 4)  # several batches, a small last one
     assert [len(part) for part in tokens(join)] == [7] * 8 + [4]
     np.testing.assert_allclose(token_means(join).numpy(), features.mean(1), rtol=1e-12)
-    mean, std = token_statistics(join)
+    ((mean, std),) = token_statistics(join).values()
     np.testing.assert_allclose(mean.numpy(), features.mean((0, 1)), rtol=1e-12)
     np.testing.assert_allclose(std.numpy(), features.std((0, 1)), rtol=1e-9)
 

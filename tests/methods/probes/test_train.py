@@ -17,10 +17,10 @@ from tests.engine.stops import signal_after
 from tests.methods.probes.cached import CLASSES, WIDTH, files
 from vidkd.config.load import canonical
 from vidkd.config.probes import HeadSettings
+from vidkd.data.feature_tokens import token_statistics
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.methods.probes.predict import load_probe, logits
-from vidkd.methods.probes.rows import token_statistics
 from vidkd.methods.probes.train import fit
 
 ABOUT = {"head": "attentive", "backbone": "clip", "label": "animal"}
@@ -51,7 +51,7 @@ def test_the_files_say_what_they_are_of(cache, tmp_path):
     assert config["settings"] == SMALL.attentive.model_dump(mode="json")
     assert (config["classes"], config["seed"], config["backbone"]) == (CLASSES, 0, "clip")
     assert config["params"] == sum(v.numel() for name, v in weights.items() if "standardise" not in name)
-    mean, std = token_statistics(cache.open().train)
+    ((mean, std),) = token_statistics(cache.open().train).values()
     torch.testing.assert_close(weights["standardise.mean"], mean.float())
     torch.testing.assert_close(weights["standardise.std"], std.float())
 

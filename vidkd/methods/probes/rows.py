@@ -12,12 +12,10 @@ from torch import Tensor
 
 from vidkd.config.data import SPLITS
 from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.features import FeatureStore
+from vidkd.data.feature_splits import open_splits
+from vidkd.data.feature_tokens import checked
 from vidkd.data.tables import read_classes, read_rows
 from vidkd.errors import UserError
-
-AT_ONCE = 64 * 2**20
-"""Bytes of features that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,7 @@ def open_rows(
     classes = read_classes(classes_json)
     if len(classes) < 2:
         raise UserError(f"{classes_json} has {len(classes)} class: a head has nothing to tell apart")
-    stores = {split: FeatureStore(shards[split]) for split in SPLITS}
-    _check_alike(stores, shards)
+    stores = open_splits({split: shards[split] for split in SPLITS})
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
     if labels_csv is not None:
         labels = {row["video_id"]: int(row["label_id"]) for row in read_rows(labels_csv)}
@@ -79,54 +76,14 @@ def tokens(join: FeatureJoin) -> Iterator[Tensor]:
     Raises:
         UserError: names a video with a feature that is NaN or infinite.
     """
-    ((name, store),) = join.stores.items()
-    size = max(1, AT_ONCE // (store.shape[0] * store.shape[1] * store.dtype.itemsize))
-    for batch in join.in_order(size):
-        feature_BND = batch.features[name]
-        if len(bad := (~feature_BND.isfinite().flatten(1).all(1)).nonzero()):
-            video_id = join.video_ids[int(batch.row[bad[0]])]
-            raise UserError(
-                f"features of video {video_id!r} are NaN or infinite: delete its shard and run "
-                "cache_features again"
-            )
+    for batch in checked(join):
+        (feature_BND,) = batch.features.values()
         yield feature_BND
 
 
 def token_means(join: FeatureJoin) -> Tensor:
     """The mean token (N, D) of every row, in float64."""
     return torch.cat([feature_BND.double().mean(1) for feature_BND in tokens(join)])
-
-
-def token_statistics(join: FeatureJoin) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (D) over the tokens of all rows, in float64."""
-    count, total, squares = 0, torch.zeros(1), torch.zeros(1)
-    for feature_BND in tokens(join):
-        token_MD = feature_BND.flatten(0, 1).double()
-        count += len(token_MD)
-        total, squares = total + token_MD.sum(0), squares + token_MD.square().sum(0)
-    mean_D = total / count
-    return mean_D, (squares / count - mean_D.square()).clamp(min=0).sqrt()
-
-
-def _check_alike(stores: Mapping[str, FeatureStore], shards: Mapping[str, Sequence[Path]]) -> None:
-    train = stores["train"]
-    for split, store in stores.items():
-        folder = Path(shards[split][0]).parent
-        if not len(store):
-            raise UserError(
-                f"{folder} has features of no video: a head needs train videos to fit on, val videos to "
-                "choose by and test videos to report"
-            )
-        if wrong := store.meta.differences(train.meta):
-            raise UserError(
-                f"{folder}: made with other {', '.join(wrong)} than {Path(shards['train'][0]).parent}. "
-                "Delete what is not as configured and run snakemake features again."
-            )
-        if store.shape != train.shape:
-            raise UserError(
-                f"{folder} has rows of {store.shape} (T', D), the training features {train.shape}: delete "
-                "what is not as configured and run snakemake features again"
-            )
 
 
 def _labels_of(video_ids: Sequence[str], labels: Mapping[str, int], source: Path) -> np.ndarray:

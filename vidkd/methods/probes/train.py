@@ -11,6 +11,7 @@ from accelerate import Accelerator
 
 from vidkd.config.probes import HeadSettings
 from vidkd.data.feature_batches import FeatureBatches, FeatureJoin
+from vidkd.data.feature_tokens import token_statistics
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.loop import Trainer
 from vidkd.engine.optim import one_group
@@ -22,7 +23,7 @@ from vidkd.methods.probes.loss import cross_entropy
 from vidkd.methods.probes.method import Probe
 from vidkd.methods.probes.model import AttentiveProbe
 from vidkd.methods.probes.predict import logits
-from vidkd.methods.probes.rows import ProbeRows, token_statistics
+from vidkd.methods.probes.rows import ProbeRows
 
 
 def fit(
@@ -48,7 +49,8 @@ def fit(
     accelerator = start(own, seed)
     data = FeatureBatches(rows.train, own.batch_size, seed, device=accelerator.device)
     model = AttentiveProbe(rows.width, len(rows.classes), own)
-    model.standardise.set(*token_statistics(rows.train))
+    (statistics,) = token_statistics(rows.train).values()
+    model.standardise.set(*statistics)
     method, more = Probe(model), about | {"params": count_parameters(model)}
     validate = validation(rows.val, accelerator)
     state_dir = run_dir / ".state"

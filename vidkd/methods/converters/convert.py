@@ -1,0 +1,156 @@
+"""What a frozen converter makes of the student's features: when rows are asked for, or cached once.
+
+On a CPU a clip is converted by itself, as a network sees it in extraction: what it is converted to has the
+same bits whatever is beside it, cached or not.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidkd.config.converters import ConverterSettings
+from vidkd.data.feature_batches import FeatureJoin, FeatureSource
+from vidkd.data.feature_meta import FeatureMeta
+from vidkd.data.feature_room import check_room
+from vidkd.data.feature_writer import feature_writer
+from vidkd.data.features import FeatureStore, Rows
+from vidkd.engine.logging import progress
+from vidkd.errors import UserError
+from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
+from vidkd.methods.converters.model import Converter
+from vidkd.provenance import file_sha256
+
+AT_ONCE = 8
+"""Clips that are held while a cache is written."""
+
+
+class ConvertedFeatures:
+    """Features of a teacher's kind, computed from the student's when rows are asked for: a FeatureSource.
+
+    Attributes:
+        meta: how they are made, see `converted_meta`.
+        video_ids: of each row, as the student has them.
+        label_ids: (N) int32.
+        shards: (N) number of the student's file that each row is in.
+        shape: (T', D) of a row.
+        dtype: of the features: rounded as a cache of them is.
+    """
+
+    def __init__(self, student: FeatureSource, converter: Converter, meta: FeatureMeta) -> None:
+        """Convert `student` by a converter in evaluation mode, on the device that it is on."""
+        self._student, self._converter, self.meta = student, converter, meta
+        self.video_ids, self.label_ids, self.shards = student.video_ids, student.label_ids, student.shards
+        self.shape = converter.teacher_shape
+        self.dtype: torch.dtype = getattr(torch, meta.dtype)
+
+    @torch.no_grad()  # not inference_mode, whose tensors no training can use
+    def rows(self, rows: Rows) -> Tensor:
+        """Features (len(rows), T', D) of `rows`, on the CPU."""
+        student_BND = self._student.rows(rows)
+        device = next(self._converter.parameters()).device
+        at_once = 1 if device.type == "cpu" else max(1, len(student_BND))
+        parts = [
+            self._converter(part.to(device)).to("cpu", self.dtype) for part in student_BND.split(at_once)
+        ]
+        return torch.cat(parts)
+
+    def rows_of(self, video_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Row of each video; a UserError lists those that the student has not."""
+        return self._student.rows_of(video_ids)
+
+    def verify(self) -> None:
+        """Compare the checksums of the student's features."""
+        self._student.verify()
+
+
+def converted_meta(weights: Path, config: Mapping[str, Any], student: FeatureMeta) -> FeatureMeta:
+    """What converted features say about themselves.
+
+    Args:
+        weights: of the converter.
+        config: beside it, see `converter_config`.
+        student: how the features were made that are converted.
+    """
+    return FeatureMeta(
+        backbone=config["teacher"],
+        weights_sha256=file_sha256(weights),
+        preprocessing={
+            "converter": config["converter"],
+            "student": student.digest,
+            "student_weights_sha256": student.weights_sha256,
+        },
+        tokens=str(config["teacher_meta"]["tokens"]),
+        frames=student.frames,
+        dtype=student.dtype,
+        decoder=student.decoder,
+        frames_digest=student.frames_digest,
+        versions={"torch": importlib.metadata.version("torch")},
+    )
+
+
+def convert(weights: Path, shards: Mapping[str, Sequence[Path]], outputs: Mapping[str, Path]) -> None:
+    """Write what a converter makes of the student's features: one feature shard for each split.
+
+    Args:
+        weights: `model.safetensors` of the converter, beside its `config.json`.
+        shards: of the student's features, by split.
+        outputs: feature shard to write, by split; without rows where the split has none.
+
+    Raises:
+        UserError: the converter was made for other features, these are damaged, the disk is too small, or a
+            converted feature is not finite in the student's dtype.
+    """
+    config, converter = converter_config(weights), load_converter(weights)
+    torch.set_num_threads(ConverterSettings.model_validate(config["settings"]).cpu_threads)
+    stores = {split: FeatureStore(shards[split]) for split in outputs}
+    for store in stores.values():
+        check_made_for(weights, config, store.meta)
+    for split, store in stores.items():
+        meta = converted_meta(weights, config, store.meta)
+        index = _source_frames(shards[split])
+        _write(outputs[split], store, ConvertedFeatures(store, converter, meta), index)
+
+
+def _write(output: Path, store: FeatureStore, converted: ConvertedFeatures, index: NDArray[np.int32]) -> None:
+    """One shard, sorted by video id; what is beside the features is the student's."""
+    meta, count = converted.meta, len(store)
+    join = FeatureJoin({meta.backbone: converted})
+    rows = store.rows_of(join.video_ids).tolist()
+    with feature_writer(output, meta, count) as writer:
+        check_room(output, count, converted.shape, meta.dtype, "Free space, or choose another results_dir.")
+        features = zip(progress(rows, f"convert to {meta.backbone}"), _in_order(join), strict=True)
+        for row, feature_ND in features:
+            name, label = store.video_ids[row], int(store.label_ids[row])
+            writer.add(name, label, index[row], bool(store.padded[row]), feature_ND)
+
+
+def _in_order(join: FeatureJoin) -> Iterator[NDArray[np.floating[Any]]]:
+    """Features (N, D) of each video."""
+    for batch in join.in_order(AT_ONCE):
+        (feature_BND,) = batch.features.values()
+        for row, feature_ND in zip(batch.row.tolist(), feature_BND, strict=True):
+            if not feature_ND.isfinite().all():
+                raise UserError(
+                    f"video {join.video_ids[row]!r} is converted to features that are NaN or infinite as "
+                    f"{feature_ND.dtype}: cache the student's as float32, or train the converter with a "
+                    "lower lr"
+                )
+            yield feature_ND.numpy()
+
+
+def _source_frames(files: Sequence[Path]) -> NDArray[np.int32]:
+    """Source frames (N, T) of each row of a store, which keeps none in memory."""
+    found = []
+    for path in files:
+        with h5py.File(path, "r", locking=False) as file:
+            found.append(file["index"][:])
+    return np.concatenate([part for part in found if len(part)] or found)

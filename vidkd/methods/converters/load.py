@@ -1,0 +1,76 @@
+"""A trained converter, and whether it was made for these features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vidkd.config.converters import ConverterSettings
+from vidkd.data.feature_meta import FeatureMeta
+from vidkd.engine.run import read_config
+from vidkd.engine.weights import load_covered, read_file
+from vidkd.errors import UserError
+from vidkd.methods.converters.model import Converter, build_converter
+
+DECIDING = ("backbone", "weights_sha256", "preprocessing", "tokens", "frames")
+"""What of FeatureMeta makes features others to a network that was trained on them; how they are rounded, and
+which videos they are of, does not."""
+
+
+def load_converter(weights: Path) -> Converter:
+    """A trained converter in evaluation mode.
+
+    Args:
+        weights: `model.safetensors` beside its `config.json`.
+
+    Raises:
+        UserError: a file is missing, damaged or none of a converter, or the two do not fit.
+    """
+    config = converter_config(weights)
+    settings = ConverterSettings.model_validate(config["settings"])
+    shapes = (tuple(config[side]) for side in ("student_shape", "teacher_shape"))
+    converter = build_converter(settings, *shapes)
+    load_covered(converter, read_file(weights), (), str(weights))
+    return converter.eval().requires_grad_(False)
+
+
+def converter_config(weights: Path) -> dict[str, Any]:
+    """The `config.json` beside the weights of a converter.
+
+    Raises:
+        UserError: there is none, or it is none of a converter.
+    """
+    config = read_config(weights)
+    if missing := {"converter", "student", "teacher", "student_meta", "teacher_meta"} - config.keys():
+        raise UserError(
+            f"{weights} is no converter: {weights.with_name('config.json')} has no "
+            f"{', '.join(sorted(missing))}. Give the model.safetensors of train_converter."
+        )
+    return config
+
+
+def check_made_for(weights: Path, config: Mapping[str, Any], student: FeatureMeta) -> None:
+    """Refuse to convert features of another network than the converter was trained on.
+
+    Args:
+        weights: of the converter, for the message.
+        config: beside it, see `converter_config`.
+        student: how the features were made that it is to convert.
+
+    Raises:
+        UserError: says what differs, and both values.
+    """
+    trained = FeatureMeta.read(config["student_meta"])
+    if wrong := same_features(trained, student):
+        pairs = [f"{name} {getattr(trained, name)}, not {getattr(student, name)}" for name in wrong]
+        raise UserError(
+            f"{weights} is a converter from other features than these of {student.backbone}: it was trained "
+            f"with {'; '.join(pairs)}. Train it on these features, or give the features that it was trained "
+            "on."
+        )
+
+
+def same_features(one: FeatureMeta, other: FeatureMeta) -> list[str]:
+    """Names of what makes these the features of two different networks; empty where they are the same."""
+    return [name for name in one.differences(other) if name in DECIDING]
