@@ -30,11 +30,16 @@ def predict(weights: Path, test: FeatureJoin, predictions: Path) -> None:
     """
     model = load_probe(weights)
     logit_BK = logits(model, test, torch.device("cpu"))
+    write_predictions(predictions, test, logit_BK)
+
+
+def write_predictions(path: Path, join: FeatureJoin, logit_BK: Tensor) -> None:
+    """Write a row for each clip: `video_id, label_id, pred, s_0, …` (`s_{label_id}`: probabilities)."""
     table = pd.DataFrame(
-        {"video_id": test.video_ids, "label_id": test.label_ids, "pred": logit_BK.argmax(1).numpy()}
+        {"video_id": join.video_ids, "label_id": join.label_ids, "pred": logit_BK.argmax(1).numpy()}
     )
     scores = pd.DataFrame({f"s_{k}": column.numpy() for k, column in enumerate(logit_BK.softmax(1).T)})
-    with atomic(predictions) as temporary:
+    with atomic(path) as temporary:
         pd.concat([table, scores], axis=1).to_csv(temporary, index=False, float_format="%.6g")
 
 

@@ -1,0 +1,49 @@
+"""A fusion head in training, as the engine sees it: a batch in, named loss terms out.
+
+A frozen converter is not here but where features come from (`vidkd.methods.converters.convert`): it is
+neither trained nor written with the head. One that is trained on with the head is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vidkd.data.feature_batches import FeatureBatch
+from vidkd.methods.converters.model import Converter
+from vidkd.methods.fusion.loss import terms
+from vidkd.methods.fusion.model import FusionHead
+
+
+class Fuse(nn.Module):
+    """The head with its objective, and the converters that are trained with it.
+
+    Attributes:
+        model: the head.
+        converters: by teacher; empty unless they are trained with the head.
+        student: name of the features that they convert.
+    """
+
+    def __init__(
+        self, model: FusionHead, converters: Mapping[str, Converter], student: str, gate_sparsity: float
+    ) -> None:
+        super().__init__()
+        self.model, self.converters = model, nn.ModuleDict(converters).requires_grad_()
+        self.student, self.gate_sparsity = student, gate_sparsity
+
+    def forward(self, batch: FeatureBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Loss terms of a training batch."""
+        fused_BNd, gates = self.model.fused(self.inputs(batch.features))
+        return terms(self.model.classify(fused_BNd), batch.label, gates, self.gate_sparsity)
+
+    def logits(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Logits (B, K) of what a batch has."""
+        logit_BK: Tensor = self.model(self.inputs(features))
+        return logit_BK
+
+    def inputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """All inputs of the head: what a batch has, and what converters here make of the student's."""
+        converted = {name: of(features[self.student]) for name, of in self.converters.items()}
+        return {**features, **converted}
