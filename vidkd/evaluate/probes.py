@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from vidkd.errors import UserError
-from vidkd.evaluate.statistics import wilson
+from vidkd.evaluate.classes import class_figures, class_gate, read_predictions
+from vidkd.evaluate.statistics import wilson_percent
 from vidkd.files import atomic, write_text
 
 KEYS = ["backbone", "head", "label"]
@@ -26,9 +27,7 @@ def evaluate_probe(predictions: Path, config_json: Path, metrics: Path, pairs: M
     Raises:
         UserError: the predictions have no row.
     """
-    table = pd.read_csv(predictions, dtype={"video_id": str})
-    if table.empty:
-        raise UserError(f"{predictions} has no predictions: delete it and run again.")
+    table = read_predictions(predictions)
     config = json.loads(config_json.read_text(encoding="utf-8"))
     write_text(metrics, json.dumps(measure(table, config, pairs), indent=2) + "\n")
 
@@ -60,20 +59,16 @@ def measure(table: pd.DataFrame, config: Mapping[str, Any], pairs: Mapping[str, 
         config: its `config.json`.
         pairs: classes that differ in the order of frames only.
     """
-    right, classes = table["pred"] == table["label_id"], config["classes"]
+    classes = config["classes"]
     told_apart, pairs_clips = _within_pairs(table, classes, pairs)
-    stuck = table["pred"].nunique() == 1
     return {
         "variant": ".".join(config[name] for name in KEYS),
         **{name: config[name] for name in (*KEYS, "seed", "params")},
         "classes": classes,
-        "n_clips": len(table),
-        "top1": 100 * right.mean(),
-        "mean_class": 100 * right.groupby(table["label_id"]).mean().mean(),
-        "chance": 100 * table["label_id"].value_counts(normalize=True).max(),
+        **class_figures(table),
         "pairs_clips": pairs_clips,
         "pairs": None if told_apart is None else 100 * told_apart,
-        "result_gate": {"passed": not stuck, "reason": "every clip gets the same class" if stuck else ""},
+        "result_gate": class_gate(table),
     }
 
 
@@ -112,7 +107,7 @@ def _preferred(table: pd.DataFrame, label: int, over: int) -> pd.Series:
 def _row(seeds: pd.DataFrame) -> dict[str, Any]:
     """The row of one backbone, head and label."""
     first, mean = seeds.iloc[0], seeds["top1"].mean()
-    low, high = _interval(mean, first["n_clips"])
+    low, high = wilson_percent(mean, first["n_clips"])
     row = {
         **{name: first[name] for name in KEYS},
         "seeds": len(seeds),
@@ -132,11 +127,6 @@ def _row(seeds: pd.DataFrame) -> dict[str, Any]:
     }
     if first["pairs_clips"]:
         pairs = seeds["pairs"].astype(float).mean()
-        low, high = _interval(pairs, first["pairs_clips"])
+        low, high = wilson_percent(pairs, first["pairs_clips"])
         row |= {"pairs": pairs, "pairs_low": low, "pairs_high": high}
     return row
-
-
-def _interval(percent: float, count: float) -> tuple[float, float]:
-    low, high = wilson(percent / 100, count)
-    return 100 * low, 100 * high
