@@ -20,8 +20,8 @@ from vidkd.methods.probes.model import Standardise
 HIDDEN = 2
 """Width of an MLP, as a multiple of the head's."""
 
-PLACE_STD = 0.02
-"""Deviation of the places of tokens before training."""
+PLACE_STD = 0.5
+"""Deviation of the places of tokens before training, beside tokens of deviation 1."""
 
 
 class FusionHead(nn.Module):
