@@ -20,7 +20,11 @@ class Convert(nn.Module):
 
     def forward(self, batch: FeatureBatch, generator: torch.Generator) -> dict[str, Tensor]:
         """Loss terms of a training batch: the student's features first, then the teacher's."""
-        student_BND, teacher_BMD = batch.features.values()
-        predicted_BMD = self.model.standardised(student_BND)
+        predicted_BMD, target_BMD = self.predicted(batch)
         with torch.autocast(predicted_BMD.device.type, enabled=False):  # what sums over a batch stays float32
-            return terms(predicted_BMD, self.model.teacher(teacher_BMD), self.settings)
+            return terms(predicted_BMD, target_BMD, self.settings)
+
+    def predicted(self, batch: FeatureBatch) -> tuple[Tensor, Tensor]:
+        """Converted features (B, M, D) of a batch, and the teacher's own; both standardised, float32."""
+        student_BND, teacher_BMD = batch.features.values()
+        return self.model.standardised(student_BND), self.model.teacher(teacher_BMD)

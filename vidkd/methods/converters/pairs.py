@@ -1,0 +1,123 @@
+"""What a converter is trained on: the same videos as the student sees them and as the teacher does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidkd.config.converters import ConverterSettings
+from vidkd.data.feature_batches import FeatureJoin
+from vidkd.data.feature_meta import FeatureMeta
+from vidkd.data.feature_splits import open_splits
+from vidkd.errors import UserError
+
+log = logging.getLogger(__name__)
+
+LEARNT_FROM = ("train", "val")
+"""Splits that a converter sees."""
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Features of both networks, joined by video id; a batch has the student's first.
+
+    Attributes:
+        train: videos to learn from.
+        val: videos that choose the epoch.
+        left_out: where allow_missing allows it: by split and network, how many videos of the other it lacks,
+            and the first of them.
+    """
+
+    train: FeatureJoin
+    val: FeatureJoin
+    left_out: dict[str, dict[str, dict[str, object]]]
+
+    @property
+    def metas(self) -> tuple[FeatureMeta, FeatureMeta]:
+        """How the student's and the teacher's features are made."""
+        student, teacher = self.train.stores.values()
+        return student.meta, teacher.meta
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(T', D) of the student's rows and the teacher's."""
+        student, teacher = self.train.stores.values()
+        return student.shape, teacher.shape
+
+
+def open_pairs(
+    settings: ConverterSettings,
+    student: str,
+    teacher: str,
+    shards: Mapping[str, Mapping[str, Sequence[Path]]],
+) -> Pairs:
+    """Open the features of both networks.
+
+    Args:
+        settings: of the converter.
+        student: name of the backbone that is converted from.
+        teacher: of the one that is converted to.
+        shards: feature shards by name of the backbone, then by split: train and val.
+
+    Raises:
+        UserError: a cache cannot be used or is of another backbone, its splits were not made alike, videos
+            are missing from one of them, labels disagree, or the converter cannot make these tokens of those.
+    """
+    if student == teacher:
+        raise UserError(f"{student} is both the student and the teacher: name two backbones")
+    stores = {
+        name: open_splits({split: shards[name][split] for split in LEARNT_FROM})
+        for name in (student, teacher)
+    }
+    for name, splits in stores.items():
+        _check_name(name, splits["train"].meta, shards[name]["train"][0])
+    joins = {
+        split: FeatureJoin({name: stores[name][split] for name in stores}, settings.allow_missing)
+        for split in LEARNT_FROM
+    }
+    left_out = {split: lacking for split, join in joins.items() if (lacking := _left_out(split, join))}
+    pairs = Pairs(joins["train"], joins["val"], left_out)
+    _check_tokens(settings, pairs)
+    return pairs
+
+
+def _check_name(name: str, meta: FeatureMeta, file: Path) -> None:
+    if meta.backbone != name:
+        raise UserError(
+            f"{file} has features of {meta.backbone}, not of {name}: give the files of {name}, or name the "
+            "backbone that they are of"
+        )
+
+
+def _left_out(split: str, join: FeatureJoin) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = {}
+    every = {video_id for store in join.stores.values() for video_id in store.video_ids}
+    for name, store in join.stores.items():
+        if missing := sorted(every.difference(store.video_ids)):
+            found[name] = {"videos": len(missing), "first": missing[:_SHOWN]}
+            shown = ", ".join(missing[:_SHOWN])
+            log.warning("%s: %s has no features of %d videos (%s)", split, name, len(missing), shown)
+    return found
+
+
+def _check_tokens(settings: ConverterSettings, pairs: Pairs) -> None:
+    """What goes along tokens as along time must find time there, and nothing else."""
+    (student, teacher), ((before, _), (after, _)) = pairs.metas, pairs.shapes
+    alike = before == after and student.tokens == teacher.tokens
+    if settings.kind == "perceiver" or alike or not (mixed := [m for m in (student, teacher) if _mixed(m)]):
+        return
+    raise UserError(
+        f"kind {settings.kind} goes along the tokens as along time, and in the {before} tokens of "
+        f"{student.backbone} and the {after} of {teacher.backbone} time and place are mixed "
+        f"({', '.join(meta.backbone for meta in mixed)}): use kind perceiver, or cache features with tokens "
+        "time, one view and one crop"
+    )
+
+
+def _mixed(meta: FeatureMeta) -> bool:
+    several = meta.preprocessing.get("views", 1) * meta.preprocessing.get("crops", 1) > 1
+    return meta.tokens == "full" or several
