@@ -1,6 +1,6 @@
 """How like two sets of features of the same clips are.
 
-Shapes: B clips of a batch, N clips of all, T tokens of a clip, M tokens of a batch, D or E features.
+Shapes: B clips of a batch, N clips of all, T tokens of a clip, D or E features.
 
 Everything is summed in float64, and no matrix of clips by clips is held.
 """
@@ -18,57 +18,59 @@ _BLOCK = 1024
 
 
 class TokenErrors:
-    """Cosine and R² of predicted tokens, batch by batch, beside those of one constant feature.
+    """Cosine and R² of predicted tokens, batch by batch, beside those of a constant prediction.
 
-    R² is weighted by the variance of each dimension: what is left of all squares over all that there are,
-    `r2_score(multioutput="variance_weighted")` of scikit-learn with a row for each token.
-
-    Attributes:
-        tokens: seen so far.
+    R² is over clips, weighted by the variance of each feature at each place: `r2_score` of scikit-learn with
+    multioutput="variance_weighted", rows of T times D values. A network whose features differ from place to
+    place, as those with position embeddings do, gives no R² for knowing the place.
     """
 
-    def __init__(self, mean_D: Tensor) -> None:
+    def __init__(self, mean_TD: Tensor) -> None:
         """Start with nothing.
 
         Args:
-            mean_D: what the constant predictor says of every token, such as the mean over training tokens.
+            mean_TD: what is predicted of every clip, such as the mean over training clips.
         """
-        self.tokens = 0
-        self._mean_D = mean_D.double()
-        self._error, self._cosine, self._mean_cosine = 0.0, 0.0, 0.0
-        # Around mean_D, so that nothing is lost where features lie far from zero.
-        self._sum_D, self._squares = torch.zeros_like(self._mean_D), 0.0
+        self._mean_TD = mean_TD.double()
+        self._clips, self._error, self._cosine, self._mean_cosine = 0, 0.0, 0.0, 0.0
+        # Around mean_TD, so that nothing is lost where features lie far from zero.
+        self._sum_TD, self._squares = torch.zeros_like(self._mean_TD), 0.0
 
     def add(self, predicted_BTD: Tensor, target_BTD: Tensor) -> None:
-        """Count the tokens of a batch."""
-        predicted_MD, target_MD = (part.flatten(0, 1).double() for part in (predicted_BTD, target_BTD))
-        around_MD = target_MD - self._mean_D
-        self.tokens += len(target_MD)
-        self._error += (target_MD - predicted_MD).square().sum().item()
-        self._sum_D = self._sum_D + around_MD.sum(0)
-        self._squares += around_MD.square().sum().item()
-        self._cosine += F.cosine_similarity(predicted_MD, target_MD).sum().item()
-        self._mean_cosine += F.cosine_similarity(self._mean_D[None], target_MD).sum().item()
+        """Count the clips of a batch."""
+        predicted_BTD, target_BTD = predicted_BTD.double(), target_BTD.double()
+        around_BTD = target_BTD - self._mean_TD
+        self._clips += len(target_BTD)
+        self._error += (target_BTD - predicted_BTD).square().sum().item()
+        self._sum_TD = self._sum_TD + around_BTD.sum(0)
+        self._squares += around_BTD.square().sum().item()
+        self._cosine += _cosines(predicted_BTD, target_BTD)
+        self._mean_cosine += _cosines(self._mean_TD[None], target_BTD)
 
     def cosine(self) -> float:
         """Mean cosine between a predicted token and the true one."""
-        return self._cosine / self.tokens
+        return self._cosine / self._clips
 
     def cosine_of_mean(self) -> float:
-        """The same of the constant predictor."""
-        return self._mean_cosine / self.tokens
+        """The same of the constant prediction."""
+        return self._mean_cosine / self._clips
 
     def r2(self) -> float:
-        """R², at most 1; NaN where the true tokens are all the same."""
+        """R², at most 1; NaN where all clips are the same."""
         return self._r2(self._error)
 
     def r2_of_mean(self) -> float:
-        """The same of the constant predictor: 0 where the tokens have the very mean that it says, or less."""
+        """The same of the constant prediction: 0 if it is the very mean, or less."""
         return self._r2(self._squares)
 
     def _r2(self, error: float) -> float:
-        total = self._squares - self._sum_D.square().sum().item() / self.tokens
+        total = self._squares - self._sum_TD.square().sum().item() / self._clips
         return 1 - error / total if total > 0 else math.nan
+
+
+def _cosines(predicted_BTD: Tensor, target_BTD: Tensor) -> float:
+    """Sum over clips of the mean over tokens."""
+    return F.cosine_similarity(predicted_BTD, target_BTD, dim=2).mean(1).sum().item()
 
 
 def unbiased_cka(one_ND: Tensor, other_NE: Tensor) -> float:

@@ -1,0 +1,224 @@
+"""Quality of converters against scikit-learn, numpy and the weights of the head taken by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import load_file, save_file
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics.pairwise import cosine_similarity
+
+from tests.engine.conftest import _own_process_state  # noqa: F401
+from tests.evaluate.test_similarity import naive_cka
+from tests.methods.converters.cached import (
+    METAS,
+    feature_of,
+    label_of,
+    make_pair,
+    rows_by_id,
+    video_ids,
+    write_split,
+)
+from tests.methods.converters.trained import changed, trained
+from vidkd.config.probes import HeadSettings
+from vidkd.data.features import FeatureStore
+from vidkd.errors import UserError
+from vidkd.evaluate.converters import COLUMNS, evaluate_converter, tabulate
+from vidkd.methods.converters.load import load_converter
+from vidkd.methods.probes.fit import fit_probe
+from workflow_scripts import evaluate_converter as script
+from workflow_scripts import tabulate_converters
+
+STUDENT, TEACHER = "vjepa2", "videomae"
+
+
+def with_label(backbone, video_id):
+    """Features in which both networks see the label."""
+    feature = feature_of(backbone, video_id)
+    feature[:, label_of(video_id)] += 1.5
+    return feature
+
+
+def fitted(shards, folder):
+    """A linear head on the teacher's own features."""
+    (folder / "classes.json").parent.mkdir(parents=True, exist_ok=True)
+    (folder / "classes.json").write_text(json.dumps(["ant", "bee", "cat"]))
+    about = {"head": "linear", "backbone": TEACHER, "label": "animal"}
+    of = HeadSettings(), shards[TEACHER], folder / "classes.json", None, folder / "run", about
+    fit_probe(*of, seed=0, stamp="a")
+    return folder / "run/model.safetensors"
+
+
+@pytest.fixture
+def shards(tmp_path):
+    return make_pair(tmp_path / "cache", feature=with_label)
+
+
+@pytest.fixture
+def probe(shards, tmp_path):
+    return fitted(shards, tmp_path / "probe")
+
+
+def evaluate(weights, shards, probe):
+    metrics = weights.with_name("metrics.json")
+    evaluate_converter(weights, shards[STUDENT], shards[TEACHER], probe, metrics)
+    return json.loads(metrics.read_text())
+
+
+def of_head(probe, features):
+    """What the head says of features (N, T, D), by its weights."""
+    w = load_file(probe)
+    scaled = (features.mean(1) - w["standardise.mean"]) / w["standardise.std"]
+    return (scaled @ w["classifier.weight"].T + w["classifier.bias"]).argmax(1)
+
+
+def test_figures_are_those_of_scikit_learn_and_numpy(shards, probe, tmp_path):
+    weights = trained(shards, tmp_path / "run", changed(epochs=40, dropout=0.0, lr=1e-2))
+    found = evaluate(weights, shards, probe)
+    assert (found["variant"], found["seed"], found["n_clips"]) == ("small.videomae", 0, 30)
+    assert (found["converter"], found["teacher"], found["student"]) == ("small", TEACHER, STUDENT)
+    assert found["result_gate"] == {"passed": True, "reason": ""}
+    converter = load_converter(weights)
+    mean = np.mean(list(rows_by_id(shards[TEACHER]["train"]).values()), axis=0, dtype=np.float64)
+    for split in ("val", "test"):
+        figures, names = found["splits"][split], video_ids(split)
+        real = np.stack([with_label(TEACHER, name) for name in names]).astype(np.float64)
+        store = FeatureStore(shards[STUDENT][split])
+        converted = converter(store.rows(store.rows_of(names))).numpy().astype(np.float64)
+        constant = np.broadcast_to(mean, real.shape)
+        expected = {"n_clips": len(names), "retrieval_chance": 100 / len(names)}
+        for suffix, said in (("", converted), ("_mean_feature", constant)):
+            flat = (x.reshape(len(names), -1) for x in (real, said))
+            expected[f"r2{suffix}"] = r2_score(*flat, multioutput="variance_weighted")
+            tokens = (x.reshape(-1, x.shape[2]) for x in (real, said))
+            expected[f"cosine{suffix}"] = np.diag(cosine_similarity(*tokens)).mean()
+        one, other = converted.mean(1) - mean.mean(0), real.mean(1) - mean.mean(0)
+        expected["cka"] = naive_cka(one, other)
+        nearest = cosine_similarity(one, other).argmax(1)
+        expected["retrieval_top1"] = 100 * np.mean(nearest == np.arange(len(names)))
+        labels = [label_of(name) for name in names]
+        expected["probe_top1"] = 100 * accuracy_score(labels, of_head(probe, converted))
+        expected["probe_top1_real"] = 100 * accuracy_score(labels, of_head(probe, real))
+        expected["probe_chance"] = 100 / 3
+        expected["spread"] = np.sqrt(one.var(0).mean() / other.var(0).mean())
+        assert figures == pytest.approx(expected, rel=1e-5)
+        assert figures["r2"] > 0.3 > 0 >= figures["r2_mean_feature"]
+        assert figures["probe_top1_real"] > figures["probe_top1"] > 40
+
+
+def test_a_random_converter_tells_no_clip_from_another(shards, probe, tmp_path):
+    figures = evaluate(trained(shards, tmp_path / "run", changed(epochs=0)), shards, probe)["splits"]["test"]
+    assert figures["r2"] < figures["r2_mean_feature"] + 0.05
+    assert figures["retrieval_top1"] < 20
+
+
+def test_the_same_for_every_clip_is_marked_failed(shards, probe, tmp_path):
+    weights = trained(shards, tmp_path / "run", changed(kind="linear", epochs=0))
+    state = load_file(weights)
+    save_file(
+        {name: 0 * value if name.endswith("weight") else value for name, value in state.items()}, weights
+    )
+    found = evaluate(weights, shards, probe)
+    assert found["result_gate"] == {
+        "passed": False,
+        "reason": "converted features are the same for every clip",
+    }
+    assert found["splits"]["test"]["cka"] is None
+    assert "NaN" not in weights.with_name("metrics.json").read_text()
+    tabulate([weights.with_name("metrics.json")], tmp_path / "quality.csv")
+    assert pd.read_csv(tmp_path / "quality.csv")["cka"].isna().all()
+
+
+def test_the_table(tmp_path):
+    paths = []
+    for seed, (converter, teacher) in enumerate(2 * [("linear", "vivit"), ("random", "vivit")]):
+        splits = {
+            split: {name: seed + shift + 0.25 for name in COLUMNS} | {"n_clips": 10 + shift}
+            for split, shift in (("val", 1), ("test", 2))
+        }
+        about = {"converter": converter, "teacher": teacher, "params": 7, "splits": splits, "seed": seed // 2}
+        paths.append(tmp_path / f"{seed}.json")
+        paths[-1].write_text(json.dumps(about))
+    done = CliRunner().invoke(
+        tabulate_converters.main, ["--table", str(tmp_path / "q.csv"), *map(str, paths)]
+    )
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "q.csv.provenance.json").is_file()
+    table = pd.read_csv(tmp_path / "q.csv")
+    assert list(table) == [
+        "converter", "teacher", "split", "seeds", "clips", "r2", "r2_std", "r2_mean_feature", "cosine",
+        "cosine_std", "cosine_mean_feature", "cka", "cka_std", "retrieval_top1", "retrieval_top1_std",
+        "retrieval_chance", "probe_top1", "probe_top1_std", "probe_top1_real", "probe_chance", "params",
+    ]  # fmt: skip
+    keys = ["converter", "teacher", "split", "seeds", "clips"]
+    assert table[keys].to_numpy().tolist() == [
+        ["linear", "vivit", "test", 2, 12], ["random", "vivit", "test", 2, 12],
+        ["linear", "vivit", "val", 2, 11], ["random", "vivit", "val", 2, 11],
+    ]  # fmt: skip
+    # Seeds 0 and 2 of four runs: 2.25 and 4.25.
+    assert table.loc[0, ["r2", "r2_std", "probe_top1_real"]].tolist() == pytest.approx([3.25, 1.4142, 3.25])
+
+
+def test_the_script_writes_the_same_bytes_twice(shards, probe, tmp_path):
+    weights = trained(shards, tmp_path / "run")
+    sides = {"student": (STUDENT, ("val", "test")), "teacher": (TEACHER, ("train", "val", "test"))}
+    options = [
+        f"--{side}-{split}={shards[name][split][0].parent}"
+        for side, (name, of) in sides.items()
+        for split in of
+    ]
+    for out in ("a.json", "b.json"):
+        more = [f"--weights={weights}", f"--probe={probe}", f"--metrics={tmp_path / out}"]
+        done = CliRunner().invoke(script.main, [*options, *more])
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert (tmp_path / "a.json.provenance.json").is_file()
+
+
+def test_what_does_not_belong_together_is_refused(shards, probe, tmp_path):
+    weights = trained(shards, tmp_path / "run")
+
+    def refused(words, **changes):
+        with pytest.raises(UserError, match=words):
+            evaluate(weights, shards | changes, probe)
+        assert not weights.with_name("metrics.json").exists()
+
+    def again(backbone, **meta):
+        made = replace(METAS[backbone], **meta)
+        folder = tmp_path / f"other_{len(list(tmp_path.iterdir()))}"
+        return {
+            s: write_split(folder / s, backbone, video_ids(s), meta=made) for s in ("train", "val", "test")
+        }
+
+    refused(
+        "from other features than these of vjepa2.*weights_sha256", vjepa2=again(STUDENT, weights_sha256="9")
+    )
+    refused("to other features than these of videomae.*frames 4, not 8", videomae=again(TEACHER, frames=8))
+    lacking = write_split(tmp_path / "less", TEACHER, video_ids("test")[2:])
+    refused("videomae has no features of 2 videos", videomae=shards[TEACHER] | {"test": lacking})
+
+
+def test_a_head_of_another_network_or_label_is_refused(shards, probe, tmp_path):
+    weights = trained(shards, tmp_path / "run")
+    config = probe.with_name("config.json")
+    about = json.loads(config.read_text())
+    config.write_text(json.dumps(about | {"backbone": "vivit"}))
+    with pytest.raises(UserError, match="a head on features of vivit, not of videomae"):
+        evaluate(weights, shards, probe)
+    state = load_file(probe)
+    save_file({name: v[:2] if name.startswith("classifier") else v for name, v in state.items()}, probe)
+    config.write_text(json.dumps(about | {"classes": ["ant", "bee"]}))
+    with pytest.raises(UserError, match=r"knows 2 classes, and the features have labels from 0 to 2"):
+        evaluate(weights, shards, probe)
+
+
+def test_videos_that_a_cache_lacks_are_left_out_where_that_is_allowed(shards, probe, tmp_path):
+    weights = trained(shards, tmp_path / "run", changed(allow_missing=True))
+    lacking = write_split(tmp_path / "less", TEACHER, video_ids("test")[2:], feature=with_label)
+    found = evaluate(weights, shards | {TEACHER: shards[TEACHER] | {"test": lacking}}, probe)
+    assert (found["n_clips"], found["splits"]["val"]["n_clips"]) == (28, 24)

@@ -1,0 +1,195 @@
+"""How near converted features are to those of the teacher: figures of each converter, and the table of all.
+
+Shapes in names: B clips, N all of them, T tokens of a clip, D features.
+
+Each figure stands beside what it is without a converter: the teacher's mean training feature for every clip,
+and chance. Values are those that a fusion head gets, with the rounding of a cache.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from vidkd.config.converters import ConverterSettings
+from vidkd.data.feature_batches import FeatureJoin
+from vidkd.data.feature_meta import FeatureMeta
+from vidkd.data.feature_splits import open_splits
+from vidkd.data.feature_tokens import checked
+from vidkd.data.features import FeatureStore
+from vidkd.engine.run import read_config
+from vidkd.errors import UserError
+from vidkd.evaluate.similarity import TokenErrors, retrieval_top1, unbiased_cka
+from vidkd.files import atomic, write_text
+from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
+from vidkd.methods.converters.load import check_made_for, converter_config, load_converter, same_features
+from vidkd.methods.probes.predict import load_probe
+
+log = logging.getLogger(__name__)
+
+KEYS = ["converter", "teacher"]
+
+MEASURED = ("test", "val")
+"""Splits in the order of the table: what is reported, then what has chosen the epoch."""
+
+OVER_SEEDS = ("r2", "cosine", "cka", "retrieval_top1", "probe_top1")
+"""Figures that differ between seeds."""
+
+COLUMNS = (
+    "r2", "r2_mean_feature", "cosine", "cosine_mean_feature", "cka", "retrieval_top1", "retrieval_chance",
+    "probe_top1", "probe_top1_real", "probe_chance",
+)  # fmt: skip
+
+CONSTANT = 1e-4
+"""Deviation over clips, as a share of the real features' (`spread`), below which all clips have the same."""
+
+
+def evaluate_converter(
+    weights: Path,
+    student: Mapping[str, Sequence[Path]],
+    teacher: Mapping[str, Sequence[Path]],
+    probe: Path,
+    metrics: Path,
+) -> None:
+    """Write `metrics.json` of one converter.
+
+    Args:
+        weights: its `model.safetensors`.
+        student: feature shards of the student by split: val and test.
+        teacher: those of the teacher: train, val and test.
+        probe: `model.safetensors` of a head that was fitted on the teacher's own features.
+        metrics: file to write.
+
+    Raises:
+        UserError: a cache cannot be used, or the converter or the head was made for other features.
+    """
+    config, converter = converter_config(weights), load_converter(weights)
+    settings = ConverterSettings.model_validate(config["settings"])
+    torch.set_num_threads(settings.cpu_threads)
+    head, real = load_probe(probe), open_splits(teacher)
+    _check_teacher(weights, config, real["train"].meta, probe)
+    mean_TD = mean_feature(FeatureJoin({config["teacher"]: real["train"]}))
+    splits: dict[str, dict[str, Any]] = {}
+    for split in MEASURED:
+        store = FeatureStore(student[split])
+        check_made_for(weights, config, store.meta)
+        converted = ConvertedFeatures(store, converter, converted_meta(weights, config, store.meta))
+        both = {config["student"]: converted, config["teacher"]: real[split]}
+        join = FeatureJoin(both, settings.allow_missing)
+        _check_labels(join, probe)
+        splits[split] = measure(join, head, mean_TD)
+        log.info("%s: %s", split, splits[split])
+    about = {name: config[name] for name in ("converter", "student", "teacher", "seed", "params")}
+    stuck = (splits["test"]["spread"] or 0) < CONSTANT
+    result = {
+        "variant": ".".join(config[name] for name in KEYS),
+        **about,
+        "n_clips": splits["test"]["n_clips"],
+        "splits": splits,
+        "result_gate": {
+            "passed": not stuck,
+            "reason": "converted features are the same for every clip" if stuck else "",
+        },
+    }
+    write_text(metrics, json.dumps(result, indent=2) + "\n")
+
+
+def tabulate(metrics: Sequence[Path], table_csv: Path) -> None:
+    """Write a row for each split, converter and teacher, the test split first; shares in percent."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
+    flat = pd.DataFrame([run | run["splits"][split] | {"split": split} for split in MEASURED for run in runs])
+    rows = [_row(group) for _, group in flat.groupby(["split", *KEYS], sort=False)]
+    with atomic(table_csv) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.4f")
+
+
+def mean_feature(join: FeatureJoin) -> Tensor:
+    """The mean (T, D) over the clips of one backbone, in float64."""
+    total = sum(next(iter(batch.features.values())).double().sum(0) for batch in checked(join))
+    return torch.as_tensor(total) / len(join)
+
+
+@torch.inference_mode()
+def measure(join: FeatureJoin, head: nn.Module, mean_TD: Tensor) -> dict[str, Any]:
+    """The figures of one split, None where one is not defined.
+
+    Args:
+        join: converted features and those of the teacher, in this order.
+        head: fitted on the teacher's features.
+        mean_TD: mean of the teacher's training features.
+    """
+    errors = TokenErrors(mean_TD)
+    means: tuple[list[Tensor], list[Tensor]] = [], []
+    right = [0, 0]
+    for batch in checked(join):
+        converted_BTD, real_BTD = batch.features.values()
+        errors.add(converted_BTD, real_BTD)
+        for side, feature_BTD in enumerate((converted_BTD, real_BTD)):
+            means[side].append(feature_BTD.double().mean(1))
+            right[side] += int((head(feature_BTD).argmax(1) == batch.label).sum())
+    converted_ND, real_ND = (torch.cat(parts) - mean_TD.mean(0) for parts in means)
+    varies = _deviation(real_ND)
+    found = {
+        "r2": errors.r2(),
+        "r2_mean_feature": errors.r2_of_mean(),
+        "cosine": errors.cosine(),
+        "cosine_mean_feature": errors.cosine_of_mean(),
+        "cka": unbiased_cka(converted_ND, real_ND),
+        "retrieval_top1": retrieval_top1(converted_ND, real_ND),
+        "retrieval_chance": 100 / len(join),
+        "probe_top1": 100 * right[0] / len(join),
+        "probe_top1_real": 100 * right[1] / len(join),
+        "probe_chance": 100 * pd.Series(join.label_ids).value_counts(normalize=True).max(),
+        "spread": _deviation(converted_ND) / varies if varies else math.nan,
+    }
+    figures = {name: None if math.isnan(value) else value for name, value in found.items()}
+    return {"n_clips": len(join), **figures}
+
+
+def _deviation(feature_ND: Tensor) -> float:
+    return (feature_ND - feature_ND.mean(0)).square().mean().sqrt().item()
+
+
+def _check_teacher(weights: Path, config: Mapping[str, Any], teacher: FeatureMeta, probe: Path) -> None:
+    trained = FeatureMeta.read(config["teacher_meta"])
+    if wrong := same_features(trained, teacher):
+        pairs = [f"{name} {getattr(trained, name)}, not {getattr(teacher, name)}" for name in wrong]
+        raise UserError(
+            f"{weights} is a converter to other features than these of {teacher.backbone}: it was trained to "
+            f"have {'; '.join(pairs)}. Give the features that it was trained on, or train it again."
+        )
+    if (fitted := read_config(probe).get("backbone")) != config["teacher"]:
+        raise UserError(
+            f"{probe} is a head on features of {fitted}, not of {config['teacher']}: give the one that "
+            "fit_probe made of the teacher's own features"
+        )
+
+
+def _check_labels(join: FeatureJoin, probe: Path) -> None:
+    classes = read_config(probe)["classes"]
+    if len(join) and not 0 <= join.label_ids.min() <= join.label_ids.max() < len(classes):
+        raise UserError(
+            f"{probe} knows {len(classes)} classes, and the features have labels from {join.label_ids.min()} "
+            f"to {join.label_ids.max()}: give the head of the data set's own label"
+        )
+
+
+def _row(seeds: pd.DataFrame) -> dict[str, Any]:
+    """The row of one split, converter and teacher."""
+    first = seeds.iloc[0]
+    row = {name: first[name] for name in (*KEYS, "split")}
+    row |= {"seeds": len(seeds), "clips": first["n_clips"]}
+    for name in COLUMNS:
+        values = seeds[name].astype(float)
+        row[name] = values.mean()
+        if name in OVER_SEEDS:
+            row[f"{name}_std"] = values.std()
+    return row | {"params": first["params"]}
