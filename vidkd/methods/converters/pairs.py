@@ -79,7 +79,7 @@ def open_pairs(
         split: FeatureJoin({name: stores[name][split] for name in stores}, settings.allow_missing)
         for split in LEARNT_FROM
     }
-    left_out = {split: lacking for split, join in joins.items() if (lacking := _left_out(split, join))}
+    left_out = {split: found for split, join in joins.items() if (found := lacking(split, join))}
     pairs = Pairs(joins["train"], joins["val"], left_out)
     _check_tokens(settings, pairs)
     return pairs
@@ -93,7 +93,8 @@ def _check_name(name: str, meta: FeatureMeta, file: Path) -> None:
         )
 
 
-def _left_out(split: str, join: FeatureJoin) -> dict[str, dict[str, object]]:
+def lacking(split: str, join: FeatureJoin) -> dict[str, dict[str, object]]:
+    """How many videos of the others each source of a join lacks, and the first of them; said in the log."""
     found: dict[str, dict[str, object]] = {}
     every = {video_id for store in join.stores.values() for video_id in store.video_ids}
     for name, store in join.stores.items():
@@ -108,16 +109,17 @@ def _check_tokens(settings: ConverterSettings, pairs: Pairs) -> None:
     """What goes along tokens as along time must find time there, and nothing else."""
     (student, teacher), ((before, _), (after, _)) = pairs.metas, pairs.shapes
     alike = before == after and student.tokens == teacher.tokens
-    if settings.kind == "perceiver" or alike or not (mixed := [m for m in (student, teacher) if _mixed(m)]):
+    if settings.kind == "perceiver" or alike or not (unclear := [m for m in (student, teacher) if mixed(m)]):
         return
     raise UserError(
         f"kind {settings.kind} goes along the tokens as along time, and in the {before} tokens of "
         f"{student.backbone} and the {after} of {teacher.backbone} time and place are mixed "
-        f"({', '.join(meta.backbone for meta in mixed)}): use kind perceiver, or cache features with tokens "
+        f"({', '.join(meta.backbone for meta in unclear)}): use kind perceiver, or cache features with tokens "
         "time, one view and one crop"
     )
 
 
-def _mixed(meta: FeatureMeta) -> bool:
+def mixed(meta: FeatureMeta) -> bool:
+    """Whether time and place, or several views, are mixed in the tokens of these features."""
     several = meta.preprocessing.get("views", 1) * meta.preprocessing.get("crops", 1) > 1
     return meta.tokens == "full" or several

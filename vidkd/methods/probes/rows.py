@@ -56,18 +56,32 @@ def open_rows(
             a class has no training video.
     """
     classes = read_classes(classes_json)
-    if len(classes) < 2:
-        raise UserError(f"{classes_json} has {len(classes)} class: a head has nothing to tell apart")
     stores = open_splits({split: shards[split] for split in SPLITS})
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
     if labels_csv is not None:
         labels = {row["video_id"]: int(row["label_id"]) for row in read_rows(labels_csv)}
         for join in joins.values():
             join.label_ids = _labels_of(join.video_ids, labels, labels_csv)
-    for split, join in joins.items():
-        _check_known(join, classes, f"{split} video", classes_json)
-    _check_every_class(joins["train"], classes)
+    check_labels(joins, classes, classes_json)
     return ProbeRows(classes, **joins)
+
+
+def check_labels(joins: Mapping[str, FeatureJoin], classes: Sequence[str], source: Path) -> None:
+    """Refuse classes that are not those of the videos.
+
+    Args:
+        joins: by split; `train` is among them.
+        classes: names in the order of the label ids.
+        source: where they come from, for the message.
+
+    Raises:
+        UserError: there is one class, a label is none of them, or a class has no training video.
+    """
+    if len(classes) < 2:
+        raise UserError(f"{source} has {len(classes)} class: a head has nothing to tell apart")
+    for split, join in joins.items():
+        _check_known(join, classes, f"{split} video", source)
+    _check_every_class(joins["train"], classes)
 
 
 def tokens(join: FeatureJoin) -> Iterator[Tensor]:

@@ -1,0 +1,285 @@
+"""What a fusion head is trained on: the student's features and those of teachers, real or converted.
+
+A converter that stays as it is makes features (`ConvertedFeatures`) which are as good as a cache of them; one
+that is trained on with the head is part of the method, and a batch then has the student's features for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from accelerate import PartialState
+from torch import Tensor
+
+from vidkd.config.data import SPLITS
+from vidkd.config.fusion import FusionSettings
+from vidkd.data.feature_batches import FeatureJoin, FeatureSource
+from vidkd.data.feature_meta import FeatureMeta
+from vidkd.data.feature_tokens import token_statistics
+from vidkd.data.tables import read_classes
+from vidkd.errors import UserError
+from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
+from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
+from vidkd.methods.converters.model import Converter
+from vidkd.methods.converters.pairs import lacking, mixed
+from vidkd.methods.probes.rows import check_labels
+from vidkd.provenance import file_sha256
+
+Splits = Mapping[str, FeatureSource]
+"""Features of one network, by split."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the head.
+
+    Attributes:
+        kind: where its features come from; finetuned: from a converter that is trained on with the head.
+        splits: its features; of a finetuned one, what its converter makes before that.
+        converter: weights to train on, of a finetuned one.
+    """
+
+    kind: Literal["student", "real", "converted", "finetuned"]
+    splits: Splits
+    converter: Path | None = None
+
+    @property
+    def meta(self) -> FeatureMeta:
+        """How its features are made."""
+        return self.splits["train"].meta
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(T', D) of its rows."""
+        return self.splits["train"].shape
+
+    def described(self) -> dict[str, object]:
+        """What `config.json` says of it, and what the head is built from when it is loaded."""
+        found: dict[str, object] = {"kind": self.kind, "shape": self.shape, "meta": self.meta.attributes()}
+        if self.kind in ("converted", "finetuned"):
+            found["weights_sha256"] = self.meta.weights_sha256
+        if self.converter is not None:
+            config = converter_config(self.converter)
+            found["converter"] = {name: config[name] for name in CONVERTER_FORM}
+        return found
+
+
+CONVERTER_FORM = ("settings", "student_shape", "teacher_shape")
+"""What a converter is built from, of its `config.json`."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Inputs of a head, and the batches of each split.
+
+    Attributes:
+        student: name of the student's features.
+        classes: names in the order of the label ids.
+        inputs: by name; the first is the trunk.
+        joins: by split, what a batch has: every input, and the student's features instead of finetuned ones.
+        left_out: where allow_missing allows it: by split and network, how many videos of the others it
+            lacks, and the first of them.
+    """
+
+    student: str
+    classes: list[str]
+    inputs: dict[str, Input]
+    joins: dict[str, FeatureJoin]
+    left_out: dict[str, dict[str, dict[str, object]]]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """(T', D) of each input."""
+        return {name: of.shape for name, of in self.inputs.items()}
+
+    def statistics(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Mean and deviation (D) over the training tokens of each input, before converters are trained on."""
+        stores = {name: of.splits["train"] for name, of in self.inputs.items()}
+        return token_statistics(FeatureJoin(stores, allow_missing=True))
+
+    def converters(self) -> dict[str, Converter]:
+        """The converters to train on, by teacher, as their files have them."""
+        paths = {name: of.converter for name, of in self.inputs.items()}
+        return {name: load_converter(path) for name, path in paths.items() if path is not None}
+
+
+def open_sources(
+    settings: FusionSettings,
+    student: str,
+    given: Mapping[str, Splits],
+    converters: Mapping[str, Path],
+    classes_json: Path,
+) -> Sources:
+    """Choose where each input's features come from, and join them.
+
+    Args:
+        settings: of the head; without teachers, all that something is given of.
+        student: name of the student.
+        given: features by name of the network and by split: the student's, teachers' own, or converted ones.
+        converters: weights by teacher, where converted features are not given or converters are trained on.
+        classes_json: class names.
+
+    Raises:
+        UserError: something is missing, left over, of another network or made from other features; videos
+            are missing; a label is none of the classes; or tokens cannot be brought to one number.
+    """
+    teachers = settings.teachers
+    if teachers is None:
+        teachers = tuple(dict.fromkeys(name for name in (*given, *converters) if name != student))
+    _check_names(settings, student, teachers, given, converters)
+    inputs: dict[str, Input] = {}
+    if settings.student:
+        inputs[student] = Input("student", _given(student, given, "--train"))
+    for name in teachers:
+        inputs[name] = _teacher(name, settings, student, given, converters)
+    if not inputs:
+        raise UserError("there is no input: give features of the student or of a teacher")
+    _check_one_student(inputs, student, given)
+    _check_tokens(inputs)
+    joins = {split: _join(settings, student, inputs, given, split) for split in SPLITS}
+    classes = read_classes(classes_json)
+    check_labels(joins, classes, classes_json)
+    left_out = {split: found for split, join in joins.items() if (found := lacking(split, join))}
+    return Sources(student, classes, inputs, joins, left_out)
+
+
+def _check_names(
+    settings: FusionSettings,
+    student: str,
+    teachers: Collection[str],
+    given: Mapping[str, Splits],
+    converters: Mapping[str, Path],
+) -> None:
+    if student in teachers:
+        raise UserError(f"{student} is the student and a teacher: leave it out of teachers")
+    if left_over := [name for name in (*given, *converters) if name not in {student, *teachers}]:
+        raise UserError(
+            f"{left_over[0]} is neither the student {student} nor one of the teachers "
+            f"({', '.join(teachers) or 'none'}): leave it out, or name it in teachers"
+        )
+    if settings.features == "real" and converters:
+        raise UserError(
+            f"features are real, and a converter of {next(iter(converters))} is given: leave it out, or set "
+            "features converted"
+        )
+    for name, splits in given.items():
+        if (found := splits["train"].meta.backbone) != name:
+            raise UserError(
+                f"what is given as {name} are features of {found}: give those of {name}, or its own name"
+            )
+
+
+def _given(name: str, given: Mapping[str, Splits], option: str) -> Splits:
+    if name not in given:
+        raise UserError(f"there are no features of {name}: give {option} {name}=FILE for every split")
+    return given[name]
+
+
+def _teacher(
+    name: str,
+    settings: FusionSettings,
+    student: str,
+    given: Mapping[str, Splits],
+    converters: Mapping[str, Path],
+) -> Input:
+    if settings.features == "real":
+        own = Input("real", _given(name, given, "--train"))
+        if "converter" in own.meta.preprocessing:
+            raise UserError(
+                f"features are real, and what is given as {name} has been converted from a student's: give "
+                f"the cache of {name} itself, or set features converted"
+            )
+        return own
+    if name in given:
+        if settings.finetune_converters:
+            raise UserError(
+                f"finetune_converters trains the converter of {name}, and what it makes cannot come from a "
+                f"cache: give --converter {name}=model.safetensors in place of its features"
+            )
+        return Input("converted", _converted(name, given[name], converters.get(name)))
+    if name not in converters:
+        raise UserError(
+            f"there is nothing of {name}: give --train {name}=FILE for every split, converted, "
+            f"or --converter {name}=model.safetensors"
+        )
+    weights = converters[name]
+    made = _converting(name, weights, student, _given(student, given, "--train"))
+    return Input("finetuned", made, weights) if settings.finetune_converters else Input("converted", made)
+
+
+def _converted(name: str, splits: Splits, weights: Path | None) -> Splits:
+    """Features that are cached, if they are what `features: converted` means, and those of `weights`."""
+    meta = splits["train"].meta
+    if "converter" not in meta.preprocessing:
+        raise UserError(
+            f"features are converted, and what is given as {name} is of {name} itself: give what "
+            "convert_features made of the student's, or set features real"
+        )
+    if weights is not None and file_sha256(weights) != meta.weights_sha256:
+        raise UserError(
+            f"the converted features of {name} are not those of {weights} but of other weights: run "
+            "convert_features again, or leave the converter out"
+        )
+    return splits
+
+
+def _converting(name: str, weights: Path, student: str, splits: Splits) -> Splits:
+    """Features that a converter makes of the student's when they are asked for."""
+    config = converter_config(weights)
+    if (config["student"], config["teacher"]) != (student, name):
+        raise UserError(
+            f"{weights} converts {config['student']} to {config['teacher']}, not {student} to {name}: give "
+            "the converter of this pair"
+        )
+    for source in splits.values():
+        check_made_for(weights, config, source.meta)
+    converter = load_converter(weights).to(PartialState().device)
+    return {
+        split: ConvertedFeatures(source, converter, converted_meta(weights, config, source.meta))
+        for split, source in splits.items()
+    }
+
+
+def _check_one_student(inputs: Mapping[str, Input], student: str, given: Mapping[str, Splits]) -> None:
+    """All converted features are made of the same student's, and of those that are given."""
+    made_of = {name: of.meta.preprocessing for name, of in inputs.items() if of.kind == "converted"}
+    own: tuple[str, str] | None = None
+    if student in given:
+        meta = given[student]["train"].meta
+        own = meta.digest, meta.weights_sha256
+    for name, how in made_of.items():
+        found = how["student"], how["student_weights_sha256"]
+        own = own or found
+        if found != own:
+            what = "weights of it" if found[1] != own[1] else "features of it"
+            raise UserError(
+                f"the converted features of {name} were made from another {student} than the others: from "
+                f"other {what}. Delete them and run convert_features again."
+            )
+
+
+def _check_tokens(inputs: Mapping[str, Input]) -> None:
+    (trunk_name, trunk), *others = inputs.items()
+    for name, of in others:
+        if of.shape[0] != trunk.shape[0] and (mixed(of.meta) or mixed(trunk.meta)):
+            raise UserError(
+                f"{trunk_name} has {trunk.shape[0]} tokens and {name} {of.shape[0]}, in which time and place "
+                "are mixed: nothing lies between two of them. Cache features with tokens time, one view and "
+                "one crop"
+            )
+
+
+def _join(
+    settings: FusionSettings,
+    student: str,
+    inputs: Mapping[str, Input],
+    given: Mapping[str, Splits],
+    split: str,
+) -> FeatureJoin:
+    stores = {name: of.splits[split] for name, of in inputs.items() if of.kind != "finetuned"}
+    if len(stores) < len(inputs):
+        stores[student] = given[student][split]
+    return FeatureJoin(stores, settings.allow_missing)

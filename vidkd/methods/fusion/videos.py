@@ -1,0 +1,125 @@
+"""What a bundle says of videos: each is decoded as the pipeline would have, or listed with what is wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from vidkd.data.decoded import DecodedVideo, DecodedVideos, decode_video
+from vidkd.data.media import find_videos
+from vidkd.data.tables import EXCLUDED, OK, Row
+from vidkd.data.video import UnreadableVideo
+from vidkd.data.views import view_positions
+from vidkd.engine.logging import Waiting
+from vidkd.errors import UserError
+from vidkd.methods.fusion.bundle import Bundle
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("path", "class", "probability", "frames", "status", "reason", "detail")
+
+
+class Excluded(NamedTuple):
+    """Why a video was not predicted."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of one video.
+
+    Attributes:
+        path: the video.
+        label: name of the class; empty where the video cannot be used.
+        probability: of the class, 0 to 1.
+        frames: numbers of the frames that the network saw, each once.
+        excluded: why there is no class; None where there is one.
+    """
+
+    path: Path
+    label: str
+    probability: float
+    frames: tuple[int, ...]
+    excluded: Excluded | None = None
+
+    def row(self) -> Row:
+        """As a line of a table, by `COLUMNS`."""
+        if self.excluded is not None:
+            why = {"status": EXCLUDED, "reason": self.excluded.reason, "detail": self.excluded.detail}
+            return dict.fromkeys(COLUMNS, "") | {"path": str(self.path)} | why
+        frames = " ".join(map(str, self.frames))
+        values = (str(self.path), self.label, f"{self.probability:.6f}", frames, OK, "", "")
+        return dict(zip(COLUMNS, values, strict=True))
+
+
+def videos_of(places: Iterable[Path]) -> list[Path]:
+    """The videos that are asked for: of a folder all at any depth, or itself where its images are one.
+
+    Raises:
+        UserError: none is named, or a folder cannot be listed.
+    """
+    found: list[Path] = []
+    for place in places:
+        inside = [place / path for path in find_videos(place)] if place.is_dir() else []
+        found += inside or [place]
+    if not found:
+        raise UserError("no video is named: give files, or folders of them")
+    return found
+
+
+def predict_videos(bundle: Bundle, videos: Sequence[Path], batch: int = 8) -> Iterator[Prediction]:
+    """Predict videos in their order.
+
+    Args:
+        bundle: what predicts.
+        videos: files, or folders of the images of one video.
+        batch: videos that are decoded together; no effect on a CPU's result.
+
+    Raises:
+        UserError: a feature is NaN or infinite, or the decoder is not installed.
+    """
+    for start in range(0, len(videos), batch):
+        part = videos[start : start + batch]
+        decoded = [_decoded(bundle, video) for video in part]
+        scores = iter(_scores(bundle, [video for video in decoded if isinstance(video, DecodedVideo)]))
+        for path, video in zip(part, decoded, strict=True):
+            if isinstance(video, Excluded):
+                logger.warning("%s: %s (%s)", path, video.detail, video.reason)
+                yield Prediction(path, "", 0.0, (), video)
+            else:
+                yield _prediction(bundle, path, video, next(scores))
+
+
+def _decoded(bundle: Bundle, path: Path) -> DecodedVideo | Excluded:
+    try:
+        return decode_video(path, bundle.frames)
+    except UnreadableVideo as problem:
+        return Excluded(problem.reason, problem.detail)
+
+
+def _scores(bundle: Bundle, videos: list[DecodedVideo]) -> torch.Tensor:
+    """Probabilities (B, K)."""
+    if not videos:
+        return torch.zeros(0, len(bundle.classes))
+    frames = DecodedVideos(videos, bundle.frames.per_video)
+    rows = list(bundle.student.rows(frames, range(len(videos)), 0, Waiting()))
+    score_BK = bundle.logits(torch.from_numpy(np.stack(rows))).softmax(1)
+    if not score_BK.isfinite().all():
+        raise UserError("features of a video are NaN or infinite: the weights of the bundle are at fault")
+    return score_BK
+
+
+def _prediction(bundle: Bundle, path: Path, video: DecodedVideo, score_K: torch.Tensor) -> Prediction:
+    spec, settings = bundle.student.backbone.spec, bundle.student.settings
+    seen = video.index[view_positions(len(video.index), spec.frames, settings.views)]
+    probability, label = score_K.max(0)
+    frames = tuple(np.unique(seen).tolist())
+    return Prediction(path, bundle.classes[int(label)], float(probability), frames)
