@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-import shutil
 import time
 from pathlib import Path
 
@@ -18,12 +17,12 @@ from vidkd.backbones.protocol import Backbone
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.data.feature_meta import FeatureMeta
+from vidkd.data.feature_room import check_room
 from vidkd.data.feature_writer import FeatureWriter, feature_writer
 from vidkd.data.frames import FrameStore
 from vidkd.data.views import view_positions
 from vidkd.engine.logging import Waiting, progress
 from vidkd.engine.runtime import naming_knob
-from vidkd.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +30,7 @@ LIBRARIES = ("torch", "timm", "open_clip_torch", "transformers")
 """Packages that compute features; their versions are written beside these."""
 
 _REMEDY = "lower it (compute.batch in a configuration), or take a smaller network or fewer frames"
+_NO_ROOM = "Free space, choose another results_dir, or keep less with fp16 or tokens."
 
 
 def cache_shard(
@@ -59,19 +59,27 @@ def cache_shard(
     store = FrameStore([frames_h5])
     network = Network(load_backbone(settings), settings, device_of(settings), batch)
     index, decoder = _frames_of(frames_h5, network.backbone.spec.frames, settings.views)
-    meta = feature_meta(network.backbone, name, settings, store, decoder)
+    meta = feature_meta(network.backbone, name, settings, store.digest, decoder)
     with feature_writer(output_h5, meta, len(store)) as writer:
         if len(store):
             with naming_knob(f"--batch {batch}: {_REMEDY}"):
-                _check_room(output_h5, len(store), network.row_shape(), meta.dtype)
+                check_room(output_h5, len(store), network.row_shape(), meta.dtype, _NO_ROOM)
                 _add_rows(writer, network, store, index, workers, name)
     return [frames_h5, *network.backbone.origin.files]
 
 
 def feature_meta(
-    backbone: Backbone, name: str, settings: BackboneSettings, store: FrameStore, decoder: str
+    backbone: Backbone, name: str, settings: BackboneSettings, frames_digest: str, decoder: str
 ) -> FeatureMeta:
-    """What the features of `store` say about themselves, and must say to be those of `settings`."""
+    """What features say about themselves.
+
+    Args:
+        backbone: what computes them.
+        name: of the backbone in the configuration.
+        settings: of the backbone, and what is kept.
+        frames_digest: of the frame store.
+        decoder: what decoded the videos, as the frame store says.
+    """
     spec = backbone.spec
     preprocessing = {
         "sampling": "segment centres" if settings.views == 1 else "centres of equal parts of segments",
@@ -84,7 +92,7 @@ def feature_meta(
     return FeatureMeta(
         backbone=name, weights_sha256=backbone.weights_sha256, preprocessing=preprocessing,
         tokens=settings.tokens, frames=spec.frames, dtype="float16" if settings.fp16 else "float32",
-        decoder=decoder, frames_digest=store.digest,
+        decoder=decoder, frames_digest=frames_digest,
         versions={library: importlib.metadata.version(library) for library in LIBRARIES},
     )  # fmt: skip
 
@@ -115,15 +123,3 @@ def _frames_of(frames_h5: Path, count: int, views: int) -> tuple[NDArray[np.int3
         index: NDArray[np.int32] = file["index"][:]
         decoder = str(file.attrs["decoder"])
     return index[:, view_positions(index.shape[1], count, views).reshape(-1)], decoder
-
-
-def _check_room(output: Path, videos: int, shape: tuple[int, int], dtype: str) -> None:
-    steps, width = shape
-    needed = videos * steps * width * np.dtype(dtype).itemsize
-    logger.info("%s: %d x %d x %d %s, %.1f MB", output, videos, steps, width, dtype, needed / 1e6)
-    if needed > (free := shutil.disk_usage(output.parent).free):
-        raise UserError(
-            f"{output}: features of {needed / 1e6:.1f} MB do not fit on the disk, which has "
-            f"{free / 1e6:.1f} MB left. Free space, choose another results_dir, or keep less with fp16 or "
-            "tokens."
-        )

@@ -64,7 +64,7 @@ class LiveFeatures:
         settings = settings.model_copy(update={"fp16": False})
         self._network = Network(load_backbone(settings), settings, device_of(settings), batch)
         counts, decoder, self._kept = _heads(frames)
-        self.meta = feature_meta(self._network.backbone, name, settings, self._frames, decoder)
+        self.meta = feature_meta(self._network.backbone, name, settings, self._frames.digest, decoder)
         self.video_ids, self.label_ids = self._frames.video_ids, self._frames.label_ids
         self.shards = np.repeat(np.arange(len(counts)), counts)
         self.shape = self._network.row_shape()

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vidkd.backbones.protocol import Backbone, BackboneSpec, pool
 from vidkd.config.backbones import BackboneSettings
 from vidkd.data.clips import clip_loader
-from vidkd.data.frames import FrameStore
-from vidkd.data.views import ViewedClips
+from vidkd.data.views import Frames, ViewedClips
 from vidkd.engine.logging import Waiting
 from vidkd.errors import UserError
 
@@ -72,7 +71,7 @@ class Network:
         return self.looks * steps, width
 
     def rows(
-        self, store: FrameStore, wanted: Sequence[int], workers: int, waiting: Waiting
+        self, store: Frames, wanted: Sequence[int], workers: int, waiting: Waiting
     ) -> Iterator[NDArray[np.float32]]:
         """Features (V x T', D) of the videos `wanted`, in their order; the view is slowest.
 
@@ -110,7 +109,7 @@ def device_of(settings: BackboneSettings) -> torch.device:
     Raises:
         UserError: its precision is for a GPU, and there is none.
     """
-    device = Accelerator().device
+    device = PartialState().device  # an Accelerator would settle the precision of a training in this process
     if settings.precision == "bf16" and device.type != "cuda":
         raise UserError(
             f"precision: bf16 is for a GPU, and this job runs on {device.type}: use fp32, or ask for a GPU"
@@ -118,7 +117,7 @@ def device_of(settings: BackboneSettings) -> torch.device:
     return device
 
 
-def warn_of_sizes(store: FrameStore, spec: BackboneSpec, crops: int) -> None:
+def warn_of_sizes(store: Frames, spec: BackboneSpec, crops: int) -> None:
     """Say in the log that frames are smaller than the network's, or that crops are the same."""
     if not len(store):
         return

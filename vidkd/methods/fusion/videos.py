@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 import torch
 
 from vidkd.data.decoded import DecodedVideo, DecodedVideos, decode_video
 from vidkd.data.media import find_videos
-from vidkd.data.tables import EXCLUDED, OK, Row
+from vidkd.data.tables import EXCLUDED, OK, Row, table_writer
 from vidkd.data.video import UnreadableVideo
 from vidkd.data.views import view_positions
 from vidkd.engine.logging import Waiting
+from vidkd.engine.runtime import naming_knob
 from vidkd.errors import UserError
 from vidkd.methods.fusion.bundle import Bundle
 
@@ -88,14 +91,37 @@ def predict_videos(bundle: Bundle, videos: Sequence[Path], batch: int = 8) -> It
     """
     for start in range(0, len(videos), batch):
         part = videos[start : start + batch]
-        decoded = [_decoded(bundle, video) for video in part]
-        scores = iter(_scores(bundle, [video for video in decoded if isinstance(video, DecodedVideo)]))
+        with naming_knob(f"--batch {batch}: lower it"):
+            decoded = [_decoded(bundle, video) for video in part]
+            scores = iter(_scores(bundle, [video for video in decoded if isinstance(video, DecodedVideo)]))
         for path, video in zip(part, decoded, strict=True):
             if isinstance(video, Excluded):
                 logger.warning("%s: %s (%s)", path, video.detail, video.reason)
                 yield Prediction(path, "", 0.0, (), video)
             else:
                 yield _prediction(bundle, path, video, next(scores))
+
+
+def write_predictions(predictions: Iterable[Prediction], output: Path | TextIO) -> int:
+    """Write a row for each video with `COLUMNS`, to a file atomically or to a stream as they come.
+
+    Returns:
+        How many videos could not be used.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    excluded = 0
+    with ExitStack() as stack:
+        if isinstance(output, Path):
+            table = stack.enter_context(table_writer(output, COLUMNS))
+        else:
+            table = csv.DictWriter(output, COLUMNS, lineterminator="\n")
+            table.writeheader()
+        for prediction in predictions:
+            table.writerow(prediction.row())
+            excluded += prediction.excluded is not None
+    return excluded
 
 
 def _decoded(bundle: Bundle, path: Path) -> DecodedVideo | Excluded:

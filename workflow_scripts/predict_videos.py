@@ -1,0 +1,33 @@
+"""Predict the class of videos with an exported bundle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from vidkd.config.options import PATH, command
+from vidkd.engine.logging import setup_logging
+from vidkd.methods.fusion.bundle import load_bundle
+from vidkd.methods.fusion.videos import predict_videos, videos_of, write_predictions
+
+
+@command
+@click.option("--bundle", type=PATH, required=True, help="Folder that export_fusion wrote.")
+@click.option("--output", type=PATH, help="Predictions, CSV; without it they are printed.")
+@click.option("--batch", type=click.IntRange(min=1), default=8, help="Videos of a batch: as memory allows.")
+@click.argument("places", metavar="VIDEO_OR_FOLDER...", nargs=-1, required=True, type=PATH)
+@click.pass_context
+def main(ctx: click.Context, bundle: Path, output: Path | None, batch: int, places: tuple[Path, ...]) -> None:
+    """Predict each VIDEO, and all videos at any depth below each FOLDER.
+
+    Exit status: 0 all are predicted, 1 a video cannot be used and its row says why, 2 the command is wrong.
+    """
+    setup_logging()
+    predictions = predict_videos(load_bundle(bundle), videos_of(places), batch)
+    ctx.exit(1 if write_predictions(predictions, output or sys.stdout) else 0)
+
+
+if __name__ == "__main__":
+    main()
