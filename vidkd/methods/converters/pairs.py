@@ -109,12 +109,12 @@ def _check_tokens(settings: ConverterSettings, pairs: Pairs) -> None:
     """What goes along tokens as along time must find time there, and nothing else."""
     (student, teacher), ((before, _), (after, _)) = pairs.metas, pairs.shapes
     alike = before == after and student.tokens == teacher.tokens
-    if settings.kind == "perceiver" or alike or not (unclear := [m for m in (student, teacher) if mixed(m)]):
+    if settings.kind == "perceiver" or alike or not (these := [m for m in (student, teacher) if mixed(m)]):
         return
     raise UserError(
         f"kind {settings.kind} goes along the tokens as along time, and in the {before} tokens of "
         f"{student.backbone} and the {after} of {teacher.backbone} time and place are mixed "
-        f"({', '.join(meta.backbone for meta in unclear)}): use kind perceiver, or cache features with tokens "
+        f"({', '.join(meta.backbone for meta in these)}): use kind perceiver, or cache features with tokens "
         "time, one view and one crop"
     )
 
