@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from vidkd.config.converters import ConverterSettings
-from vidkd.data.feature_batches import FeatureJoin
+from vidkd.data.feature_batches import FeatureJoin, FeatureSource
 from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_splits import open_splits
 from vidkd.data.feature_tokens import checked
@@ -82,7 +82,7 @@ def evaluate_converter(
         store = FeatureStore(student[split])
         check_made_for(weights, config, store.meta)
         converted = ConvertedFeatures(store, converter, converted_meta(weights, config, store.meta))
-        both = {config["student"]: converted, config["teacher"]: real[split]}
+        both: dict[str, FeatureSource] = {config["student"]: converted, config["teacher"]: real[split]}
         join = FeatureJoin(both, settings.allow_missing)
         _check_labels(join, probe)
         splits[split] = measure(join, head, mean_TD)
