@@ -69,15 +69,13 @@ def given_files(
     Raises:
         UserError: a text is no NAME=FILE, a network lacks a split, or features cannot be opened.
     """
-    found: dict[str, dict[str, list[Path]]] = {}
-    for split in SPLITS:
-        for name, path in _pairs(places[split], f"--{split}"):
-            found.setdefault(name, {}).setdefault(split, []).append(path)
-    for name, of in found.items():
-        if missing := [split for split in SPLITS if split not in of]:
+    named = {split: named_places(places[split], f"--{split}") for split in SPLITS}
+    shards: dict[str, dict[str, list[Path]]] = {}
+    for name in dict.fromkeys(name for of in named.values() for name in of):
+        if missing := [split for split in SPLITS if name not in named[split]]:
             raise UserError(f"{name} has no --{missing[0]} {name}=FILE: give its features of every split")
-    shards = {name: {split: find_feature_shards(of[split]) for split in SPLITS} for name, of in found.items()}
-    weights = dict(_pairs(converters, "--converter"))
+        shards[name] = {split: find_feature_shards(named[split][name]) for split in SPLITS}
+    weights = named_files(converters, "--converter")
     read = {split: [file for of in shards.values() for file in of[split]] for split in SPLITS}
     return Given(
         settings, student, {name: open_splits(of) for name, of in shards.items()}, weights, classes,
