@@ -6,7 +6,7 @@ a CPU to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -45,33 +45,28 @@ class LiveFeatures:
 
     dtype = torch.float32
 
-    def __init__(
-        self, frames: Sequence[str | Path], settings: BackboneSettings, name: str, batch: int = 8
-    ) -> None:
-        """Load the network.
+    def __init__(self, frames: Sequence[str | Path], network: Network, name: str) -> None:
+        """Open the frames.
 
         Args:
             frames: the frame stores of a split, of any encoding, in the order of their clips.
-            settings: the network, and what of its features a cache would keep; `fp16` has no effect.
+            network: what computes the features.
             name: of the network in the configuration.
-            batch: clips of a batch on a GPU; a CPU sees one at a time.
 
         Raises:
-            UserError: the network or the frames cannot be used, or they do not fit together.
+            UserError: the frames cannot be used.
         """
-        torch.backends.cudnn.allow_tf32 = False  # as in extraction
-        self._frames = FrameStore(frames)
-        settings = settings.model_copy(update={"fp16": False})
-        self._network = Network(load_backbone(settings), settings, device_of(settings), batch)
+        self._frames, self._network = FrameStore(frames), network
         counts, decoder, self._kept = _heads(frames)
-        self.meta = feature_meta(self._network.backbone, name, settings, self._frames.digest, decoder)
+        settings = network.settings.model_copy(update={"fp16": False})
+        self.meta = feature_meta(network.backbone, name, settings, self._frames.digest, decoder)
         self.video_ids, self.label_ids = self._frames.video_ids, self._frames.label_ids
         self.shards = np.repeat(np.arange(len(counts)), counts)
-        self.shape = self._network.row_shape()
+        self.shape = network.row_shape()
         self.waiting = Waiting()
         self._row_of = {video_id: row for row, video_id in enumerate(self.video_ids)}
         self._last: tuple[NDArray[np.int64], Tensor] | None = None
-        warn_of_sizes(self._frames, self._network.backbone.spec, settings.crops)
+        warn_of_sizes(self._frames, network.backbone.spec, settings.crops)
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -123,6 +118,25 @@ class LiveFeatures:
                 )
             feature_TD[...] = row
         return found
+
+
+def live_splits(
+    frames: Mapping[str, Sequence[str | Path]], settings: BackboneSettings, name: str, batch: int = 8
+) -> dict[str, LiveFeatures]:
+    """Features of several splits, by one network.
+
+    Args:
+        frames: the frame stores of each split.
+        settings: the network, and what of its features a cache would keep; `fp16` has no effect.
+        name: of the network in the configuration.
+        batch: clips of a batch on a GPU; a CPU sees one at a time.
+
+    Raises:
+        UserError: the network or the frames cannot be used.
+    """
+    torch.backends.cudnn.allow_tf32 = False  # as in extraction
+    network = Network(load_backbone(settings), settings, device_of(settings), batch)
+    return {split: LiveFeatures(files, network, name) for split, files in frames.items()}
 
 
 def _heads(frames: Sequence[str | Path]) -> tuple[list[int], str, bool]:

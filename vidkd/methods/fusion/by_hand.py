@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from vidkd.backbones.live import LiveFeatures
+from vidkd.backbones.live import live_splits
 from vidkd.backbones.registry import module_of
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import SPLITS
@@ -193,7 +193,7 @@ class _Configured:
         folders = {split: Path(self.paths.frames.format(split=split, shard=0)).parent for split in SPLITS}
         shards = {split: find_shards([folder]) for split, folder in folders.items()}
         settings, batch = self._backbone(name), self.cfg.compute.batch
-        return {split: LiveFeatures(of, settings, name, batch) for split, of in shards.items()}, shards
+        return live_splits(shards, settings, name, batch), shards
 
     def _backbone(self, name: str) -> BackboneSettings:
         """The settings of a backbone; one that is trained here is a folder like any other."""
