@@ -9,7 +9,7 @@ import click
 from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.config.settings import ReportSettings
 from vidkd.provenance import code_digest, write_sidecar
-from vidkd.report.page import build_page
+from vidkd.report.page import Sections, build_page
 
 
 @command
@@ -19,6 +19,12 @@ from vidkd.report.page import build_page
 @click.option("--figure", type=INPUT, required=True, help="TFD curves, SVG.")
 @click.option("--excluded", type=INPUT, required=True, help="Excluded videos, CSV.")
 @click.option("--probes", type=INPUT, help="Table of heads on cached features, CSV.")
+@click.option("--converters", type=INPUT, help="Table of converters, CSV.")
+@click.option("--converters-figure", type=INPUT, help="Its drawing, SVG.")
+@click.option("--fusion", type=INPUT, help="Table of fusion heads, CSV.")
+@click.option("--fusion-figure", type=INPUT, help="Its drawing, SVG.")
+@click.option("--modes", type=INPUT, help="Whether video mode and cached mode agree, CSV.")
+@click.option("--latency", type=INPUT, help="Time and size of the exported network, CSV.")
 @click.option("--page", type=PATH, required=True, help="The page to write, HTML.")
 @click.argument("metrics", nargs=-1, type=INPUT)
 def main(
@@ -27,13 +33,14 @@ def main(
     any_frame: Path,
     figure: Path,
     excluded: Path,
-    probes: Path | None,
     page: Path,
     metrics: tuple[Path, ...],
+    **more: Path | None,
 ) -> None:
     """Build the page; METRICS are the runs whose gates it reports."""
-    build_page(tfd, any_frame, figure, excluded, metrics, page, settings, probes)
-    inputs = [tfd, any_frame, figure, excluded, *([probes] if probes else []), *metrics]
+    sections = Sections(**more)
+    build_page(tfd, any_frame, figure, excluded, metrics, page, settings, sections)
+    inputs = [tfd, any_frame, figure, excluded, *sections.files, *metrics]
     write_sidecar(page, settings=settings, inputs=inputs, code=code_digest("workflow_scripts.build_report"))
 
 

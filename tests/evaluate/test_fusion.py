@@ -136,7 +136,7 @@ def test_figures_of_the_table(tmp_path):
         assert row["mean_class"] == pytest.approx(np.mean(classes), abs=1e-4)
     assert table.loc["converted", "inputs"] == "vjepa2 + resampler(videomae, vivit)"
     assert table.loc["real", ["gate_videomae", "gate_vivit"]].tolist() == [1.25, 1.25]
-    compared = COLUMNS[COLUMNS.index("clips_compared") : COLUMNS.index("mean_class")]
+    compared = COLUMNS[COLUMNS.index("delta_vs_student") : COLUMNS.index("mean_class")]
     assert table.loc["student", [*compared, "gate_vivit"]].isna().all()
 
 

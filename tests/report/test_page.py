@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from vidkd.config.settings import ReportSettings
 from vidkd.report.figures import draw_tfd
-from vidkd.report.page import build_page
+from vidkd.report.page import Sections, build_page
 from workflow_scripts import show_tables
 
 TFD = """variant,seeds,acc_4f,acc_4f_std,tfd_gap,tfd_gap_std,params,gflops_4f
@@ -45,7 +45,7 @@ def page(tmp_path):
     def build(**more):
         inputs = (tmp_path / name for name in ("tfd.csv", "any.csv", "tfd.svg", "excluded.csv"))
         settings = ReportSettings(title="A & B")
-        build_page(*inputs, [tmp_path / "m.json"], tmp_path / "page.html", settings, **more)
+        build_page(*inputs, [tmp_path / "m.json"], tmp_path / "page.html", settings, Sections(**more))
         return (tmp_path / "page.html").read_text()
 
     build.folder = tmp_path
@@ -112,7 +112,7 @@ def test_heads_on_frozen_features_have_their_table(page):
         "backbone,head,label,seeds,top1,top1_std,above_chance,params,pairs\n"
         "clip,linear,shape,1,91.25,,True,1926,\nvivit,attentive,motion,2,80.0,1.5,False,12345,96.04\n"
     )
-    text = page(probes_csv=probes)
+    text = page(probes=probes)
     assert text.index("Heads on the features") > text.index("Every frame count")
     assert cells(text)[-16:] == [
         "clip", "linear", "shape", "1", "91.2", "yes", "1,926", "–",

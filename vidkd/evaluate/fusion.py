@@ -21,8 +21,8 @@ from vidkd.evaluate.statistics import holm, mean_interval, ratio_interval, sign_
 from vidkd.files import atomic, write_text
 
 COMPARED = (
-    "clips_compared", "delta_vs_student", "delta_low", "delta_high", "p_vs_student", "p_holm", "gap_closed",
-    "gap_low", "gap_high",
+    "delta_vs_student", "delta_low", "delta_high", "p_vs_student", "p_holm", "gap_closed", "gap_low",
+    "gap_high",
 )  # fmt: skip
 """Columns that compare a variant with the baseline; the baseline's own are empty."""
 
@@ -197,6 +197,7 @@ def _row(
         "top1_std": seeds["top1"].std(),
         "low": low,
         "high": high,
+        "clips_compared": comparison.get("clips_compared", first["n_clips"]),
         **{name: comparison.get(name, math.nan) for name in COMPARED},
         "mean_class": seeds["mean_class"].mean(),
         "mean_class_std": seeds["mean_class"].std(),

@@ -20,6 +20,9 @@ Z_95 = 1.959963984540054
 RESAMPLES = 9999
 """Of the bootstrap and of the permutation test, whose smallest p is therefore 2 / 10,000."""
 
+ALPHA = 0.05
+"""A p below it is called a difference."""
+
 SEED = 0
 
 _AT_ONCE = 10**7

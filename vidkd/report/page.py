@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,47 @@ import pandas as pd
 
 from vidkd.config.settings import ReportSettings
 from vidkd.data.census import by_reason
+from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.tables import read_table
 from vidkd.files import write_text
 from vidkd.paths import sidecar
 
 _SHOWN = 50
+
+_DECIMALS = (
+    (re.compile("gflops|r2|cosine|cka"), 3),
+    (re.compile("p_"), 4),
+    (re.compile("gate_|ms|relative"), 2),
+)
+"""Decimals of the columns whose names begin so; of any other one."""
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The results that not every configuration has; a section is on the page where its table is given.
+
+    Attributes:
+        probes: table of heads on cached features.
+        converters: table of converters.
+        converters_figure: its drawing.
+        fusion: table of fusion heads.
+        fusion_figure: its drawing.
+        modes: whether the exported network says the same of videos as of caches.
+        latency: its time and size, and its teachers'.
+    """
+
+    probes: Path | None = None
+    converters: Path | None = None
+    converters_figure: Path | None = None
+    fusion: Path | None = None
+    fusion_figure: Path | None = None
+    modes: Path | None = None
+    latency: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """Those that are given."""
+        return [path for field in fields(self) if (path := getattr(self, field.name)) is not None]
 
 
 def build_page(
@@ -28,9 +66,9 @@ def build_page(
     metrics: Sequence[Path],
     page: Path,
     settings: ReportSettings,
-    probes_csv: Path | None = None,
+    sections: Sections,
 ) -> None:
-    """Write `page` with the tables, the TFD curve, gates that fired, excluded videos and provenance."""
+    """Write `page` with the tables, the figures, gates that fired, excluded videos and provenance."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vidkd.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -40,8 +78,15 @@ def build_page(
         title=settings.title,
         tfd=_main_columns(tfd),
         any_frame=_by_count(read_table(any_frame_csv)),
-        probes=_main_columns(read_table(probes_csv)) if probes_csv else None,
+        probes=_table(sections.probes),
+        converters=_by_split(sections.converters),
+        fusion=_table(sections.fusion),
+        told_apart=_told_apart(sections.fusion),
+        modes=_modes(sections.modes),
+        latency=_table(sections.latency),
         figure=_inline_svg(figure_svg),
+        converters_figure=_drawing(sections.converters_figure),
+        fusion_figure=_drawing(sections.fusion_figure),
         excluded=_excluded(excluded_csv),
         failed=[run for run in runs if not run["result_gate"]["passed"]],
         n_clips=max(run["n_clips"] for run in runs),
@@ -57,10 +102,52 @@ def _excluded(file: Path) -> dict[str, Any]:
     return {"total": len(table), "reasons": by_reason(Counter(table["reason"])), "table": shown}
 
 
-def _main_columns(tfd: pd.DataFrame) -> dict[str, list[Any]]:
-    """The table with `mean ± std` in one cell where there are several seeds."""
-    names = [name for name in tfd.columns if not name.endswith("_std")]
-    rows = [[_cell(row, name) for name in names] for row in tfd.to_dict("records")]
+def _table(file: Path | None) -> dict[str, list[Any]] | None:
+    return None if file is None else _main_columns(read_table(file))
+
+
+def _by_split(file: Path | None) -> dict[str, dict[str, list[Any]]] | None:
+    """The rows of each split as a table of their own."""
+    if file is None:
+        return None
+    splits = read_table(file).groupby("split", sort=False)
+    return {str(split): _main_columns(rows.drop(columns="split")) for split, rows in splits}
+
+
+def _told_apart(file: Path | None) -> dict[str, Any] | None:
+    """The baseline, how many variants are compared with it, and those that differ."""
+    if file is None:
+        return None
+    table = read_table(file)
+    compared = table[table["delta_vs_student"].notna()]
+    names = ("delta_vs_student", "delta_low", "delta_high")
+    differ = [
+        {"variant": row["variant"], **{name: f"{row[name]:+.1f}" for name in names}}
+        for row in compared.to_dict("records")
+        if row["p_holm"] < ALPHA
+    ]
+    baseline = table.loc[table["delta_vs_student"].isna(), "variant"]
+    return {"baseline": baseline.iloc[0], "compared": len(compared), "differ": differ, "alpha": f"{ALPHA:g}"}
+
+
+def _modes(file: Path | None) -> list[dict[str, Any]]:
+    """What the sentence about both modes says, a row for each exported head."""
+    if file is None:
+        return []
+    numbers = {"max_logit_difference": "{:.1e}", "tolerance": "{:.0e}"}
+    rows = read_table(file).to_dict("records")
+    return [
+        {str(name): numbers.get(str(name), "{}").format(value) for name, value in row.items()}
+        | {"agree": row["agree"]}
+        for row in rows
+    ]
+
+
+def _main_columns(table: pd.DataFrame) -> dict[str, list[Any]]:
+    """The columns that have values, with `mean ± std` in one cell where there are several seeds."""
+    table = table.dropna(axis="columns", how="all")
+    names = [name for name in table.columns if not name.endswith("_std")]
+    rows = [[_cell(row, name) for name in names] for row in table.to_dict("records")]
     return {"header": names, "rows": rows}
 
 
@@ -72,8 +159,9 @@ def _cell(row: Mapping[Hashable, Any], name: str) -> str:
         return f"{value:,}" if isinstance(value, int) else str(value)
     if pd.isna(value):
         return "–"
-    text = f"{value:.3f}" if name.startswith("gflops") else f"{value:.1f}"
-    return text if spread is None or pd.isna(spread) else f"{text} ± {spread:.1f}"
+    decimals = next((digits for names, digits in _DECIMALS if names.match(name)), 1)
+    text = f"{value:.{decimals}f}"
+    return text if spread is None or pd.isna(spread) else f"{text} ± {spread:.{decimals}f}"
 
 
 def _by_count(any_frame: pd.DataFrame) -> dict[str, list[Any]]:
@@ -83,6 +171,10 @@ def _by_count(any_frame: pd.DataFrame) -> dict[str, list[Any]]:
         for name, values in zip(table.index, table.to_numpy(), strict=True)
     ]
     return {"header": ["variant", *map(str, table.columns)], "rows": rows}
+
+
+def _drawing(path: Path | None) -> str | None:
+    return None if path is None else _inline_svg(path)
 
 
 def _inline_svg(path: Path) -> str:
