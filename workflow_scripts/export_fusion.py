@@ -1,4 +1,4 @@
-"""Put a trained fusion head, its converters and its student into one folder that predicts videos by itself."""
+"""Put a trained fusion head, its converters and its student into one folder that predicts videos."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def main(ctx: click.Context, bundle: Path, output: Path | None, batch: int, plac
     Exit status: 0 all are predicted, 1 a video cannot be used and its row says why, 2 the command is wrong.
     """
     setup_logging()
-    predictions = predict_videos(load_bundle(bundle), videos_of(places), batch)
+    predictions = predict_videos(load_bundle(bundle, batch), videos_of(places))
     ctx.exit(1 if write_predictions(predictions, output or sys.stdout) else 0)
 
 

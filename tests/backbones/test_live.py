@@ -15,7 +15,7 @@ from tests.backbones.checkpoints import settings_of
 from tests.conftest import FRAMES, write_store
 from tests.data.videos import write_video
 from vidkd.backbones.extract import cache_shard
-from vidkd.backbones.live import LiveFeatures
+from vidkd.backbones.live import LiveFeatures, live_splits
 from vidkd.config.data import FrameSettings
 from vidkd.data.extract import extract_shard
 from vidkd.data.feature_batches import FeatureJoin
@@ -39,6 +39,10 @@ def cached(tmp_path):
     return cache
 
 
+def opened(frames, settings, name) -> LiveFeatures:
+    return live_splits({"train": frames}, settings, name)["train"]
+
+
 def calls_of(source: LiveFeatures) -> list[int]:
     """How many clips the network sees at each call, from now on."""
     seen: list[int] = []
@@ -49,7 +53,7 @@ def calls_of(source: LiveFeatures) -> list[int]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_in_any_order_are_the_bits_of_a_float32_cache(kind, made, stores, cached):
     settings = settings_of(kind, made(kind).folder)
-    source, store = LiveFeatures(stores.train, settings, "small"), cached(stores.train, settings)
+    source, store = opened(stores.train, settings, "small"), cached(stores.train, settings)
     for rows in ([23, 0, 11, 12], [5], [7, 7, 1], []):
         assert torch.equal(source.rows(rows), store.rows(rows))
     assert source.rows(np.array([3])).dtype == source.dtype == store.dtype
@@ -60,7 +64,7 @@ def test_rows_in_any_order_are_the_bits_of_a_float32_cache(kind, made, stores, c
 )
 def test_it_says_of_itself_what_the_cache_says(more, made, stores, cached):
     settings = settings_of("videomae", made("videomae").folder, **more)
-    source, store = LiveFeatures(stores.train, settings, "small"), cached(stores.train, settings)
+    source, store = opened(stores.train, settings, "small"), cached(stores.train, settings)
     assert source.meta.differences(store.meta) == (["dtype"] if "fp16" in more else [])
     assert source.meta.dtype == "float32"
     assert (source.video_ids, source.shape) == (store.video_ids, store.shape)
@@ -75,7 +79,7 @@ def test_it_says_of_itself_what_the_cache_says(more, made, stores, cached):
 def test_a_join_of_it_gives_the_batches_of_a_join_of_the_cache(made, stores, cached):
     settings = settings_of("vjepa2", made("vjepa2").folder)
     shards = stores.train[::-1]
-    of_source = FeatureJoin({"small": LiveFeatures(shards, settings, "small")})
+    of_source = FeatureJoin({"small": opened(shards, settings, "small")})
     of_cache = FeatureJoin({"small": cached(shards, settings)})
     assert of_source.video_ids == of_cache.video_ids
     for one, other in zip(of_source.in_order(7), of_cache.in_order(7), strict=True):
@@ -84,7 +88,7 @@ def test_a_join_of_it_gives_the_batches_of_a_join_of_the_cache(made, stores, cac
 
 
 def test_the_rows_that_were_asked_for_last_are_not_computed_again(made, stores):
-    source = LiveFeatures(stores.val, settings_of("timm", made("timm").folder, frames=4), "small")
+    source = opened(stores.val, settings_of("timm", made("timm").folder, frames=4), "small")
     seen = calls_of(source)
     first = source.rows([3, 1])
     assert torch.equal(source.rows(np.array([3, 1])), first)
@@ -115,14 +119,14 @@ def decoded(tmp_path):
 @pytest.mark.parametrize("encoding", ["raw", "jpeg", "none"])
 def test_frames_of_every_encoding(encoding, made, decoded, cached):
     settings, frames = settings_of("vivit", made("vivit").folder), [decoded(encoding)]
-    source, store = LiveFeatures(frames, settings, "small"), cached(frames, settings)
+    source, store = opened(frames, settings, "small"), cached(frames, settings)
     source.verify()
     assert torch.equal(source.rows([2, 0, 1]), store.rows([2, 0, 1]))
     assert source.waiting.seconds > 0
 
 
 def test_a_video_that_was_replaced_is_refused_by_name(made, decoded, tmp_path):
-    source = LiveFeatures([decoded("none")], settings_of("vivit", made("vivit").folder), "small")
+    source = opened([decoded("none")], settings_of("vivit", made("vivit").folder), "small")
     source.verify()  # nothing is decoded here
     shutil.copy(tmp_path / "videos/2.mp4", tmp_path / "videos/0.mp4")
     with pytest.raises(UserError, match=r"videos/0\.mp4 could be read when .* only 6 decode"):
@@ -131,7 +135,7 @@ def test_a_video_that_was_replaced_is_refused_by_name(made, decoded, tmp_path):
 
 def test_damaged_frames_are_found_before_the_first_batch(made, decoded):
     path = decoded("raw")
-    source = LiveFeatures([path], settings_of("vivit", made("vivit").folder), "small")
+    source = opened([path], settings_of("vivit", made("vivit").folder), "small")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -140,14 +144,14 @@ def test_damaged_frames_are_found_before_the_first_batch(made, decoded):
 
 
 def test_features_that_are_not_finite_name_the_video(made, stores):
-    source = LiveFeatures(stores.val, settings_of("timm", made("timm").folder, frames=4), "small")
+    source = opened(stores.val, settings_of("timm", made("timm").folder, frames=4), "small")
     next(source._network.backbone.parameters()).data.fill_(float("nan"))
     with pytest.raises(UserError, match=f"features of video '{source.video_ids[4]}' are NaN or infinite"):
         source.rows([4, 5])
 
 
 def test_videos_without_frames_are_listed(made, stores):
-    source = LiveFeatures(stores.val, settings_of("timm", made("timm").folder), "small")
+    source = opened(stores.val, settings_of("timm", made("timm").folder), "small")
     with pytest.raises(UserError, match=r"no frames of 7 videos \(x0, x1, x2, x3, x4 and 2 more\)"):
         source.rows_of([f"x{number}" for number in range(7)])
 
@@ -156,11 +160,11 @@ def test_stores_of_two_decoders_are_refused(made, stores, tmp_path):
     with frame_writer(tmp_path / "other.h5", FRAMES, "another"):
         pass
     with pytest.raises(UserError, match=r"other\.h5 was decoded by another, .*val\.h5 by rendered"):
-        LiveFeatures([*stores.val, tmp_path / "other.h5"], settings_of("timm", made("timm").folder), "x")
+        opened([*stores.val, tmp_path / "other.h5"], settings_of("timm", made("timm").folder), "x")
 
 
 def test_more_frames_than_are_stored_are_refused(made, stores):
-    source = LiveFeatures(stores.val, settings_of("timm", made("timm").folder, frames=17), "small")
+    source = opened(stores.val, settings_of("timm", made("timm").folder, frames=17), "small")
     with pytest.raises(UserError, match="17 frames are asked of videos stored with 16"):
         source.rows([0])
 
@@ -169,7 +173,7 @@ def test_small_frames_are_told_of_once(made, tmp_path, caplog):
     frames = write_store(tmp_path / "frames.h5", "val", range(2))
     settings = settings_of("timm", made("timm").folder, crops=3)
     with caplog.at_level(logging.WARNING, logger="vidkd"):
-        source = LiveFeatures([frames], settings, "small")
+        source = opened([frames], settings, "small")
         source.rows([0])
         source.rows([1])
     assert caplog.text.count("their 3 crops are the same") == 1

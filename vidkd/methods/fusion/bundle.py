@@ -81,8 +81,12 @@ class Bundle:
         return self.head.logits({self.student_name: student_BND, **converted})
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, batch: int = 8) -> Bundle:
     """Read what `export_bundle` wrote, wherever the folder is now; it runs on a GPU where there is one.
+
+    Args:
+        folder: of the bundle.
+        batch: videos that are seen together; no effect on a CPU's result.
 
     Raises:
         UserError: it is no bundle, is of another version, or a file is missing, damaged or was changed.
@@ -97,7 +101,7 @@ def load_bundle(folder: Path) -> Bundle:
         for teacher in config["converters"]
     }
     torch.backends.cudnn.allow_tf32 = False  # as in extraction
-    student = Network(load_backbone(settings), settings, device, batch=8)
+    student = Network(load_backbone(settings), settings, device, batch)
     return Bundle(
         config["fusion"], config["seed"], config["classes"], FrameSettings.model_validate(config["frames"]),
         student, converters, head, config["student"],

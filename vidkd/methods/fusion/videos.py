@@ -78,17 +78,17 @@ def videos_of(places: Iterable[Path]) -> list[Path]:
     return found
 
 
-def predict_videos(bundle: Bundle, videos: Sequence[Path], batch: int = 8) -> Iterator[Prediction]:
+def predict_videos(bundle: Bundle, videos: Sequence[Path]) -> Iterator[Prediction]:
     """Predict videos in their order.
 
     Args:
         bundle: what predicts.
         videos: files, or folders of the images of one video.
-        batch: videos that are decoded together; no effect on a CPU's result.
 
     Raises:
-        UserError: a feature is NaN or infinite, or the decoder is not installed.
+        UserError: a feature is NaN or infinite, memory is too small, or the decoder is not installed.
     """
+    batch = bundle.student.videos
     for start in range(0, len(videos), batch):
         part = videos[start : start + batch]
         with naming_knob(f"--batch {batch}: lower it"):

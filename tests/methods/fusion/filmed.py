@@ -1,0 +1,131 @@
+"""A small experiment on real videos: encoded, decoded, cached, converted and fused, each by its own code."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.backbones.checkpoints import make_timesformer, make_videomae, make_vjepa2, settings_of
+from tests.data.videos import write_video
+from vidkd.backbones.extract import cache_shard
+from vidkd.config.backbones import BackboneSettings
+from vidkd.config.converters import ConverterSettings
+from vidkd.config.data import FrameSettings
+from vidkd.config.fusion import FusionSettings
+from vidkd.data.extract import extract_shard
+from vidkd.data.feature_splits import open_splits
+from vidkd.methods.converters.convert import convert
+from vidkd.methods.converters.train import train as train_converter
+from vidkd.methods.fusion.sources import Splits, open_sources
+from vidkd.methods.fusion.train import train as train_fusion
+
+CLASSES = ["ant", "bee", "cat"]
+COUNTS = {"train": 18, "val": 6, "test": 7}
+STUDENT, TEACHERS = "vjepa2", ("videomae", "timesformer")
+MAKERS = {"vjepa2": make_vjepa2, "videomae": make_videomae, "timesformer": make_timesformer}
+FRAMES = FrameSettings(per_video=12, short_side=40, encoding="raw")
+CONVERTERS = ConverterSettings(epochs=2, batch_size=6, width=16, layers=1)
+FUSION = FusionSettings(epochs=2, batch_size=6, width=16, teachers=TEACHERS, sweep={"lr": (1e-2, 1e-3)})
+
+
+@dataclass(frozen=True)
+class Filmed:
+    """Videos, networks and converters, and caches that are made when they are asked for.
+
+    Attributes:
+        root: of everything; videos are below `videos`.
+        backbones: of the student and its teachers.
+        frames: frame store by split.
+        converters: weights by teacher.
+    """
+
+    root: Path
+    backbones: dict[str, BackboneSettings]
+    frames: dict[str, Path]
+    converters: dict[str, Path]
+
+    @property
+    def classes(self) -> Path:
+        return self.root / "data/classes.json"
+
+    def cached(self, name: str, dtype: str = "float32") -> dict[str, list[Path]]:
+        """Feature shards of a network, by split."""
+        settings = self.backbones[name].model_copy(update={"fp16": dtype == "float16"})
+        files = {split: self.root / f"{dtype}/{name}/{split}/shard_0.h5" for split in COUNTS}
+        for split, file in files.items():
+            if not file.exists():
+                cache_shard(self.frames[split], name, settings, file, batch=5)
+        return {split: [file] for split, file in files.items()}
+
+    def converted(self, name: str, dtype: str = "float32") -> dict[str, list[Path]]:
+        """Shards of converted features, by split."""
+        files = {split: self.root / f"{dtype}/to_{name}/{split}/shard_0.h5" for split in COUNTS}
+        if not all(file.exists() for file in files.values()):
+            convert(self.converters[name], self.cached(STUDENT, dtype), files)
+        return {split: [file] for split, file in files.items()}
+
+    def caches(self, dtype: str = "float32") -> dict[str, dict[str, list[Path]]]:
+        """What a head of converted features is trained on."""
+        converted = {name: self.converted(name, dtype) for name in TEACHERS}
+        return {STUDENT: self.cached(STUDENT, dtype), **converted}
+
+    def fuse(
+        self,
+        run_dir: Path,
+        given: Mapping[str, Splits],
+        settings: FusionSettings = FUSION,
+        converters: Mapping[str, Path] | None = None,
+    ) -> Path:
+        """Train a head on opened features; its weights."""
+        sources = open_sources(settings, STUDENT, given, converters or {}, self.classes)
+        train_fusion(settings, sources, run_dir, {"fusion": "small"}, seed=0, stamp="a")
+        return run_dir / "model.safetensors"
+
+    def fuse_cached(self, run_dir: Path, settings: FusionSettings = FUSION, dtype: str = "float32") -> Path:
+        """Train a head on caches; its weights."""
+        return self.fuse(run_dir, opened(self.caches(dtype)), settings)
+
+    def test_videos(self) -> list[Path]:
+        """In the order of the store."""
+        return [self.root / f"videos/test_{number:02}.mp4" for number in range(COUNTS["test"])]
+
+
+def opened(caches: Mapping[str, Mapping[str, list[Path]]]) -> dict[str, Any]:
+    return {name: open_splits(files) for name, files in caches.items()}
+
+
+def film(root: Path) -> Filmed:
+    """Everything up to the converters."""
+    (root / "data").mkdir(parents=True)
+    (root / "data/classes.json").write_text(json.dumps(CLASSES))
+    backbones = {}
+    for name, make in MAKERS.items():
+        make(root / "networks" / name)
+        backbones[name] = settings_of(name, root / "networks" / name)
+    made = Filmed(root, backbones, {split: _frames(root, split) for split in COUNTS}, {})
+    for teacher in TEACHERS:
+        run_dir = root / "converters" / teacher
+        about = {"converter": "small", "student": STUDENT, "teacher": teacher}
+        shards = {name: made.cached(name) for name in (STUDENT, teacher)}
+        train_converter(CONVERTERS, shards, run_dir, about, seed=0, stamp="a")
+        made.converters[teacher] = run_dir / "model.safetensors"
+    return made
+
+
+def _frames(root: Path, split: str) -> Path:
+    """A frame store of videos, no two of a split as long: they show other frames."""
+    rows = [["video_id", "path", "split", "label_id", "status", "frames"]]
+    for number in range(COUNTS[split]):
+        name, frames = f"{split}_{number:02}", 9 + 7 * number + len(split)
+        write_video(root / f"videos/{name}.mp4", frames, g="6")
+        rows.append([name, f"{name}.mp4", split, str(number % len(CLASSES)), "ok", str(frames)])
+    probe = root / f"{split}.csv"
+    with probe.open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    output = root / f"frames/{split}/shard_0.h5"
+    extract_shard(probe, split, root / "videos", output, FRAMES)
+    return output

@@ -1,0 +1,285 @@
+"""An exported bundle: it predicts videos wherever it is, as the pipeline would, or says what is not whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
+
+from tests.backbones.checkpoints import settings_of
+from tests.data.videos import write_audio, write_video
+from tests.methods.fusion.filmed import CLASSES, COUNTS, FRAMES, FUSION, STUDENT, TEACHERS, film, opened
+from vidkd.backbones.registry import load_backbone
+from vidkd.config.fusion import FusionSettings
+from vidkd.errors import UserError
+from vidkd.methods.fusion.bundle import load_bundle
+from vidkd.methods.fusion.export import export_bundle
+from vidkd.methods.fusion.videos import predict_videos
+from workflow_scripts.export_fusion import main as export_command
+from workflow_scripts.predict_videos import main as predict_command
+
+
+@pytest.fixture(scope="module")
+def weights(filmed, tmp_path_factory) -> Path:
+    """A head that was trained on caches."""
+    return filmed.fuse_cached(tmp_path_factory.mktemp("head"))
+
+
+@pytest.fixture(scope="module")
+def bundle(filmed, weights, tmp_path_factory) -> Path:
+    """Its bundle, not to be changed."""
+    folder = tmp_path_factory.mktemp("export") / "bundle"
+    export_bundle(weights, filmed.converters, filmed.backbones[STUDENT], FRAMES, folder)
+    return folder
+
+
+def scores(run_dir: Path) -> np.ndarray:
+    """Probabilities that the head gave to cached features."""
+    with (run_dir / "predictions.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["video_id"] for row in rows] == [f"test_{k:02}" for k in range(COUNTS["test"])]
+    return np.array([[float(row[f"s_{k}"]) for k in range(len(CLASSES))] for row in rows])
+
+
+def changed(bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle, tmp_path / "changed"))
+
+
+def predicted(folder: Path, videos: list[Path], batch: int = 8) -> list[dict[str, str]]:
+    return [prediction.row() for prediction in predict_videos(load_bundle(folder, batch), videos)]
+
+
+def test_moved_away_and_without_the_rest_it_predicts_videos_as_the_caches_do(filmed, weights, tmp_path):
+    """Everything that it was made from is gone; the videos are read as files."""
+    made = film(tmp_path / "made")
+    run = made.fuse_cached(tmp_path / "run")
+    expected = scores(run.parent)
+    export_bundle(run, made.converters, made.backbones[STUDENT], FRAMES, tmp_path / "bundle")
+    videos = Path(shutil.move(made.root / "videos", tmp_path / "videos"))
+    shutil.rmtree(made.root)
+    shutil.rmtree(run.parent)
+    folder = Path(shutil.move(tmp_path / "bundle", tmp_path / "elsewhere"))
+    result = CliRunner().invoke(
+        predict_command,
+        [
+            "--bundle",
+            str(folder),
+            "--output",
+            str(tmp_path / "out.csv"),
+            *map(str, sorted(videos.glob("test_*"))),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "out.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [Path(row["path"]).stem for row in rows] == [f"test_{k:02}" for k in range(COUNTS["test"])]
+    assert [CLASSES.index(row["class"]) for row in rows] == expected.argmax(1).tolist()
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], expected.max(1), atol=1e-5)
+    # The middles of 8 of 12 segments' middles, of 13 frames.
+    kept = [(2 * k + 1) * 13 // 24 for k in range(12)]
+    assert rows[0]["frames"] == " ".join(str(kept[(2 * k + 1) * 12 // 16]) for k in range(8))
+
+
+def test_a_prediction_does_not_depend_on_the_videos_beside_it(filmed, bundle):
+    videos = filmed.test_videos()
+    together = predicted(bundle, videos)
+    assert [predicted(bundle, [video], 1)[0] for video in videos] == together
+    assert predicted(bundle, videos[::-1], 3)[::-1] == together
+
+
+def test_two_exports_have_the_same_bytes(filmed, weights, bundle, tmp_path):
+    export_bundle(weights, filmed.converters, filmed.backbones[STUDENT], FRAMES, tmp_path / "again")
+    files = {path.relative_to(bundle): path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    again = tmp_path / "again"
+    assert {
+        path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()
+    } == files
+    assert not any(str(filmed.root).encode() in content for content in files.values())
+    assert {str(path.parent) for path in files} == {
+        ".", "student", "head", "converters/videomae", "converters/timesformer",
+    }  # fmt: skip
+
+
+def test_a_student_of_one_file_is_copied_too(filmed, weights, tmp_path):
+    own = filmed.backbones[STUDENT]
+    file = next(Path(own.folder).glob("*.safetensors"))
+    backbone = load_backbone(own)
+    named = settings_of(STUDENT, Path()).model_copy(
+        update={"folder": None, "file": str(file), "sha256": backbone.weights_sha256}
+    )
+    export_bundle(weights, filmed.converters, named, FRAMES, tmp_path / "bundle")
+    assert len(predicted(tmp_path / "bundle", filmed.test_videos())) == COUNTS["test"]
+
+
+def test_weights_in_several_files_are_copied_with_their_index(filmed, tmp_path):
+    """The names and sums of the parts are another digest than that of one file: the head is trained anew."""
+    split = Path(shutil.copytree(filmed.backbones[STUDENT].folder, tmp_path / "split"))
+    whole = load_file(split / "model.safetensors")
+    (split / "model.safetensors").unlink()
+    parts = {name: f"model-0000{1 + k % 2}-of-00002.safetensors" for k, name in enumerate(sorted(whole))}
+    for part in set(parts.values()):
+        save_file(
+            {name: whole[name] for name in whole if parts[name] == part}, split / part, {"format": "pt"}
+        )
+    (split / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": parts}))
+    made = replace(
+        filmed, root=tmp_path / "root", backbones=filmed.backbones | {STUDENT: settings_of(STUDENT, split)}
+    )
+    (made.root / "data").mkdir(parents=True)
+    shutil.copy(filmed.classes, made.classes)
+    settings = FUSION.model_copy(update={"teachers": (), "sweep": {}})
+    run = made.fuse(tmp_path / "run", opened({STUDENT: made.cached(STUDENT)}), settings)
+    export_bundle(run, {}, made.backbones[STUDENT], FRAMES, tmp_path / "bundle")
+    shutil.rmtree(split)
+    rows = predicted(tmp_path / "bundle", filmed.test_videos())
+    np.testing.assert_allclose([float(r["probability"]) for r in rows], scores(run.parent).max(1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"teachers": ()},
+        {"student": False},
+        {"finetune_converters": True},
+        {"finetune_converters": True, "student": False},
+        {"fusion": "concat", "pooling": "mean", "teachers": ("timesformer",)},
+    ],
+)
+def test_heads_of_every_kind(changes, filmed, tmp_path):
+    settings = FusionSettings.model_validate(FUSION.model_dump() | {"sweep": {}} | changes)
+    converters = {name: filmed.converters[name] for name in settings.teachers or ()}
+    given = opened({STUDENT: filmed.cached(STUDENT)})
+    run = filmed.fuse(tmp_path / "run", given, settings, converters)
+    export_bundle(run, filmed.converters, filmed.backbones[STUDENT], FRAMES, tmp_path / "bundle")
+    expected = scores(run.parent)
+    rows = predicted(tmp_path / "bundle", filmed.test_videos())
+    assert [CLASSES.index(row["class"]) for row in rows] == expected.argmax(1).tolist()
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], expected.max(1), atol=1e-5)
+
+
+def test_videos_that_cannot_be_used_are_rows_with_their_reason(filmed, bundle, tmp_path):
+    folder = tmp_path / "videos"
+    good = write_video(folder / "b.mp4", 20)
+    cut = folder / "deep/c.mp4"
+    cut.parent.mkdir()
+    cut.write_bytes(good.read_bytes()[:-700])
+    write_audio(folder / "a.mp4")
+    (folder / "notes.txt").write_text("no video")
+    result = CliRunner().invoke(
+        predict_command,
+        ["--bundle", str(bundle), str(folder), str(tmp_path / "absent.mp4")],
+        catch_exceptions=False,
+    )
+    assert result.exit_code == 1
+    rows = {Path(row["path"]).name: row for row in csv.DictReader(result.stdout.splitlines())}
+    assert {name: (row["status"], row["reason"]) for name, row in rows.items()} == {
+        "a.mp4": ("excluded", "no_video"),
+        "b.mp4": ("ok", ""),
+        "c.mp4": ("excluded", "truncated"),
+        "absent.mp4": ("excluded", "missing"),
+    }
+    assert rows["c.mp4"]["class"] == rows["c.mp4"]["probability"] == rows["c.mp4"]["frames"] == ""
+    assert rows["c.mp4"]["detail"]
+    assert rows["b.mp4"]["class"] == predicted(bundle, [good])[0]["class"]
+
+
+def test_a_short_video_repeats_frames_and_says_which(bundle, tmp_path):
+    (row,) = predicted(bundle, [write_video(tmp_path / "short.mp4", 3)])
+    assert (row["status"], row["frames"]) == ("ok", "0 1 2")
+
+
+def test_a_head_of_real_features_is_not_exported(filmed, tmp_path):
+    settings = FUSION.model_copy(update={"features": "real", "sweep": {}, "teachers": ("videomae",)})
+    given = opened({name: filmed.cached(name) for name in (STUDENT, "videomae")})
+    run = filmed.fuse(tmp_path / "run", given, settings)
+    with pytest.raises(UserError, match="needs the features of videomae itself"):
+        export_bundle(run, {}, filmed.backbones[STUDENT], FRAMES, tmp_path / "bundle")
+
+
+def test_parts_that_were_not_made_for_each_other_are_refused(filmed, weights, tmp_path):
+    student, output = filmed.backbones[STUDENT], tmp_path / "bundle"
+    with pytest.raises(UserError, match="features of timesformer as inputs: give their converters"):
+        export_bundle(weights, {"videomae": filmed.converters["videomae"]}, student, FRAMES, output)
+    swapped = dict(zip(TEACHERS, [filmed.converters[name] for name in TEACHERS[::-1]], strict=True))
+    with pytest.raises(
+        UserError, match=r"is not the converter to videomae that .* was trained with: its sha256"
+    ):
+        export_bundle(weights, swapped, student, FRAMES, output)
+    with pytest.raises(UserError, match="other features of vjepa2: tokens time, not clip"):
+        export_bundle(
+            weights, filmed.converters, student.model_copy(update={"tokens": "clip"}), FRAMES, output
+        )
+    with pytest.raises(UserError, match=r"frames_digest .* settings of the backbone and of the frames"):
+        export_bundle(
+            weights, filmed.converters, student, FRAMES.model_copy(update={"short_side": 36}), output
+        )
+    other = Path(shutil.copytree(student.folder, tmp_path / "other"))
+    file = other / "model.safetensors"
+    save_file({name: value + 1e-3 for name, value in load_file(file).items()}, file, {"format": "pt"})
+    with pytest.raises(UserError, match="other features of vjepa2: weights_sha256"):
+        export_bundle(weights, filmed.converters, settings_of(STUDENT, other), FRAMES, output)
+    assert not output.exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(filmed, weights, bundle, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/letter").write_text("dear")
+    student = filmed.backbones[STUDENT]
+    with pytest.raises(UserError, match="is there and is no bundle"):
+        export_bundle(weights, filmed.converters, student, FRAMES, tmp_path / "home")
+    assert (tmp_path / "home/letter").read_text() == "dear"
+    old = changed(bundle, tmp_path)
+    (old / "student/left").write_text("over")
+    export_bundle(weights, filmed.converters, student, FRAMES, old)
+    assert not (old / "student/left").exists()
+
+
+def test_what_is_missing_damaged_or_of_another_version_is_said(bundle, tmp_path):
+    with pytest.raises(UserError, match=r"is no bundle: .*config\.json is missing"):
+        load_bundle(tmp_path)
+    folder = changed(bundle, tmp_path)
+    config = folder / "config.json"
+    text = config.read_text()
+    config.write_text(text.replace('"bundle": 1', '"bundle": 2'))
+    with pytest.raises(UserError, match="of version 2, and this program reads version 1"):
+        load_bundle(folder)
+    config.write_text(text.replace('"ant"', '"ape"'))
+    with pytest.raises(UserError, match=r"config\.json is damaged or was changed by hand"):
+        load_bundle(folder)
+    config.write_text(text[:-20])
+    with pytest.raises(UserError, match="is no bundle"):
+        load_bundle(folder)
+    config.write_text(text)
+    (folder / "head/model.safetensors").rename(folder / "x")
+    with pytest.raises(UserError, match=r"lacks head/model\.safetensors"):
+        load_bundle(folder)
+    (folder / "x").rename(folder / "head/model.safetensors")
+    for name in ("converters/videomae/model.safetensors", "student/config.json"):
+        before = (folder / name).read_bytes()
+        (folder / name).write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+        with pytest.raises(UserError, match=f"{name} is damaged or was replaced"):
+            load_bundle(folder)
+        (folder / name).write_bytes(before)
+    load_bundle(folder)
+
+
+def test_the_command_writes_the_same_bundle_and_its_provenance(filmed, weights, bundle, tmp_path):
+    options = [
+        "--weights", str(weights), "--frame-settings", FRAMES.model_dump_json(),
+        "--settings", filmed.backbones[STUDENT].model_dump_json(), "--output", str(tmp_path / "out"),
+        *(f"--converter={name}={file}" for name, file in filmed.converters.items()),
+    ]  # fmt: skip
+    result = CliRunner().invoke(export_command, options)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out/config.json").read_bytes() == (bundle / "config.json").read_bytes()
+    record = json.loads((tmp_path / "out/config.json.provenance.json").read_text())
+    assert str(weights) in record["inputs"]
+    wrong = CliRunner().invoke(export_command, [*options, "--converter", "videomae"])
+    assert (wrong.exit_code, "--converter: found 'videomae'; allowed: NAME=FILE" in wrong.output) == (2, True)

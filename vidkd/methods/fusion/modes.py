@@ -1,0 +1,122 @@
+"""Whether a bundle says the same of videos as its head says of cached features, clip by clip.
+
+Shapes in names: N clips, K classes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from vidkd.config.fusion import FusionSettings
+from vidkd.data.feature_batches import FeatureJoin
+from vidkd.data.feature_meta import FeatureMeta
+from vidkd.data.features import FeatureStore
+from vidkd.data.frames import FrameStore
+from vidkd.engine.logging import Waiting, progress
+from vidkd.engine.run import read_config
+from vidkd.errors import UserError
+from vidkd.files import atomic
+from vidkd.methods.converters.load import same_features
+from vidkd.methods.fusion.bundle import Bundle, bundle_config, load_bundle
+from vidkd.methods.fusion.load import load_fusion
+from vidkd.methods.fusion.predict import logits
+from vidkd.provenance import file_sha256
+
+log = logging.getLogger(__name__)
+
+COLUMNS = (
+    "variant", "seed", "clips", "student_dtype", "max_logit_difference", "tolerance", "same_predictions",
+    "agree",
+)  # fmt: skip
+"""Of the table; `same_predictions` is the number of clips of which both say the same class."""
+
+TOLERANCE = {"float32": 1e-5, "float16": 0.05}
+"""Largest difference of a logit that is put down to how the cache is rounded. Of float16 features, each is
+within 2^-11 of itself; what that moves a logit by was measured (docs/fusion.md)."""
+
+
+def compare_modes(
+    folder: Path, run_dir: Path, test: Mapping[str, Sequence[Path]], frames: Sequence[Path], output: Path
+) -> None:
+    """Write one row of `COLUMNS`.
+
+    Args:
+        folder: of the bundle, which sees the frames.
+        run_dir: of the head that was exported, which sees the cached features.
+        test: cached features of the test split, by name of the network.
+        frames: frame stores of the test split.
+        output: csv to write.
+
+    Raises:
+        UserError: the bundle cannot be used or is of another run, or features or frames are missing or of
+            other networks.
+    """
+    weights = run_dir / "model.safetensors"
+    if bundle_config(folder)["files"]["head/model.safetensors"] != file_sha256(weights):
+        raise UserError(f"{folder} was exported from another head than {weights}: export it again")
+    join = open_test(weights, test)
+    settings = FusionSettings.model_validate(read_config(weights)["settings"])
+    bundle = load_bundle(folder)
+    cached_NK = logits(load_fusion(weights), join, settings.batch_size, torch.device("cpu"))
+    video_NK = video_logits(bundle, FrameStore(frames), join.video_ids)
+    largest = (cached_NK - video_NK).abs().max().item()
+    first, *_ = join.stores.values()
+    dtype = str(first.dtype).removeprefix("torch.")
+    same = int((cached_NK.argmax(1) == video_NK.argmax(1)).sum())
+    limit = TOLERANCE[dtype]
+    values = (
+        bundle.name, bundle.seed, len(join), dtype, f"{largest:.2e}", f"{limit:g}", same, largest <= limit
+    )  # fmt: skip
+    row = dict(zip(COLUMNS, values, strict=True))
+    log.info("%s", ", ".join(f"{name} {value}" for name, value in row.items()))
+    with atomic(output) as temporary:
+        pd.DataFrame([row]).to_csv(temporary, index=False)
+
+
+def open_test(weights: Path, test: Mapping[str, Sequence[Path]]) -> FeatureJoin:
+    """The cached features that a head takes, joined.
+
+    Raises:
+        UserError: some are missing, of another network than the head was trained on, or of other videos.
+    """
+    config = read_config(weights)
+    sources = config["sources"]
+    needed = [name for name, source in sources.items() if source["kind"] != "finetuned"]
+    if len(needed) < len(sources) and config["student"] not in needed:
+        needed.append(config["student"])
+    if missing := [name for name in needed if name not in test]:
+        raise UserError(f"there are no features of {missing[0]}: give --test {missing[0]}=FILE")
+    stores = {name: FeatureStore(test[name]) for name in needed}
+    for name in sources.keys() & stores.keys():
+        if wrong := same_features(FeatureMeta.read(sources[name]["meta"]), stores[name].meta):
+            raise UserError(
+                f"{weights} was trained on other features of {name} than {test[name][0]}: they differ in "
+                f"{', '.join(wrong)}. Give the test features that belong to those of the training."
+            )
+    return FeatureJoin(stores, FusionSettings.model_validate(config["settings"]).allow_missing)
+
+
+def video_logits(bundle: Bundle, frames: FrameStore, video_ids: Sequence[str]) -> Tensor:
+    """Logits (N, K) of these videos by the whole bundle, from their frames.
+
+    Raises:
+        UserError: the store lacks one of the videos.
+    """
+    row_of = {video_id: row for row, video_id in enumerate(frames.video_ids)}
+    if missing := [video_id for video_id in video_ids if video_id not in row_of]:
+        raise UserError(
+            f"the frame stores lack {len(missing)} videos, {missing[0]!r} among them: name all shards"
+        )
+    rows = bundle.student.rows(frames, [row_of[video_id] for video_id in video_ids], 0, Waiting())
+    found = [
+        bundle.logits(torch.from_numpy(np.ascontiguousarray(row))[None])
+        for _, row in zip(progress(video_ids, f"video mode of {bundle.name}"), rows, strict=True)
+    ]
+    return torch.cat(found)
