@@ -94,6 +94,16 @@ def test_of_no_epochs_it_is_the_random_converter(pair, tmp_path):
     assert not np.array_equal(*(load_file(w)["core.leave.weight"].numpy() for w in (weights, other)))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_parameter_is_trained(pair, tmp_path, kind):
+    before, after = (
+        load_file(trained(pair, tmp_path / str(epochs), changed(kind=kind, epochs=epochs)))
+        for epochs in (0, 1)
+    )
+    same = [name for name in before if torch.equal(before[name], after[name])]
+    assert sorted(same) == ["student.mean", "student.std", "teacher.mean", "teacher.std"]
+
+
 def test_all_terms_together(pair, tmp_path):
     trained(pair, tmp_path / "a", changed(loss=dict.fromkeys(LOSSES, 0.5), epochs=1))
     (row,) = pd.read_csv(tmp_path / "a/history.csv").to_dict("records")

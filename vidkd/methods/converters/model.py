@@ -41,12 +41,16 @@ class Converter(nn.Module):
 
     def forward(self, student_BND: Tensor) -> Tensor:
         """Features (B, M, D) in the teacher's own space, float32, of the student's of any float type."""
-        return self.standardised(student_BND) * self.teacher.std + self.teacher.mean
+        return self.unscaled(self.standardised(student_BND))
 
     def standardised(self, student_BND: Tensor) -> Tensor:
         """The same with mean 0 and deviation 1 over the training tokens, as the objective sees them."""
         predicted_BMD: Tensor = self.core(self.student(student_BND))
         return predicted_BMD.float()
+
+    def unscaled(self, standardised_BMD: Tensor) -> Tensor:
+        """Standardised features in the teacher's own space."""
+        return standardised_BMD * self.teacher.std + self.teacher.mean
 
 
 class Linear(nn.Sequential):

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 
 from vidkd.config.converters import ConverterSettings
 from vidkd.data.feature_batches import FeatureBatches, FeatureJoin
@@ -22,6 +21,7 @@ from vidkd.engine.optim import one_group
 from vidkd.engine.run import write_run
 from vidkd.engine.runtime import naming_knob, start
 from vidkd.evaluate.efficiency import count_parameters
+from vidkd.evaluate.similarity import TokenErrors
 from vidkd.methods.converters.loss import terms
 from vidkd.methods.converters.method import Convert
 from vidkd.methods.converters.model import Converter, build_converter
@@ -74,8 +74,7 @@ def validation(
 ) -> Callable[[Convert], tuple[float, dict[str, float]]]:
     """What the loop calls between epochs: minus the objective, and columns of `history.csv`.
 
-    Columns are `val_loss`, each term of it, and `val_r2`: the share of the variance of the teacher's features
-    that is explained, token by token and feature by feature, weighted by variance.
+    Columns are `val_loss`, each term of it, and `val_r2`, in the teacher's own space (see TokenErrors).
     """
     # Equal parts: what compares the clips of a batch has no small last one.
     parts = np.array_split(np.arange(len(join)), max(1, len(join) // settings.batch_size))
@@ -83,39 +82,20 @@ def validation(
     @torch.inference_mode()
     def validate(method: Convert) -> tuple[float, dict[str, float]]:
         method.eval()
-        sums, explained = dict[str, float](), _Explained()
+        model, sums = method.model, dict[str, float]()
+        errors = TokenErrors(model.teacher.mean.expand(model.teacher_shape).cpu())
         for batch in join.gathered(parts, accelerator.device):
             check_finite(batch, join)
             with accelerator.autocast():
                 predicted_BMD, target_BMD = method.predicted(batch.to(accelerator.device))
             for name, value in terms(predicted_BMD, target_BMD, settings).items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(batch.row) / len(join)
-            explained.add(predicted_BMD * method.model.teacher.std, target_BMD * method.model.teacher.std)
+            errors.add(model.unscaled(predicted_BMD).cpu(), model.unscaled(target_BMD).cpu())
         loss = sum(sums.values())
         columns = {f"val_{name}": value for name, value in sums.items()}
-        return -loss, {"val_loss": loss, **columns, "val_r2": explained.share()}
+        return -loss, {"val_loss": loss, **columns, "val_r2": errors.r2()}
 
     return validate
-
-
-class _Explained:
-    """The share of variance that is explained, from sums over the clips that have been seen."""
-
-    def __init__(self) -> None:
-        self.clips, self.residual = 0, 0.0
-        self.total_MD, self.squares_MD = (torch.zeros(1, dtype=torch.float64) for _ in range(2))
-
-    def add(self, predicted_BMD: Tensor, target_BMD: Tensor) -> None:
-        predicted_BMD, target_BMD = predicted_BMD.double().cpu(), target_BMD.double().cpu()
-        self.clips += len(target_BMD)
-        self.residual += (predicted_BMD - target_BMD).square().sum().item()
-        self.total_MD = self.total_MD + target_BMD.sum(0)
-        self.squares_MD = self.squares_MD + target_BMD.square().sum(0)
-
-    def share(self) -> float:
-        """NaN where nothing varies."""
-        variance = (self.squares_MD - self.total_MD.square() / self.clips).sum().item()
-        return 1 - self.residual / variance if variance > 0 else float("nan")
 
 
 def _described(pairs: Pairs, model: Converter) -> dict[str, object]:
