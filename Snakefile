@@ -18,6 +18,7 @@ if not workflow.overwrite_configfiles:
 
 include: "rules/common.smk"
 include: "rules/inputs.smk"
+include: "rules/sources.smk"
 
 
 ##### stages #####
@@ -30,6 +31,9 @@ include: "rules/weights.smk"
 include: "rules/checkpoints.smk"
 include: "rules/features.smk"
 include: "rules/probes.smk"
+include: "rules/converters.smk"
+include: "rules/fusion.smk"
+include: "rules/bundle.smk"
 include: "rules/ffn.smk"
 include: "rules/report.smk"
 

@@ -50,8 +50,11 @@ wildcard_constraints:
     variant="|".join([*cfg.ffn.variants, *cfg.ffn.ensembles]),
     backbone="|".join(cfg.backbones) or "(?!)",
     checkpoint="|".join(cfg.checkpoints) or "(?!)",
-    head="|".join(cfg.probes.heads) or "(?!)",
-    label="|".join(cfg.probe_labels),
+    head="linear|attentive",
+    label="|".join([*cfg.probe_labels, cfg.data.own_label]),
+    converter="|".join(cfg.converters.variants) or "(?!)",
+    teacher="|".join(cfg.converters.teachers) or "(?!)",
+    fusion="|".join(cfg.fusion.variants) or "(?!)",
     shard=r"\d+",
     seed=r"\d+",
 
@@ -193,4 +196,5 @@ def templates():
 
 def final_output():
     """What a run is for."""
-    return [paths.tfd, paths.any_frame, paths.tfd_figure, paths.report, *probe_table()]
+    ffn = [paths.tfd, paths.any_frame, paths.tfd_figure]
+    return [*ffn, *probe_table(), *converter_results(), *fusion_results(), paths.report]

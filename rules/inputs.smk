@@ -39,7 +39,12 @@ def networks(artefact):
 
 def backbone(wildcards):
     """The settings of a backbone; one that is trained here is a folder like any other."""
-    used = cfg.backbones[wildcards.backbone]
+    return backbone_named(wildcards.backbone)
+
+
+def backbone_named(name):
+    """As `backbone`, by name."""
+    used = cfg.backbones[name]
     if used.checkpoint is None:
         return used
     folder = paths.checkpoint_network.format(checkpoint=used.checkpoint)
@@ -59,9 +64,14 @@ def weights_settings(wildcards):
 
 def backbone_files(wildcards):
     """The files of a backbone on this disk, such as are there; the job says what is missing."""
-    if cfg.backbones[wildcards.backbone].checkpoint is not None:
-        return [backbone(wildcards).folder]
-    source = backbone(wildcards)
+    return files_of(wildcards.backbone)
+
+
+def files_of(name):
+    """As `backbone_files`, by name."""
+    source = backbone_named(name)
+    if cfg.backbones[name].checkpoint is not None:
+        return [source.folder]
     if source.folder is not None:
         names = ("*.safetensors", "*.bin", "*.index.json", "*config.json")
         found = [file for name in names for file in Path(source.folder).glob(name)]
@@ -104,17 +114,23 @@ def repeated(option, name):
 
 def features(split):
     """An input function: the feature shards of a backbone for one split."""
-    return lambda wildcards: expand(
-        paths.features, backbone=wildcards.backbone, split=split, shard=SHARDS
-    )
+    return lambda wildcards: features_of(wildcards.backbone, split)
+
+
+def features_of(name, split):
+    """As `features`, by name."""
+    return expand(paths.features, backbone=name, split=split, shard=SHARDS)
 
 
 def each_feature_shard(option, split):
     """A params function: `option` before each feature shard, as one word that bash expands, as `each_shard`."""
+    return lambda wildcards: feature_word(option, wildcards.backbone, split)
+
+
+def feature_word(option, name, split):
+    """As `each_feature_shard`, by name."""
     shards = f"{{0..{cfg.data.n_shards - 1}}}"
-    return (
-        lambda wildcards: f"{option}={paths.features.format(backbone=wildcards.backbone, split=split, shard=shards)}"
-    )
+    return f"{option}={paths.features.format(backbone=name, split=split, shard=shards)}"
 
 
 def label_files(wildcards):

@@ -1,7 +1,13 @@
 rule build_report:
     input:
-        metrics=all_metrics() + all_probe_metrics(),
+        metrics=all_metrics() + all_probe_metrics() + all_distilled_metrics(),
         probes=probe_table(),
+        converters=converter_results()[:1],
+        converters_figure=converter_results()[1:],
+        fusion=fusion_results()[:1],
+        fusion_figure=fusion_results()[1:2],
+        modes=fusion_results()[2:3],
+        latency=fusion_results()[3:],
         tfd=paths.tfd,
         any_frame=paths.any_frame,
         figure=paths.tfd_figure,
@@ -22,10 +28,8 @@ rule build_report:
     params:
         settings=settings("report"),
         code=code("workflow_scripts.build_report"),
-        probes=lambda wildcards, input: (
-            f"--probes {input.probes}" if input.probes else ""
-        ),
+        optional=optional_sections,
     shell:
         "python -m workflow_scripts.build_report {input.metrics} --tfd {input.tfd} --any-frame {input.any_frame}"
-        " --figure {input.figure} --excluded {input.excluded} {params.probes} --page {output.page}"
+        " --figure {input.figure} --excluded {input.excluded} {params.optional} --page {output.page}"
         " --settings {params.settings:q} > {log} 2>&1"

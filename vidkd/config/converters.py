@@ -81,7 +81,7 @@ class ConverterExperiment(Experiment):
     )
     variants: dict[str, dict[str, object]] = Field(
         {
-            "linear": {"kind": "linear"},
+            "linear": {"kind": "linear", "lr": 0.01},
             "resampler": {},
             "perceiver": {"kind": "perceiver"},
             "random": {"epochs": 0},

@@ -100,8 +100,12 @@ class FusionSettings(TrainingSettings):
         ]
 
 
-UNSWEPT = ("sweep", "student", "teachers", "features", "converter", "finetune_converters", "allow_missing")
-"""What a variant is: settings that are compared in the table, and are not validation's to choose."""
+UNSWEPT = (
+    *("sweep", "student", "teachers", "features", "converter", "finetune_converters", "allow_missing"),
+    *("precision", "cpu_threads"),
+)
+"""What a variant is, which is compared in the table and not validation's to choose, and what no process can
+change."""
 
 
 class FusionExperiment(Experiment):

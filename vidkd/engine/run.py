@@ -75,10 +75,18 @@ def read_config(weights: Path) -> dict[str, Any]:
     """The `config.json` beside `weights`: settings, classes, seed and best epoch.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it is damaged.
     """
     path = weights.with_name("config.json")
     if not path.is_file():
         raise UserError(f"{path} is missing: it says which network {weights.name} belongs to.")
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("it is no JSON object")
+    except ValueError as error:
+        raise UserError(
+            f"{path} is damaged ({error}): it says which network {weights.name} belongs to. Delete the run's "
+            "folder and train again."
+        ) from error
     return config

@@ -1,0 +1,258 @@
+"""Converters and fusion through Snakemake: what is made, what a change makes anew, and what a kill costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from tests.backbones.checkpoints import MAKERS
+from tests.workflow.conftest import TINY, Project, copy_project
+from tests.workflow.test_reproducible import artefacts
+from vidkd.paths import Paths, sidecar
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fusion")]
+
+CONFIG = """
+results_dir: results/tiny
+data: {adapter: demo, n_shards: 2}
+demo: {train: 72, val: 24, test: 24, frames: 8}
+frames: {per_video: 8, short_side: 56, encoding: raw}
+backbones:
+  inside: {kind: vjepa2, folder: weights/vjepa2}
+  video: {kind: videomae, folder: weights/videomae}
+  image: {kind: timm, folder: weights/timm, frames: 4}
+probes: {heads: []}
+converters:
+  student: inside
+  teachers: [video, image]
+  base: {epochs: 2, width: 32, batch_size: 16}
+  variants: {resampler: {}, linear: {kind: linear}, random: {epochs: 0}}
+fusion:
+  base: {epochs: 2, width: 16, sweep: {lr: [1e-3, 1e-2]}}
+  variants:
+    student: {teachers: []}
+    teacher: {student: false, teachers: [video], features: real}
+    converted: {}
+    real: {features: real}
+    random: {converter: random}
+    finetuned: {finetune_converters: true, teachers: [image]}
+ffn:
+  base: {arch: resnet_tiny, size: 48, frame_counts: [8]}
+  variants: {tsm: {weight_alteration: false}}
+  predict: {max_count: 8, score_counts: [8]}
+  tfd: {report_counts: [8], separate: {}}
+compute: {gpus: 0, mem_mb: 2000, runtime: 10}
+"""
+PATHS = Paths("results/tiny")
+CONVERTERS = [
+    {"converter": converter, "teacher": teacher, "seed": 0}
+    for converter in ("resampler", "linear", "random")
+    for teacher in ("video", "image")
+]
+FUSIONS = ("student", "teacher", "converted", "real", "random", "finetuned")
+
+
+@pytest.fixture(scope="module")
+def fused(tmp_path_factory) -> Project:
+    """Three backbones of random weights, converters from one to the others, and every kind of head."""
+    project = copy_project(tmp_path_factory.mktemp("fusion"))
+    for kind in ("vjepa2", "videomae", "timm"):
+        MAKERS[kind](project.root / "weights" / kind)
+    (project.root / TINY).write_text(CONFIG)
+    done = project.snakemake("--cores", "2", "--configfile", TINY)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return project
+
+
+def test_both_tables_have_a_row_for_each_run(fused):
+    quality = pd.read_csv(fused.root / PATHS.converter_table)
+    wanted = {(run["converter"], run["teacher"], split) for run in CONVERTERS for split in ("val", "test")}
+    assert set(quality[["converter", "teacher", "split"]].itertuples(index=False, name=None)) == wanted
+    assert (quality["n_clips"] == 24).all()
+    table = pd.read_csv(fused.root / PATHS.fusion_table)
+    assert tuple(table["variant"]) == FUSIONS
+    assert {"seeds", "top1", "top1_std", "p_vs_student"} <= set(table.columns)
+    assert table.loc[table["variant"] == "student", "p_vs_student"].isna().all()
+
+
+def test_accuracies_are_those_of_the_predictions(fused):
+    table = pd.read_csv(fused.root / PATHS.fusion_table).set_index("variant")
+    for name in FUSIONS:
+        found = pd.read_csv(fused.root / PATHS.fusion.predictions.format(fusion=name, seed=0))
+        assert len(found) == 24
+        share = 100 * sum(found["pred"] == found["label_id"]) / 24
+        assert table.loc[name, "top1"] == pytest.approx(share, abs=1e-3)
+
+
+def test_every_file_says_what_made_it(fused):
+    files = [PATHS.converters.weights.format(**run) for run in CONVERTERS]
+    files += [PATHS.converters.metrics.format(**run) for run in CONVERTERS]
+    files += [PATHS.converted.format(split="test", **CONVERTERS[0])]
+    files += [PATHS.fusion.predictions.format(fusion=name, seed=0) for name in FUSIONS]
+    files += [PATHS.fusion_table, PATHS.converter_table, PATHS.modes, PATHS.latency]
+    for file in files:
+        record = json.loads((fused.root / sidecar(file)).read_text())
+        assert record["artefact"]["bytes"] == (fused.root / file).stat().st_size > 0
+        assert len(record["code"]) == 64
+
+
+def test_each_head_reads_what_it_is_made_of_and_no_more(fused):
+    """Real teachers from their own caches, converted ones from their converters'."""
+    read = {}
+    for name in FUSIONS:
+        weights = PATHS.fusion.weights.format(fusion=name, seed=0)
+        inputs = json.loads((fused.root / sidecar(weights)).read_text())["inputs"]
+        read[name] = {
+            file.removeprefix("results/tiny/").split("/")[1] for file in inputs if "/test/" not in file
+        }
+        read[name] -= {"classes.json"}
+    assert read == {
+        "student": {"inside"},
+        "teacher": {"video"},
+        "converted": {"inside", "resampler.video", "resampler.image"},
+        "real": {"inside", "video", "image"},
+        "random": {"inside", "random.video", "random.image"},
+        "finetuned": {"inside", "resampler.image"},
+    }
+
+
+def test_both_modes_agree(fused):
+    modes = pd.read_csv(fused.root / PATHS.modes)
+    assert (modes["variant"] == "converted").all()
+    assert modes["agree"].all()
+    assert (modes["max_logit_difference"] <= 1e-5).all()
+    assert (modes["same_predictions"] == 100).all()
+
+
+def test_the_page_shows_them(fused):
+    page = (fused.root / PATHS.report).read_text()
+    for text in ("resampler", "finetuned", "p_vs_student"):
+        assert text in page
+
+
+class Change(NamedTuple):
+    """A change of a file, and the jobs that it asks for until the table of fusion."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    plan: dict[str, int]
+
+
+def heads(number: int, **others: int) -> dict[str, int]:
+    return {**others, "train_fusion": number, "evaluate_fusion": number, "tabulate_fusion": 1}
+
+
+TABLE_ONLY = {"tabulate_fusion": 1}
+CODE = ("\ndef ", "\nCHANGED = 1\n\n\ndef ")
+CHANGES = [
+    Change("recipe of the heads", TINY, "epochs: 2, width: 16", "epochs: 3, width: 16", heads(6)),
+    Change("one head", TINY, "real: {features: real}", "real: {features: real, lr: 0.1}", heads(1)),
+    Change("one head more", TINY, "    student:", "    wide: {width: 24}\n    student:", heads(1)),
+    Change("its sweep", TINY, "[1e-3, 1e-2]", "[1e-3]", heads(6)),
+    Change("default written out", TINY, "width: 16,", "width: 16, dropout: 0.1,", {}),
+    Change("code of the head", "vidkd/methods/fusion/loss.py", *CODE, heads(6)),
+    # The linear one is in no head, and its quality is another table.
+    Change("a converter of no head", TINY, "kind: linear", "kind: linear, lr: 0.1", {}),
+    Change(
+        "a converter", TINY, "resampler: {}", "resampler: {lr: 0.1}",
+        heads(2, train_converter=2, convert_features=2),
+    ),
+    Change(
+        "code of converters", "vidkd/methods/converters/loss.py", *CODE,
+        heads(3, train_converter=4, convert_features=4),
+    ),
+    Change("code of the figures", "vidkd/evaluate/fusion.py", *CODE, {"evaluate_fusion": 6, **TABLE_ONLY}),
+    Change("what it is compared with", TINY, "fusion:\n", "fusion:\n  baseline: real\n", TABLE_ONLY),
+    Change("comment", "vidkd/methods/fusion/model.py", "\nclass ", "\n# why\nclass ", {}),
+    Change("FFN", TINY, "size: 48", "size: 40", {}),
+    Change("machine", TINY, "mem_mb: 2000", "mem_mb: 3000", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
+def test_plan_after_a_change(fused, change):
+    with fused.restored(change.file):
+        fused.replace(change.file, change.old, change.new)
+        assert fused.plan(PATHS.fusion_table) == change.plan
+
+
+def test_one_teachers_features_are_what_its_readers_wait_for(fused):
+    with fused.restored(TINY):
+        fused.replace(TINY, "folder: weights/timm, frames: 4}", "folder: weights/timm, frames: 8}")
+        plan = fused.plan(PATHS.fusion_table)
+    # Three converters to it, of which two are used; every head but the student's and the other teacher's.
+    assert plan == heads(4, cache_features=6, train_converter=2, convert_features=2)
+
+
+def test_nothing_runs_once_everything_is_as_it_was(fused):
+    assert fused.plan() == {}
+
+
+def test_without_a_student_there_is_none_of_it(project):
+    assert not {"train_converter", "train_fusion", "export_fusion"} & set(project.plan())
+
+
+RUN = PATHS.converters.folder.format(converter="resampler", teacher="video", seed=0)
+HEAD = PATHS.fusion.folder.format(fusion="converted", seed=0)
+KILLS = {
+    "train_converter": ([f"{RUN}/model.safetensors"], f"{RUN}/.state"),
+    "convert_features": ([f"{RUN}/features"], None),
+    "evaluate_converter": ([f"{RUN}/metrics.json"], None),
+    "train_fusion": ([f"{HEAD}/model.safetensors"], f"{HEAD}/.state"),
+    "evaluate_fusion": ([f"{HEAD}/metrics.json"], None),
+    "export_fusion": ([PATHS.bundle], None),
+    "compare_modes": ([PATHS.modes], None),
+}
+
+
+@pytest.mark.parametrize("rule", KILLS)
+def test_a_kill_in_any_rule_costs_nothing_but_time(fused, tmp_path, rule):
+    """kill -9 of Snakemake and its jobs while the rule runs; then the same command gives the same bytes."""
+    wanted = artefacts(fused)
+    project = Project(tmp_path / "project")
+    shutil.copytree(fused.root, project.root, symlinks=True)
+    outputs, state = KILLS[rule]
+    for name in outputs:
+        path = project.root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    started = project.root / state if state else project.root / "results/tiny/logs" / rule
+    if not state:
+        shutil.rmtree(started)
+    _kill_once(project, lambda: any(started.glob("**/*")) if started.exists() else False)
+    assert not all((project.root / name).exists() for name in outputs)
+    project.snakemake("--unlock", "--configfile", TINY)
+    done = project.snakemake("--cores", "2", "--configfile", TINY)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    found = artefacts(project)
+    differ = [name for name in wanted if found.get(name) != wanted[name] and not name.endswith("latency.csv")]
+    assert differ == []
+    assert not any("/.state/" in name for name in found)
+
+
+def _kill_once(project: Project, started) -> None:
+    """Start Snakemake, and kill it with all its jobs as soon as `started` says so."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", TINY]
+    environment = {"HOME": str(project.root), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, cwd=project.root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not started():
+        assert process.poll() is None, "Snakemake ended before the rule ran"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
