@@ -82,6 +82,13 @@ def test_the_config_is_missing(weights):
         load_converter(weights)
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '"text"'])
+def test_a_config_that_is_cut(weights, text):
+    weights.with_name("config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config\.json"):
+        load_converter(weights)
+
+
 def test_weights_of_another_converter_are_refused(pair, weights, tmp_path):
     other = trained(pair, tmp_path / "other", changed(kind="linear", epochs=0))
     weights.write_bytes(other.read_bytes())
