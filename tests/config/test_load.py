@@ -60,7 +60,11 @@ def test_text_as_snakemake_config_gives_it():
     [
         ({"ffn": {"base": {"lambda_k": 1}}}, "ffn.base.lambda_k: no such setting; did you mean lambda_kl?"),
         ({"sedes": [0]}, "sedes: no such setting; did you mean seeds?"),
-        ({"lr": 1}, "lr: no such setting; did you mean probes.attentive.lr or converters.base.lr or fusion.base.lr or ffn.base.lr?"),
+        (
+            {"lr": 1},
+            "lr: no such setting; did you mean probes.attentive.lr or converters.base.lr or fusion.base.lr "
+            "or ffn.base.lr?",
+        ),
         ({"report": {"zzz": 1}}, "report.zzz: no such setting; known: title"),
         ({"ffn": {"base": {"lr": "fast"}}}, 'ffn.base.lr: found "fast"; allowed: number, above 0'),
         ({"ffn": {"base": {"lr": 0}}}, "ffn.base.lr: found 0; allowed: number, above 0"),
