@@ -99,6 +99,8 @@ def test_figures_are_those_of_scikit_learn_and_numpy(shards, probe, tmp_path):
             expected[f"cosine{suffix}"] = np.diag(cosine_similarity(*tokens)).mean()
         one, other = converted.mean(1) - mean.mean(0), real.mean(1) - mean.mean(0)
         expected["cka"] = naive_cka(one, other)
+        seen = np.stack([with_label(STUDENT, name) for name in names]).mean(1, dtype=np.float64)
+        expected["cka_student"] = naive_cka(seen - seen.mean(0), other)
         nearest = cosine_similarity(one, other).argmax(1)
         expected["retrieval_top1"] = 100 * np.mean(nearest == np.arange(len(names)))
         labels = [label_of(name) for name in names]
@@ -152,8 +154,9 @@ def test_the_table(tmp_path):
     table = pd.read_csv(tmp_path / "q.csv")
     assert list(table) == [
         "converter", "teacher", "split", "seeds", "clips", "r2", "r2_std", "r2_mean_feature", "cosine",
-        "cosine_std", "cosine_mean_feature", "cka", "cka_std", "retrieval_top1", "retrieval_top1_std",
-        "retrieval_chance", "probe_top1", "probe_top1_std", "probe_top1_real", "probe_chance", "params",
+        "cosine_std", "cosine_mean_feature", "cka", "cka_std", "cka_student", "retrieval_top1",
+        "retrieval_top1_std", "retrieval_chance", "probe_top1", "probe_top1_std", "probe_top1_real",
+        "probe_chance", "params",
     ]  # fmt: skip
     keys = ["converter", "teacher", "split", "seeds", "clips"]
     assert table[keys].to_numpy().tolist() == [

@@ -1,9 +1,10 @@
 """How near converted features are to those of the teacher: figures of each converter, and the table of all.
 
-Shapes in names: B clips, N all of them, T tokens of a clip, D features.
+Shapes in names: B clips, N all of them, T tokens of a clip, D features of whichever network.
 
 Each figure stands beside what it is without a converter: the teacher's mean training feature for every clip,
-and chance. Values are those that a fusion head gets, with the rounding of a cache.
+chance, or the student's own features (CKA does not mind a random projection). Values are those that a fusion
+head gets, with the rounding of a cache.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ OVER_SEEDS = ("r2", "cosine", "cka", "retrieval_top1", "probe_top1")
 """Figures that differ between seeds."""
 
 COLUMNS = (
-    "r2", "r2_mean_feature", "cosine", "cosine_mean_feature", "cka", "retrieval_top1", "retrieval_chance",
-    "probe_top1", "probe_top1_real", "probe_chance",
+    "r2", "r2_mean_feature", "cosine", "cosine_mean_feature", "cka", "cka_student", "retrieval_top1",
+    "retrieval_chance", "probe_top1", "probe_top1_real", "probe_chance",
 )  # fmt: skip
 
 CONSTANT = 1e-4
@@ -82,8 +83,12 @@ def evaluate_converter(
         store = FeatureStore(student[split])
         check_made_for(weights, config, store.meta)
         converted = ConvertedFeatures(store, converter, converted_meta(weights, config, store.meta))
-        both: dict[str, FeatureSource] = {config["student"]: converted, config["teacher"]: real[split]}
-        join = FeatureJoin(both, settings.allow_missing)
+        sources: dict[str, FeatureSource] = {
+            config["student"]: store,
+            f"{config['student']} converted": converted,
+            config["teacher"]: real[split],
+        }
+        join = FeatureJoin(sources, settings.allow_missing)
         _check_labels(join, probe)
         splits[split] = measure(join, head, mean_TD)
         log.info("%s: %s", split, splits[split])
@@ -122,20 +127,22 @@ def measure(join: FeatureJoin, head: nn.Module, mean_TD: Tensor) -> dict[str, An
     """The figures of one split, None where one is not defined.
 
     Args:
-        join: converted features and those of the teacher, in this order.
+        join: features of the student, converted ones and those of the teacher, in this order.
         head: fitted on the teacher's features.
         mean_TD: mean of the teacher's training features.
     """
     errors = TokenErrors(mean_TD)
-    means: tuple[list[Tensor], list[Tensor]] = [], []
+    means: tuple[list[Tensor], ...] = [], [], []
     right = [0, 0]
     for batch in checked(join):
-        converted_BTD, real_BTD = batch.features.values()
-        errors.add(converted_BTD, real_BTD)
-        for side, feature_BTD in enumerate((converted_BTD, real_BTD)):
-            means[side].append(feature_BTD.double().mean(1))
+        _, *both = batch.features.values()
+        errors.add(*both)
+        for side, feature_BTD in enumerate(both):
             right[side] += int((head(feature_BTD).argmax(1) == batch.label).sum())
-    converted_ND, real_ND = (torch.cat(parts) - mean_TD.mean(0) for parts in means)
+        for parts, feature_BTD in zip(means, batch.features.values(), strict=True):
+            parts.append(feature_BTD.double().mean(1))
+    student_ND, converted_ND, real_ND = map(torch.cat, means)
+    converted_ND, real_ND = (feature_ND - mean_TD.mean(0) for feature_ND in (converted_ND, real_ND))
     varies = _deviation(real_ND)
     found = {
         "r2": errors.r2(),
@@ -143,6 +150,7 @@ def measure(join: FeatureJoin, head: nn.Module, mean_TD: Tensor) -> dict[str, An
         "cosine": errors.cosine(),
         "cosine_mean_feature": errors.cosine_of_mean(),
         "cka": unbiased_cka(converted_ND, real_ND),
+        "cka_student": unbiased_cka(student_ND, real_ND),
         "retrieval_top1": retrieval_top1(converted_ND, real_ND),
         "retrieval_chance": 100 / len(join),
         "probe_top1": 100 * right[0] / len(join),
