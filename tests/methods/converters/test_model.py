@@ -70,7 +70,7 @@ def plain_resampler(p, clip):
         block = f"core.blocks.{layer}"
         inner = norm(p, f"{block}.norm", token)
         padded = np.concatenate([0 * inner[:1], inner, 0 * inner[:1]])
-        kernel = p[f"{block}.over_time.weight"]
+        kernel = p[f"{block}.over_time.weight"].reshape(12, 12, 3)  # as that of nn.Conv1d
         near = np.stack(
             [sum(kernel[:, :, k] @ padded[step + k] for k in range(3)) for step in range(len(token))]
         )

@@ -1,7 +1,8 @@
 """What a frozen converter makes of the student's features: when rows are asked for, or cached once.
 
 On a CPU a clip is converted by itself, as a network sees it in extraction: what it is converted to has the
-same bits whatever is beside it, cached or not.
+same bits whatever is beside it, cached or not. On a GPU those that are asked for together go together, which
+moves the last bits.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+from accelerate import PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -109,7 +111,7 @@ def convert(weights: Path, shards: Mapping[str, Sequence[Path]], outputs: Mappin
         UserError: the converter was made for other features, these are damaged, the disk is too small, or a
             converted feature is not finite in the student's dtype.
     """
-    config, converter = converter_config(weights), load_converter(weights)
+    config, converter = converter_config(weights), load_converter(weights).to(PartialState().device)
     torch.set_num_threads(ConverterSettings.model_validate(config["settings"]).cpu_threads)
     stores = {split: FeatureStore(shards[split]) for split in outputs}
     for store in stores.values():

