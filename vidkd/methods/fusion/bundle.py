@@ -94,13 +94,14 @@ def load_bundle(folder: Path, batch: int = 8) -> Bundle:
     config = bundle_config(folder)
     _check_files(folder, config["files"])
     settings = backbone_settings(folder, config)
+    torch.set_num_threads(settings.cpu_threads)  # as in extraction, and so is the next line
+    torch.backends.cudnn.allow_tf32 = False
     device = device_of(settings)
     head = load_fusion(folder / "head" / RUN[0]).to(device)
     converters = {
         teacher: load_converter(folder / "converters" / teacher / RUN[0]).to(device)
         for teacher in config["converters"]
     }
-    torch.backends.cudnn.allow_tf32 = False  # as in extraction
     student = Network(load_backbone(settings), settings, device, batch)
     return Bundle(
         config["fusion"], config["seed"], config["classes"], FrameSettings.model_validate(config["frames"]),
