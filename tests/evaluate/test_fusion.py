@@ -20,8 +20,9 @@ CLIPS = 300
 TEACHERS = ("videomae", "vivit")
 COLUMNS = [
     "variant", "inputs", "seeds", "clips", "top1", "top1_std", "low", "high", "clips_compared",
-    "delta_vs_student", "delta_low", "delta_high", "p_vs_student", "p_holm", "gap_closed", "gap_low",
-    "gap_high", "mean_class", "mean_class_std", "chance", "params", "gate_videomae", "gate_vivit",
+    "delta_vs_student", "delta_vs_student_std", "delta_low", "delta_high", "p_vs_student", "p_holm",
+    "gap_closed", "gap_low", "gap_high", "mean_class", "mean_class_std", "chance", "params",
+    "gate_videomae", "gate_vivit",
 ]  # fmt: skip
 LABEL = np.random.default_rng(9).integers(4, size=CLIPS)
 HARD = np.random.default_rng(8).random(CLIPS)
@@ -158,6 +159,8 @@ def test_variants_are_compared_clip_by_clip_with_the_same_seeds(tmp_path):
         assert row["clips_compared"] == CLIPS
         assert row["delta_vs_student"] == pytest.approx(100 * difference.mean(), abs=1e-4)
         assert row["delta_vs_student"] == pytest.approx(row["top1"] - table.loc["student", "top1"], abs=1e-3)
+        by_seed = [100 * by_hand(SKILLS[name], (seed,)).mean() for seed in (0, 1, 2)]
+        assert row["delta_vs_student_std"] == pytest.approx(np.std(by_seed, ddof=1), abs=1e-4)
         half = 1.96 * 100 * difference.std() / np.sqrt(CLIPS)
         width = row["delta_high"] - row["delta_low"]
         assert width == pytest.approx(2 * half, rel=0.1)
@@ -192,7 +195,7 @@ def test_the_order_of_runs_decides_the_order_of_rows_alone(tmp_path):
 def test_one_seed_is_enough(tmp_path):
     row = table_of(runs(tmp_path, seeds=(4,)), tmp_path).loc["converted"]
     assert row["delta_vs_student"] == pytest.approx(100 * by_hand(SKILLS["converted"], (4,)).mean(), abs=1e-4)
-    assert np.isnan(row["top1_std"])
+    assert np.isnan(row[["top1_std", "delta_vs_student_std"]].astype(float)).all()
 
 
 def test_few_clips_are_compared_in_full(tmp_path):

@@ -23,10 +23,12 @@ linear,vivit,val,2,300,0.3321,0.0114,-0.0011,0.7234,0.0012,0.5412,,,51.25,1.25,4
 random,vivit,val,2,300,-2.4,0.02,-0.0011,0.1334,0.0012,0.5412,,,8.0,1.0,4160
 """
 FUSION = """variant,inputs,seeds,clips,top1,top1_std,low,high,clips_compared,\
-delta_vs_student,delta_low,delta_high,p_vs_student,p_holm,gap_closed,gap_low,gap_high,params,gate_vivit
-alone,vjepa2,2,600,60.1,0.5,56.1,64.0,600,,,,,,,,,25000,
-<all>,vjepa2 + linear(vivit),2,600,62.3,0.6,58.2,66.1,600,2.25,0.5,4.125,0.0123,0.0246,14.75,3,25,61000,0.417
-random,vjepa2 + random(vivit),2,600,60.0,0.6,56.0,64.1,600,-0.1,-1.1,1.4,0.81,0.81,-1,-8,10,61000,0.1
+delta_vs_student,delta_vs_student_std,delta_low,delta_high,p_vs_student,p_holm,gap_closed,gap_low,\
+gap_high,params,gate_vivit
+alone,vjepa2,2,600,60.1,0.5,56.1,64.0,600,,,,,,,,,,25000,
+<all>,vjepa2 + linear(vivit),\
+2,600,62.3,0.6,58.2,66.1,600,2.25,0.25,0.5,4.125,0.0123,0.0246,14.75,3,25,61000,0.417
+random,vjepa2 + random(vivit),2,600,60.0,0.6,56.0,64.1,600,-0.1,0.75,-1.1,1.4,0.81,0.81,-1,-8,10,61000,0.1
 """
 MODES = """variant,seed,clips,student_dtype,max_logit_difference,tolerance,same_predictions,agree
 all,0,600,float32,2.34e-07,1e-05,600,True
@@ -102,10 +104,10 @@ def test_fusion_says_what_differs_from_the_baseline(build):
     section = text[text.index("<h2>Fusion") : text.index("<h2>Provenance")]
     assert cells(section) == [
         "alone", "vjepa2", "2", "600", "60.1 ± 0.5", "56.1", "64.0", "600", *["–"] * 8, "25,000", "–",
-        "&lt;all&gt;", "vjepa2 + linear(vivit)", "2", "600", "62.3 ± 0.6", "58.2", "66.1", "600", "2.2",
-        "0.5", "4.1", "0.0123", "0.0246", "14.8", "3.0", "25.0", "61,000", "0.42",
-        "random", "vjepa2 + random(vivit)", "2", "600", "60.0 ± 0.6", "56.0", "64.1", "600", "-0.1", "-1.1",
-        "1.4", "0.8100", "0.8100", "-1.0", "-8.0", "10.0", "61,000", "0.10",
+        "&lt;all&gt;", "vjepa2 + linear(vivit)", "2", "600", "62.3 ± 0.6", "58.2", "66.1", "600",
+        "2.2 ± 0.2", "0.5", "4.1", "0.0123", "0.0246", "14.8", "3.0", "25.0", "61,000", "0.42",
+        "random", "vjepa2 + random(vivit)", "2", "600", "60.0 ± 0.6", "56.0", "64.1", "600", "-0.1 ± 0.8",
+        "-1.1", "1.4", "0.8100", "0.8100", "-1.0", "-8.0", "10.0", "61,000", "0.10",
     ]  # fmt: skip
     told = plain(section)
     assert "1 of 2 variants differ from alone (p_holm below 0.05)" in told
@@ -149,6 +151,15 @@ def test_gates_of_converters_and_fusion_heads_come_first(build):
     (build.folder / "c.json").write_text(json.dumps(run))
     text = build("converters.csv", metrics=("m.json", "c.json"))
     assert "<li>linear.vivit, seed 3: converted features are the same for every clip</li>" in text
+
+
+def test_drawings_do_not_share_names(build):
+    text = build("converters.csv", "converters.svg", "fusion.csv", "fusion.svg")
+    names = re.findall(r'\bid="([^"]+)"', text)
+    assert len(names) == len(set(names)) > 50
+    used = re.findall(r'(?:href="#|url\(#)([^")]+)', text)
+    assert used
+    assert set(used) <= set(names)
 
 
 def test_inputs_of_the_page_are_in_its_provenance(build):

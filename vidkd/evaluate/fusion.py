@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import class_figures, class_gate, read_predictions
@@ -21,8 +22,8 @@ from vidkd.evaluate.statistics import holm, mean_interval, ratio_interval, sign_
 from vidkd.files import atomic, write_text
 
 COMPARED = (
-    "delta_vs_student", "delta_low", "delta_high", "p_vs_student", "p_holm", "gap_closed", "gap_low",
-    "gap_high",
+    "delta_vs_student", "delta_vs_student_std", "delta_low", "delta_high", "p_vs_student", "p_holm",
+    "gap_closed", "gap_low", "gap_high",
 )  # fmt: skip
 """Columns that compare a variant with the baseline; the baseline's own are empty."""
 
@@ -121,7 +122,7 @@ def _answers(seeds: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compared(name: str, one: pd.DataFrame, baseline: str, other: pd.DataFrame) -> pd.DataFrame:
-    """For each clip that both have, how many more seeds are right, and in `seeds` of how many."""
+    """For each clip that both have and each seed: 1 if only the one is right, -1 if only the other is."""
     if set(one) != set(other):
         raise UserError(
             f"{name} has the seeds {_seeds(one)} and the baseline {baseline} {_seeds(other)}: they are "
@@ -135,8 +136,7 @@ def _compared(name: str, one: pd.DataFrame, baseline: str, other: pd.DataFrame) 
             f"video {wrong[0]!r} has another label in the predictions of {name} than in those of {baseline}: "
             "delete the older ones and run again"
         )
-    more = (one - other).drop(columns="label_id")
-    return pd.DataFrame({"more": more.sum(axis="columns"), "seeds": more.shape[1]})
+    return (one - other).drop(columns="label_id")
 
 
 def _seeds(answers: pd.DataFrame) -> str:
@@ -154,11 +154,12 @@ def _comparisons(compared: Mapping[str, pd.DataFrame], upper: str | None) -> dic
     """The columns of each variant that compare it with the baseline."""
     found: dict[str, dict[str, Any]] = {}
     for name, table in compared.items():
-        more, percent = table["more"].to_numpy(), 100 / int(table["seeds"].iloc[0])
+        more, percent = _seeds_more(table), 100 / table.shape[1]
         low, high = (percent * end for end in mean_interval(more))
         found[name] = {
             "clips_compared": len(more),
             "delta_vs_student": percent * more.mean(),
+            "delta_vs_student_std": 100 * table.mean().std(),
             "delta_low": low,
             "delta_high": high,
             "p_vs_student": sign_flip_p(more),
@@ -176,9 +177,14 @@ def _comparisons(compared: Mapping[str, pd.DataFrame], upper: str | None) -> dic
 def _share_of_gap(one: pd.DataFrame, upper: pd.DataFrame) -> dict[str, float]:
     """How much of what the upper bound gains over the baseline a variant gains, in percent."""
     one, upper = one.align(upper, join="inner", axis="index")
-    more, most = one["more"].to_numpy(), upper["more"].to_numpy()
+    more, most = _seeds_more(one), _seeds_more(upper)
     low, high = ratio_interval(more, most)
     return {"gap_closed": 100 * more.mean() / most.mean(), "gap_low": 100 * low, "gap_high": 100 * high}
+
+
+def _seeds_more(difference: pd.DataFrame) -> NDArray[np.int64]:
+    """For each clip, how many more seeds of the one are right."""
+    return difference.sum(axis="columns").to_numpy()
 
 
 def _row(

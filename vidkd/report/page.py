@@ -178,6 +178,9 @@ def _drawing(path: Path | None) -> str | None:
 
 
 def _inline_svg(path: Path) -> str:
-    """The drawing itself, without the XML prologue that HTML does not allow."""
+    """The drawing itself, without the XML prologue that HTML does not allow.
+
+    Names inside are made its own: matplotlib gives the marks of every drawing the same ones.
+    """
     text = path.read_text(encoding="utf-8")
-    return text[text.index("<svg") :]
+    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{path.stem}-", text[text.index("<svg") :])
