@@ -166,7 +166,8 @@ class FeatureJoin:
             return batch.pin_memory() if device.type == "cuda" else batch
 
         waiting = iter(plan)
-        with ThreadPoolExecutor(1, "features") as thread:
+        # Asking gives a new thread the number of threads that was set; small products of matrices never ask.
+        with ThreadPoolExecutor(1, "features", initializer=torch.get_num_threads) as thread:
             ahead = deque(thread.submit(gather, rows) for rows in islice(waiting, AHEAD))
             while ahead:
                 batch = ahead.popleft().result()
