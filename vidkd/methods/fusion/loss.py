@@ -18,11 +18,11 @@ def terms(
     Args:
         logit_BK: logits.
         label_B: of each clip.
-        gates: (B, N, d) by teacher.
+        gates: (B, N, 1) by teacher.
         gate_sparsity: weight of the mean gate, which is their L1 norm: a gate opens where it pays.
     """
     found = cross_entropy(logit_BK, label_B)
     if gates and gate_sparsity:
-        means = torch.stack([gate_BNd.float().mean() for gate_BNd in gates.values()])
+        means = torch.stack([gate_BN1.float().mean() for gate_BN1 in gates.values()])
         found["gate_loss"] = gate_sparsity * means.mean()
     return found

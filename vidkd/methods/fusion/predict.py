@@ -52,6 +52,6 @@ def mean_gates(method: Fuse, join: FeatureJoin, batch_size: int) -> dict[str, fl
     sums: dict[str, float] = {}
     for batch in join.in_order(batch_size):
         _, gates = method.model.fused(method.inputs(batch.features))
-        for name, gate_BNd in gates.items():
-            sums[name] = sums.get(name, 0.0) + gate_BNd.double().mean((1, 2)).sum().item()
+        for name, gate_BN1 in gates.items():
+            sums[name] = sums.get(name, 0.0) + gate_BN1.double().mean((1, 2)).sum().item()
     return {name: total / len(join) for name, total in sums.items()}
