@@ -22,7 +22,7 @@ from vidkd.provenance import code_digest, write_sidecar
 @click.option("--bundle", type=PATH, required=True, help="Folder that export_fusion wrote.")
 @click.option("--train-run", type=PATH, required=True, help="Folder of the run that it was exported from.")
 @click.option("--frames-store", type=PATH, multiple=True, required=True, help="Frames of the test split.")
-@click.option("--test", multiple=True, required=True, metavar="NAME=FILE", help="Its cached features.")
+@click.option("--test", multiple=True, metavar="NAME=FILE", help="Its cached features, of every input.")
 @click.option("--output", type=PATH, required=True, help="Table of one row, CSV.")
 def main(
     bundle: Path, train_run: Path, frames_store: tuple[Path, ...], test: tuple[str, ...], output: Path

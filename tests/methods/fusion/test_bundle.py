@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-from tests.backbones.checkpoints import settings_of
+from tests.backbones.checkpoints import MAKERS, clips, settings_of
 from tests.data.videos import write_audio, write_video
 from tests.methods.fusion.filmed import CLASSES, COUNTS, FRAMES, FUSION, STUDENT, TEACHERS, film, opened
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.fusion import FusionSettings
 from vidkd.errors import UserError
-from vidkd.methods.fusion.bundle import load_bundle
-from vidkd.methods.fusion.export import export_bundle
+from vidkd.methods.fusion.bundle import backbone_settings, load_bundle
+from vidkd.methods.fusion.export import export_bundle, moved, student_files
 from vidkd.methods.fusion.videos import predict_videos
 from workflow_scripts.export_fusion import main as export_command
 from workflow_scripts.predict_videos import main as predict_command
@@ -140,6 +141,26 @@ def test_weights_in_several_files_are_copied_with_their_index(filmed, tmp_path):
     shutil.rmtree(split)
     rows = predicted(tmp_path / "bundle", filmed.test_videos())
     np.testing.assert_allclose([float(r["probability"]) for r in rows], scores(run.parent).max(1), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_student_of_every_kind_is_the_same_from_the_bundle(kind, tmp_path):
+    folder = tmp_path / "hub"
+    MAKERS[kind](folder)
+    (folder / "README.md").write_text("not needed")
+    settings = settings_of(kind, folder, tokens="clip")
+    before = load_backbone(settings)
+    (tmp_path / "bundle/student").mkdir(parents=True)
+    files = student_files(before)
+    for path in files:
+        shutil.copy(path, tmp_path / "bundle/student" / path.name)
+    shutil.rmtree(folder)
+    config = {"backbone": json.loads(json.dumps(moved(settings, files[0])))}
+    after = load_backbone(backbone_settings(tmp_path / "bundle", config))
+    assert (after.spec, after.weights_sha256) == (before.spec, before.weights_sha256)
+    assert after.origin.config_sha256 == before.origin.config_sha256
+    clip = clips(1, before.spec.frames)
+    assert torch.equal(after(clip), before(clip))
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def export_bundle(
     files = {f"head/{name}": weights.with_name(name) for name in RUN}
     for teacher, path in needed.items():
         files |= {f"converters/{teacher}/{name}": path.with_name(name) for name in RUN}
-    of_student = _student_files(backbone)
+    of_student = student_files(backbone)
     files |= {f"student/{path.name}": path for path in of_student}
     with atomic_folder(output) as folder:
         for name, path in files.items():
@@ -72,7 +72,7 @@ def export_bundle(
         about = {
             "bundle": VERSION, "fusion": config["fusion"], "seed": config["seed"],
             "classes": config["classes"], "student": config["student"], "converters": sorted(needed),
-            "backbone": _moved(student, of_student[0]), "frames": frames.model_dump(mode="json"),
+            "backbone": moved(student, of_student[0]), "frames": frames.model_dump(mode="json"),
             "files": {name: file_sha256(folder / name) for name in sorted(files)},
         }  # fmt: skip
         write_text(folder / CONFIG, json.dumps(about | {"sha256": sum_of(about)}, indent=2) + "\n")
@@ -140,14 +140,14 @@ def _needed(
     return {name: given[name] for name in needed}
 
 
-def _student_files(backbone: Backbone) -> list[Path]:
+def student_files(backbone: Backbone) -> list[Path]:
     """Files that the student is loaded from, its weights first; the index of split weights last."""
     files = list(backbone.origin.files)
     indices = sorted(backbone.origin.folder.glob("*.index.json"))
     return files + [path for path in indices if path not in files]
 
 
-def _moved(settings: BackboneSettings, weights: Path) -> dict[str, Any]:
+def moved(settings: BackboneSettings, weights: Path) -> dict[str, Any]:
     """Settings whose source is below the bundle."""
     kept = settings.model_dump(mode="json", exclude=set(SOURCES))
     if settings.file is not None:
