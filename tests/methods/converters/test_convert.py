@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_info
 
 from tests.methods.converters.cached import (
     METAS,
@@ -102,6 +104,33 @@ def test_converted_features_are_joined_with_the_real_ones(pair, weights):
         np.testing.assert_array_equal(batch.features["real"][row], feature_of("videomae", name))
     assert not batch.features["converted"].requires_grad
     torch.nn.Linear(5, 1)(batch.features["converted"]).sum().backward()  # no tensor of inference mode
+
+
+class Recording(ConvertedFeatures):
+    """Says with how many threads OpenMP would compute, as this thread sees it."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.threads: list[int] = []
+
+    def rows(self, rows):
+        of_torch = [pool for pool in threadpool_info() if "torch" in pool["filepath"]]
+        self.threads += [pool["num_threads"] for pool in of_torch if pool["user_api"] == "openmp"]
+        return super().rows(rows)
+
+
+def test_the_thread_that_gathers_has_the_threads_that_were_set(pair, weights):
+    """A thread of its own starts with all cores, which small products of matrices then use."""
+    store, before = FeatureStore(pair["vjepa2"]["val"]), torch.get_num_threads()
+    meta = converted_meta(weights, converter_config(weights), store.meta)
+    source = Recording(store, load_converter(weights), meta)
+    wanted = (os.cpu_count() or 1) + 1
+    torch.set_num_threads(wanted)
+    try:
+        list(FeatureJoin({"converted": source}).in_order(8))
+    finally:
+        torch.set_num_threads(before)
+    assert set(source.threads) == {wanted}
 
 
 def test_a_trained_converter_is_nearer_to_the_teacher_than_its_mean(pair, tmp_path):
