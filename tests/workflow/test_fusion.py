@@ -130,7 +130,7 @@ def test_both_modes_agree(fused):
     assert (modes["variant"] == "converted").all()
     assert modes["agree"].all()
     assert (modes["max_logit_difference"] <= 1e-5).all()
-    assert (modes["same_predictions"] == 100).all()
+    assert (modes["same_predictions"] == modes["clips"]).all()
 
 
 def test_the_page_shows_them(fused):
