@@ -1,4 +1,4 @@
-"""What a configuration gives to a fusion head that is trained by hand: networks, caches, frames, converters."""
+"""What a configuration gives to a fusion head trained by hand: networks, caches, frames, converters."""
 
 from __future__ import annotations
 
