@@ -56,6 +56,10 @@ EPOCHS = 1
 NETWORK = TINY | {"num_hidden_layers": 2}
 """Smaller than any that is used: what video mode costs at least."""
 RESULTS = Path(__file__).parent / "results" / "fusion.csv"
+COLUMNS = (
+    "what", "mode", "batch", "load_ms", "student_ms", "convert_ms", "fuse_ms", "backward_ms", "step_ms",
+    "load_percent", "convert_percent", "waiting_percent", "seconds", "ratio",
+)  # fmt: skip
 
 Parts = dict[str, float]
 Splits = dict[str, Path]
@@ -284,7 +288,7 @@ def main() -> None:
         rows = cached_steps(folder / "tokens", "8 x 768 float16", (8, 768))
         rows += cached_steps(folder / "pooled", "1 x 768 float16", (1, 768))
         rows += both_modes(folder)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=COLUMNS)
     print(table.to_string(index=False, float_format="{:.2f}".format))
     RESULTS.parent.mkdir(exist_ok=True)
     table.to_csv(RESULTS, index=False, float_format="%.3f")
