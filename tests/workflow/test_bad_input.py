@@ -276,7 +276,7 @@ def test_a_checkpoint_of_another_architecture(trained, tmp_path, option):
         tmp_path / "resnet18.safetensors",
     )
     done = train_by_hand(trained, option, str(tmp_path / "resnet18.safetensors"))
-    check_refusal(done, ("resnet18.safetensors fits only", "choose one that matches `arch`"))
+    check_refusal(done, ("resnet18.safetensors fits only", "choose one that fits the settings"))
     assert not (trained.root / "by_hand").exists()
 
 

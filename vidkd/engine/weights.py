@@ -92,7 +92,7 @@ def load_covered(model: nn.Module, found: Mapping[str, Tensor], fresh: tuple[str
         for name, value in state.items()
         if value.is_floating_point() and not _is_fresh(name, fresh)
     }
-    remedy = "It is a checkpoint of another architecture: choose one that matches `arch`."
+    remedy = "It is a checkpoint of another architecture: choose one that fits the settings, such as `arch`."
     refuse_partial(wanted, [name for name in wanted if name not in fits], source, remedy)
     model.load_state_dict(fits, strict=False)
 
