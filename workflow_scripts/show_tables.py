@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from vidkd.config.options import PATH, command
 from vidkd.errors import UserError
-from vidkd.evaluate.tables import read_table
+from vidkd.evaluate.tables import number, read_table
 
 
 @command
@@ -20,7 +21,8 @@ def main(tables: tuple[Path, ...], page: Path | None) -> None:
         if not path.is_file():
             raise UserError(f"{path} does not exist: run `snakemake --cores all {path}` first.")
         table = read_table(path).dropna(axis="columns", how="all")
-        click.echo(f"\n{path}\n{table.to_string(index=False, float_format='{:.1f}'.format, na_rep='')}")
+        numbers = {name: partial(number, name) for name in table.select_dtypes("float")}
+        click.echo(f"\n{path}\n{table.to_string(index=False, formatters=numbers, na_rep='')}")
     if page is not None:
         click.echo(f"\nReport page: {page.resolve()}")
 

@@ -1,12 +1,26 @@
-"""The tables of results, read back."""
+"""The tables of results, read back and shown to people."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
+
+_FORMATS = (
+    (re.compile("gflops|r2|cosine|cka"), ".3f"),
+    (re.compile("p_"), ".4f"),
+    (re.compile("gate_|ms|relative"), ".2f"),
+    (re.compile("max_logit_difference|tolerance"), ".2g"),
+)
+"""How columns are shown whose names begin so; any other one has one decimal, as percentages have."""
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """A table of results; a variant is text even when it is called `nan` or `007`, an empty cell is NaN."""
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"variant": str})
+
+
+def number(column: str, value: float) -> str:
+    """A value of a column, with as many digits as mean something there."""
+    return format(value, next((shown for names, shown in _FORMATS if names.match(column)), ".1f"))

@@ -16,18 +16,11 @@ import pandas as pd
 from vidkd.config.settings import ReportSettings
 from vidkd.data.census import by_reason
 from vidkd.evaluate.statistics import ALPHA
-from vidkd.evaluate.tables import read_table
+from vidkd.evaluate.tables import number, read_table
 from vidkd.files import write_text
 from vidkd.paths import sidecar
 
 _SHOWN = 50
-
-_DECIMALS = (
-    (re.compile("gflops|r2|cosine|cka"), 3),
-    (re.compile("p_"), 4),
-    (re.compile("gate_|ms|relative"), 2),
-)
-"""Decimals of the columns whose names begin so; of any other one."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +127,12 @@ def _modes(file: Path | None) -> list[dict[str, Any]]:
     """What the sentence about both modes says, a row for each exported head."""
     if file is None:
         return []
-    numbers = {"max_logit_difference": "{:.1e}", "tolerance": "{:.0e}"}
     rows = read_table(file).to_dict("records")
     return [
-        {str(name): numbers.get(str(name), "{}").format(value) for name, value in row.items()}
-        | {"agree": row["agree"]}
+        {
+            str(name): number(str(name), value) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
         for row in rows
     ]
 
@@ -159,9 +153,8 @@ def _cell(row: Mapping[Hashable, Any], name: str) -> str:
         return f"{value:,}" if isinstance(value, int) else str(value)
     if pd.isna(value):
         return "–"
-    decimals = next((digits for names, digits in _DECIMALS if names.match(name)), 1)
-    text = f"{value:.{decimals}f}"
-    return text if spread is None or pd.isna(spread) else f"{text} ± {spread:.{decimals}f}"
+    text = number(name, value)
+    return text if spread is None or pd.isna(spread) else f"{text} ± {number(name, spread)}"
 
 
 def _by_count(any_frame: pd.DataFrame) -> dict[str, list[Any]]:
