@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd.config.options import INPUT, PATH, command
-from vidkd.evaluate.converters import tabulate
+from vidkd.evaluate.quality import tabulate
 from vidkd.provenance import code_digest, write_sidecar
 
 

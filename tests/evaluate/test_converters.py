@@ -28,11 +28,11 @@ from tests.methods.converters.trained import changed, trained
 from vidkd.config.probes import HeadSettings
 from vidkd.data.features import FeatureStore
 from vidkd.errors import UserError
-from vidkd.evaluate.converters import COLUMNS, evaluate_converter, tabulate
+from vidkd.evaluate.converters import evaluate_converter
+from vidkd.evaluate.quality import tabulate
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.probes.fit import fit_probe
 from workflow_scripts import evaluate_converter as script
-from workflow_scripts import tabulate_converters
 
 STUDENT, TEACHER = "vjepa2", "videomae"
 
@@ -134,37 +134,6 @@ def test_the_same_for_every_clip_is_marked_failed(shards, probe, tmp_path):
     assert "NaN" not in weights.with_name("metrics.json").read_text()
     tabulate([weights.with_name("metrics.json")], tmp_path / "quality.csv")
     assert pd.read_csv(tmp_path / "quality.csv")["cka"].isna().all()
-
-
-def test_the_table(tmp_path):
-    paths = []
-    for seed, (converter, teacher) in enumerate(2 * [("linear", "vivit"), ("random", "vivit")]):
-        splits = {
-            split: {name: seed + shift + 0.25 for name in COLUMNS} | {"n_clips": 10 + shift}
-            for split, shift in (("val", 1), ("test", 2))
-        }
-        about = {"converter": converter, "teacher": teacher, "params": 7, "splits": splits, "seed": seed // 2}
-        paths.append(tmp_path / f"{seed}.json")
-        paths[-1].write_text(json.dumps(about))
-    done = CliRunner().invoke(
-        tabulate_converters.main, ["--table", str(tmp_path / "q.csv"), *map(str, paths)]
-    )
-    assert done.exit_code == 0, done.output
-    assert (tmp_path / "q.csv.provenance.json").is_file()
-    table = pd.read_csv(tmp_path / "q.csv")
-    assert list(table) == [
-        "converter", "teacher", "split", "seeds", "clips", "r2", "r2_std", "r2_mean_feature", "cosine",
-        "cosine_std", "cosine_mean_feature", "cka", "cka_std", "cka_student", "retrieval_top1",
-        "retrieval_top1_std", "retrieval_chance", "probe_top1", "probe_top1_std", "probe_top1_real",
-        "probe_chance", "params",
-    ]  # fmt: skip
-    keys = ["converter", "teacher", "split", "seeds", "clips"]
-    assert table[keys].to_numpy().tolist() == [
-        ["linear", "vivit", "test", 2, 12], ["random", "vivit", "test", 2, 12],
-        ["linear", "vivit", "val", 2, 11], ["random", "vivit", "val", 2, 11],
-    ]  # fmt: skip
-    # Seeds 0 and 2 of four runs: 2.25 and 4.25.
-    assert table.loc[0, ["r2", "r2_std", "probe_top1_real"]].tolist() == pytest.approx([3.25, 1.4142, 3.25])
 
 
 def test_the_script_writes_the_same_bytes_twice(shards, probe, tmp_path):

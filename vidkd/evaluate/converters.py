@@ -1,4 +1,4 @@
-"""How near converted features are to those of the teacher: figures of each converter, and the table of all.
+"""How near converted features are to those of the teacher: the figures of one converter.
 
 Shapes in names: B clips, N all of them, T tokens of a clip, D features of whichever network.
 
@@ -29,25 +29,15 @@ from vidkd.data.features import FeatureStore
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
 from vidkd.evaluate.similarity import TokenErrors, retrieval_top1, unbiased_cka
-from vidkd.files import atomic, write_text
+from vidkd.files import write_text
 from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
 from vidkd.methods.converters.load import check_made_for, converter_config, load_converter, same_features
 from vidkd.methods.probes.predict import load_probe
 
 log = logging.getLogger(__name__)
 
-KEYS = ["converter", "teacher"]
-
 MEASURED = ("test", "val")
-"""Splits in the order of the table: what is reported, then what has chosen the epoch."""
-
-OVER_SEEDS = ("r2", "cosine", "cka", "retrieval_top1", "probe_top1")
-"""Figures that differ between seeds."""
-
-COLUMNS = (
-    "r2", "r2_mean_feature", "cosine", "cosine_mean_feature", "cka", "cka_student", "retrieval_top1",
-    "retrieval_chance", "probe_top1", "probe_top1_real", "probe_chance",
-)  # fmt: skip
+"""Splits in the order of the figures and of their table: what is reported, then what has chosen the epoch."""
 
 CONSTANT = 1e-4
 """Deviation over clips, as a share of the real features' (`spread`), below which all clips have the same."""
@@ -95,7 +85,7 @@ def evaluate_converter(
     about = {name: config[name] for name in ("converter", "student", "teacher", "seed", "params")}
     stuck = (splits["test"]["spread"] or 0) < CONSTANT
     result = {
-        "variant": ".".join(config[name] for name in KEYS),
+        "variant": f"{config['converter']}.{config['teacher']}",
         **about,
         "n_clips": splits["test"]["n_clips"],
         "splits": splits,
@@ -105,15 +95,6 @@ def evaluate_converter(
         },
     }
     write_text(metrics, json.dumps(result, indent=2) + "\n")
-
-
-def tabulate(metrics: Sequence[Path], table_csv: Path) -> None:
-    """Write a row for each split, converter and teacher, the test split first; shares in percent."""
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
-    flat = pd.DataFrame([run | run["splits"][split] | {"split": split} for split in MEASURED for run in runs])
-    rows = [_row(group) for _, group in flat.groupby(["split", *KEYS], sort=False)]
-    with atomic(table_csv) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.4f")
 
 
 def mean_feature(join: FeatureJoin) -> Tensor:
@@ -188,16 +169,3 @@ def _check_labels(join: FeatureJoin, probe: Path) -> None:
             f"{probe} knows {len(classes)} classes, and the features have labels from {join.label_ids.min()} "
             f"to {join.label_ids.max()}: give the head of the data set's own label"
         )
-
-
-def _row(seeds: pd.DataFrame) -> dict[str, Any]:
-    """The row of one split, converter and teacher."""
-    first = seeds.iloc[0]
-    row = {name: first[name] for name in (*KEYS, "split")}
-    row |= {"seeds": len(seeds), "clips": first["n_clips"]}
-    for name in COLUMNS:
-        values = seeds[name].astype(float)
-        row[name] = values.mean()
-        if name in OVER_SEEDS:
-            row[f"{name}_std"] = values.std()
-    return row | {"params": first["params"]}

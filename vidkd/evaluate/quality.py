@@ -1,0 +1,46 @@
+"""The table of the quality of all converters, from the figures of each (`vidkd.evaluate.converters`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vidkd.files import atomic
+
+KEYS = ["converter", "teacher"]
+
+COLUMNS = (
+    "r2", "r2_mean_feature", "cosine", "cosine_mean_feature", "cka", "cka_student", "retrieval_top1",
+    "retrieval_chance", "probe_top1", "probe_top1_real", "probe_chance",
+)  # fmt: skip
+
+OVER_SEEDS = ("r2", "cosine", "cka", "retrieval_top1", "probe_top1")
+"""Figures that differ between seeds."""
+
+
+def tabulate(metrics: Sequence[Path], table_csv: Path) -> None:
+    """Write a row for each split, converter and teacher, in their order in the metrics: test first."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
+    flat = pd.DataFrame(
+        [run | run["splits"][split] | {"split": split} for split in runs[0]["splits"] for run in runs]
+    )
+    rows = [_row(group) for _, group in flat.groupby(["split", *KEYS], sort=False)]
+    with atomic(table_csv) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.4f")
+
+
+def _row(seeds: pd.DataFrame) -> dict[str, Any]:
+    """The row of one split, converter and teacher."""
+    first = seeds.iloc[0]
+    row = {name: first[name] for name in (*KEYS, "split")}
+    row |= {"seeds": len(seeds), "clips": first["n_clips"]}
+    for name in COLUMNS:
+        values = seeds[name].astype(float)
+        row[name] = values.mean()
+        if name in OVER_SEEDS:
+            row[f"{name}_std"] = values.std()
+    return row | {"params": first["params"]}
