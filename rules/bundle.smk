@@ -67,8 +67,8 @@ rule measure_fusion:
         paths.benchmark("measure_fusion")
     conda:
         "../envs/train.yaml"
-    # Alone on the machine where it can be, for what it measures is time.
-    threads: workflow.cores or 1
+    # Alone on this machine, for what it measures is time; on a cluster there is no number of cores to ask for.
+    threads: workflow.resource_settings.cores or 1
     resources:
         gpu=cfg.compute.gpus,
         mem_mb=cfg.compute.mem_mb,
