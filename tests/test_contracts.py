@@ -19,6 +19,7 @@ import torch
 from click.testing import CliRunner
 from pydantic import BaseModel
 
+from tests.workflow.test_envs import imported
 from vidkd.config.data import DataSettings
 from vidkd.config.describe import leaves, without_null
 from vidkd.config.ffn import Arch, FFNSettings
@@ -256,6 +257,20 @@ def test_a_rule_depends_on_its_code_and_settings(rule):
     if rule.name in WITH_SETTINGS:
         assert "--settings {params.settings:q}" in rule.shell
         assert re.search(r"^        settings=", rule.text, re.MULTILINE)
+
+
+def test_what_only_judges_results_is_code_of_no_training():
+    """A figure more, or another table, trains nothing again."""
+    trainings = [
+        f"workflow_scripts.{rule.name}" for rule in RULES if rule.name.startswith(("train_", "fit_"))
+    ]
+    assert len(trainings) >= 4
+    read: set[str] = set()
+    for script in trainings:
+        imported(script, read)
+    judging = {path.stem for path in (ROOT / "vidkd/evaluate").glob("[a-z]*.py")}
+    judging -= {"accuracy", "efficiency", "token_errors"}  # validation and config.json have these
+    assert not {f"vidkd.evaluate.{name}" for name in judging} & read
 
 
 def test_every_script_is_used():

@@ -28,7 +28,8 @@ from vidkd.data.feature_tokens import checked
 from vidkd.data.features import FeatureStore
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
-from vidkd.evaluate.similarity import TokenErrors, retrieval_top1, unbiased_cka
+from vidkd.evaluate.similarity import retrieval_top1, unbiased_cka
+from vidkd.evaluate.token_errors import TokenErrors
 from vidkd.files import write_text
 from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
 from vidkd.methods.converters.load import check_made_for, converter_config, load_converter, same_features

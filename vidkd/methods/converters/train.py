@@ -21,7 +21,7 @@ from vidkd.engine.optim import one_group
 from vidkd.engine.run import write_run
 from vidkd.engine.runtime import naming_knob, start
 from vidkd.evaluate.efficiency import count_parameters
-from vidkd.evaluate.similarity import TokenErrors
+from vidkd.evaluate.token_errors import TokenErrors
 from vidkd.methods.converters.loss import terms
 from vidkd.methods.converters.method import Convert
 from vidkd.methods.converters.model import Converter, build_converter
