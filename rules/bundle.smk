@@ -27,6 +27,8 @@ rule export_fusion:
 rule compare_modes:
     input:
         bundle=paths.bundle,
+        weights=paths.fusion.weights.format(fusion=cfg.fusion.bundle, seed=cfg.seeds[0]),
+        config=paths.fusion.config.format(fusion=cfg.fusion.bundle, seed=cfg.seeds[0]),
         sources=bundled_sources,
         frames=frames("test"),
         # Not read: a direct input of the listing of list_videos, a Snakemake checkpoint; see extract_frames.
@@ -49,7 +51,7 @@ rule compare_modes:
         kind=lambda wildcards: code(module_of(cfg.backbones[STUDENT].kind)),
         frames=each_shard("--frames-store", "test"),
         sources=lambda wildcards: sources_of(cfg.fusion.bundle, cfg.seeds[0], ["test"]),
-        run_dir=paths.fusion.folder.format(fusion=cfg.fusion.bundle, seed=cfg.seeds[0]),
+        run_dir=lambda wildcards, input: Path(input.weights).parent,
     shell:
         "python -m workflow_scripts.compare_modes --bundle {input.bundle} --train-run {params.run_dir}"
         " {params.frames} {params.sources} --output {output.table} > {log} 2>&1"

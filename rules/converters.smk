@@ -76,7 +76,9 @@ rule evaluate_converter:
     input:
         weights=paths.converters.weights,
         config=paths.converters.config,
-        probe=probe_of_teacher,
+        probe=probe_of_teacher(paths.probes.weights),
+        # Read beside the weights.
+        probe_config=probe_of_teacher(paths.probes.config),
         teacher_train=teacher_features("train"),
         student_val=features_of(STUDENT, "val"),
         teacher_val=teacher_features("val"),

@@ -3,10 +3,10 @@
 STUDENT = cfg.converters.student
 
 
-def probe_of_teacher(wildcards):
-    """The linear probe on a teacher's real features, for the data set's own label; it has one seed."""
-    return expand(
-        paths.probes.weights,
+def probe_of_teacher(artefact):
+    """An input function: the linear probe on a teacher's real features, for the data set's own label, first seed."""
+    return lambda wildcards: expand(
+        artefact,
         backbone=wildcards.teacher,
         head="linear",
         label=cfg.data.own_label,
@@ -72,6 +72,21 @@ def tuned_converters(fusion, seed):
     return converter_weights(fusion, seed) if tuned else {}
 
 
+def frozen_converters(fusion, seed):
+    """The converters of a fusion head that stay as they are, by teacher."""
+    tuned = cfg.fusion_variant(fusion).finetune_converters
+    return {} if tuned else converter_weights(fusion, seed)
+
+
+def with_configs(weights):
+    """Files of converters: the weights, and the config.json that is read beside each."""
+    return [
+        str(file)
+        for path in map(Path, weights.values())
+        for file in (path, path.with_name("config.json"))
+    ]
+
+
 def files_of_caches(caches):
     """Every shard of `fusion_caches`."""
     patterns = [path for _, _, path in caches]
@@ -84,7 +99,7 @@ def fusion_files(wildcards):
     """All that a fusion head is trained on and tested with."""
     fusion, seed = wildcards.fusion, wildcards.seed
     caches = files_of_caches(fusion_caches(fusion, seed))
-    return [*caches, *tuned_converters(fusion, seed).values()]
+    return [*caches, *with_configs(tuned_converters(fusion, seed))]
 
 
 def sources_of(fusion, seed, splits):
@@ -159,12 +174,7 @@ def fusion_results():
 
 def bundled_converters():
     """The options that name the frozen converters of the exported head; others are part of it."""
-    tuned = cfg.fusion_variant(cfg.fusion.bundle).finetune_converters
-    return (
-        ""
-        if tuned
-        else converter_words(converter_weights(cfg.fusion.bundle, cfg.seeds[0]))
-    )
+    return converter_words(frozen_converters(cfg.fusion.bundle, cfg.seeds[0]))
 
 
 def bundled_files(wildcards):
@@ -173,7 +183,7 @@ def bundled_files(wildcards):
     return {
         "weights": paths.fusion.weights.format(**run),
         "config": paths.fusion.config.format(**run),
-        "converters": list(converter_weights(run["fusion"], run["seed"]).values()),
+        "converters": with_configs(frozen_converters(run["fusion"], run["seed"])),
         "student": files_of(STUDENT),
     }
 
