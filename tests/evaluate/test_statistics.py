@@ -103,6 +103,23 @@ def closed(p_values):
     ]
 
 
+def test_the_interval_of_a_ratio_whose_gap_is_small_is_none_of_chance(recwarn):
+    """In a few resamples the lower mean is zero, where the ratio is none, or below, where its sign turns."""
+    random = np.random.default_rng(23)
+    below = random.choice([-1, 0, 1], p=[0.02, 0.9, 0.08], size=100)
+    above = random.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=100)
+    assert mean_interval(below)[0] > 0
+    draws = np.random.default_rng(5).integers(100, size=(20_000, 100))
+    ratios = above[draws].mean(1) / np.where(below[draws].mean(1) > 0, below[draws].mean(1), np.nan)
+    undefined = np.isnan(ratios)
+    assert 0 < undefined.mean() < 0.025
+    low, high = ratio_interval(above, below)
+    # As if each of these were beyond the end that is asked for.
+    assert low == pytest.approx(np.percentile(np.where(undefined, -99, ratios), 2.5), abs=0.3)
+    assert high == pytest.approx(np.percentile(np.where(undefined, 99, ratios), 97.5), abs=0.3)
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("p_values", [[0.01, 0.04, 0.03], [0.5, 0.001, 0.02, 0.02, 1.0], [0.2], []])
 def test_holm_is_the_closed_test_of_bonferroni(p_values):
     assert holm(p_values) == pytest.approx(closed(p_values))

@@ -7,12 +7,13 @@ is what the standard deviation over seeds is for.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap, permutation_test
+from scipy.stats import DegenerateDataWarning, bootstrap, permutation_test
 
 Z_95 = 1.959963984540054
 """Two-sided 95% of the normal distribution."""
@@ -71,15 +72,24 @@ def mean_interval(difference_N: NDArray[np.int64]) -> tuple[float, float]:
     """95% interval of the mean over clips, by the percentile bootstrap."""
     if len(difference_N) < 2:
         return math.nan, math.nan
-    return _interval((difference_N,), np.mean)
+    options = _resampling(len(difference_N)) | {"n_resamples": RESAMPLES, "method": "percentile"}
+    found = bootstrap((difference_N,), np.mean, **options).confidence_interval
+    return float(found.low), float(found.high)
 
 
 def ratio_interval(above_N: NDArray[np.int64], below_N: NDArray[np.int64]) -> tuple[float, float]:
     """95% interval of the ratio of two means over the same clips, by the percentile bootstrap.
 
     Only for a `below_N` whose mean is above zero with its whole interval: the ratio has no meaning near it.
+    Resamples in which it is not above zero, fewer than 2.5% then, count as beyond both ends.
     """
-    return _interval((above_N, below_N), _ratio, paired=True)
+    options = _resampling(len(above_N)) | {"n_resamples": RESAMPLES, "method": "percentile", "paired": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # about the interval, which is not taken
+        found = bootstrap((above_N, below_N), _ratio, **options).bootstrap_distribution
+    low = np.percentile(np.nan_to_num(found, nan=-math.inf), 2.5)
+    high = np.percentile(np.nan_to_num(found, nan=math.inf), 97.5)
+    return float(low), float(high)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -95,15 +105,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _ratio(above: NDArray[Any], below: NDArray[Any], axis: int = -1) -> NDArray[Any]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: NDArray[Any] = above.mean(axis) / below.mean(axis)
-    return ratio
-
-
-def _interval(data: tuple[NDArray[np.int64], ...], statistic: Any, **more: Any) -> tuple[float, float]:
-    options = _resampling(len(data[0]))
-    found = bootstrap(data, statistic, n_resamples=RESAMPLES, method="percentile", **more, **options)
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    """NaN where the lower mean is not above zero: the sign of a ratio would say the contrary there."""
+    above, below = above.mean(axis), below.mean(axis)
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
 
 
 def _resampling(count: int) -> dict[str, Any]:
