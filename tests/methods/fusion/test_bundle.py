@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -211,6 +212,19 @@ def test_videos_that_cannot_be_used_are_rows_with_their_reason(filmed, bundle, t
     assert rows["b.mp4"]["class"] == predicted(bundle, [good])[0]["class"]
 
 
+def test_a_name_that_is_no_text_ends_no_table(filmed, bundle, tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    shutil.copyfile(filmed.test_videos()[0], os.fsencode(folder) + b"/caf\xe9.mp4")
+    arguments = ["--bundle", str(bundle), "--output", str(tmp_path / "out.csv"), str(folder)]
+    result = CliRunner().invoke(predict_command, arguments)
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "out.csv").open(encoding="utf-8") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["path"] == f"{folder}/caf\\xe9.mp4"
+    assert row["status"] == "ok"
+
+
 def test_a_short_video_repeats_frames_and_says_which(bundle, tmp_path):
     (row,) = predicted(bundle, [write_video(tmp_path / "short.mp4", 3)])
     assert (row["status"], row["frames"]) == ("ok", "0 1 2")
@@ -247,6 +261,26 @@ def test_parts_that_were_not_made_for_each_other_are_refused(filmed, weights, tm
     with pytest.raises(UserError, match="other features of vjepa2: weights_sha256"):
         export_bundle(weights, filmed.converters, settings_of(STUDENT, other), FRAMES, output)
     assert not output.exists()
+
+
+@pytest.mark.parametrize("finetune", [False, True])
+def test_a_student_that_is_only_converted_is_the_one_of_the_training(finetune, filmed, tmp_path):
+    changes = {"student": False, "finetune_converters": finetune, "epochs": 1, "sweep": {}}
+    settings = FusionSettings.model_validate(FUSION.model_dump() | changes)
+    own, converters = filmed.backbones[STUDENT], filmed.converters
+    given = opened({STUDENT: filmed.cached(STUDENT, "float16")})
+    weights = filmed.fuse(tmp_path / "run", given, settings, converters)
+    export_bundle(weights, converters, own, FRAMES, tmp_path / "bundle")
+    other_frames = FRAMES.model_copy(update={"per_video": 9})
+    with pytest.raises(UserError, match=r"converted from other features of vjepa2 .* frames \w+ now"):
+        export_bundle(weights, converters, own, other_frames, tmp_path / "frames")
+    folder = Path(shutil.copytree(own.folder, tmp_path / "student"))
+    state = load_file(folder / "model.safetensors")
+    moved_a_little = {name: value + 0.01 for name, value in state.items()}
+    save_file(moved_a_little, folder / "model.safetensors", metadata={"format": "pt"})
+    other = own.model_copy(update={"folder": str(folder)})
+    with pytest.raises(UserError, match=r"converted from other features of vjepa2 than these settings"):
+        export_bundle(weights, converters, other, FRAMES, tmp_path / "other")
 
 
 def test_a_folder_of_something_else_is_left_alone(filmed, weights, bundle, tmp_path):

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,11 @@ def _check_student(
     frames: FrameSettings,
 ) -> None:
     """Refuse a student, or frames of it, that the head was not trained on."""
-    if config["student"] not in config["sources"]:
-        return  # it is only converted, and each converter is asked
-    trained = FeatureMeta.read(config["sources"][config["student"]]["meta"])
     given = _meta(config, backbone, settings, frames)
+    if config["student"] not in config["sources"]:
+        _check_converted(weights, config, given)
+        return
+    trained = FeatureMeta.read(config["sources"][config["student"]]["meta"])
     wrong = same_features(trained, given)
     if trained.frames_digest != given.frames_digest:
         wrong.append("frames_digest")
@@ -111,6 +113,22 @@ def _check_student(
             f"{weights} was trained on other features of {config['student']}: {'; '.join(pairs)}. Give the "
             "settings of the backbone and of the frames that these were cached with."
         )
+
+
+def _check_converted(weights: Path, config: Mapping[str, Any], given: FeatureMeta) -> None:
+    """The same where the student is only converted: what is converted knows the digest of what it was."""
+    for name, source in config["sources"].items():
+        made = FeatureMeta.read(source["meta"])
+        # Rounding and decoder are no part of what is asked where the student is an input of its own either.
+        alike = replace(given, dtype=made.dtype, decoder=made.decoder)
+        if made.preprocessing.get("student", alike.digest) != alike.digest:
+            raise UserError(
+                f"{weights} has {name} converted from other features of {config['student']} than these "
+                f"settings give: weights {made.preprocessing['student_weights_sha256']} and frames "
+                f"{made.frames_digest} then, weights {given.weights_sha256} and frames "
+                f"{given.frames_digest} now, or another preprocessing. Give the settings of the backbone and "
+                "of the frames that these were cached with."
+            )
 
 
 def _needed(

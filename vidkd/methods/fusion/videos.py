@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -55,11 +56,13 @@ class Prediction:
 
     def row(self) -> Row:
         """As a line of a table, by `COLUMNS`."""
+        # A name may be any bytes; those that are no text would end the table in the middle.
+        name = os.fsencode(self.path).decode("utf-8", "backslashreplace")
         if self.excluded is not None:
             why = {"status": EXCLUDED, "reason": self.excluded.reason, "detail": self.excluded.detail}
-            return dict.fromkeys(COLUMNS, "") | {"path": str(self.path)} | why
+            return dict.fromkeys(COLUMNS, "") | {"path": name} | why
         frames = " ".join(map(str, self.frames))
-        values = (str(self.path), self.label, f"{self.probability:.6f}", frames, OK, "", "")
+        values = (name, self.label, f"{self.probability:.6f}", frames, OK, "", "")
         return dict(zip(COLUMNS, values, strict=True))
 
 
