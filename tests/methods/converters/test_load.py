@@ -89,6 +89,25 @@ def test_a_config_that_is_cut(weights, text):
         load_converter(weights)
 
 
+def test_a_config_without_its_shapes(weights):
+    path = weights.with_name("config.json")
+    config = json.loads(path.read_text())
+    del config["student_shape"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"config\.json has no student_shape\. Give"):
+        load_converter(weights)
+
+
+@pytest.mark.parametrize("changes", [{"tokens": "clip"}, {"digest": None}, {"preprocessing": "{"}])
+def test_a_config_that_was_changed_by_hand(weights, changes):
+    path = weights.with_name("config.json")
+    config = json.loads(path.read_text())
+    config["teacher_meta"] |= changes
+    path.write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"config\.json is damaged: teacher_meta is not what train_conv"):
+        load_converter(weights)
+
+
 def test_weights_of_another_converter_are_refused(pair, weights, tmp_path):
     other = trained(pair, tmp_path / "other", changed(kind="linear", epochs=0))
     weights.write_bytes(other.read_bytes())

@@ -17,6 +17,12 @@ DECIDING = ("backbone", "weights_sha256", "preprocessing", "tokens", "frames")
 """What of FeatureMeta makes features others to a network that was trained on them; how they are rounded, and
 which videos they are of, does not."""
 
+KEYS = {
+    "converter", "student", "teacher", "student_meta", "teacher_meta", "settings", "student_shape",
+    "teacher_shape",
+}  # fmt: skip
+"""What the `config.json` of a converter has at least."""
+
 
 def load_converter(weights: Path) -> Converter:
     """A trained converter in evaluation mode.
@@ -39,14 +45,23 @@ def converter_config(weights: Path) -> dict[str, Any]:
     """The `config.json` beside the weights of a converter.
 
     Raises:
-        UserError: there is none, or it is none of a converter.
+        UserError: there is none, it is damaged, or it is none of a converter.
     """
     config = read_config(weights)
-    if missing := {"converter", "student", "teacher", "student_meta", "teacher_meta"} - config.keys():
+    path = weights.with_name("config.json")
+    if missing := KEYS - config.keys():
         raise UserError(
-            f"{weights} is no converter: {weights.with_name('config.json')} has no "
-            f"{', '.join(sorted(missing))}. Give the model.safetensors of train_converter."
+            f"{weights} is no converter: {path} has no {', '.join(sorted(missing))}. Give the "
+            "model.safetensors of train_converter."
         )
+    for name in ("student_meta", "teacher_meta"):
+        try:
+            FeatureMeta.read(config[name])
+        except (KeyError, ValueError, TypeError) as error:
+            raise UserError(
+                f"{path} is damaged: {name} is not what train_converter wrote ({error!r}). Delete the run's "
+                "folder and train again."
+            ) from error
     return config
 
 
