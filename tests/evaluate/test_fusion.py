@@ -257,6 +257,18 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
     assert not (tmp_path / "fusion.csv").exists()
 
 
+def test_runs_of_one_variant_are_of_other_seeds_and_the_same_labels(tmp_path):
+    paths = runs(tmp_path)
+    with pytest.raises(UserError, match=r"^two runs of converted have seed 1: give each run once"):
+        tabulate([*paths, tmp_path / "converted/seed1/metrics.json"], "student", tmp_path / "t.csv")
+    for name in SKILLS:  # of all variants, so that they agree with each other
+        file = tmp_path / name / "seed2/predictions.csv"
+        table = pd.read_csv(file, dtype={"video_id": str})
+        table.assign(label_id=(table["label_id"] + 1) % 4).to_csv(file, index=False)
+    with pytest.raises(UserError, match=r"^video '000' has not the same label .* every seed of student"):
+        tabulate(paths, "student", tmp_path / "t.csv")
+
+
 def test_the_script_writes_the_same_bytes_twice(tmp_path):
     paths = list(map(str, runs(tmp_path, seeds=(0, 1))))
     for name in ("a.csv", "b.csv"):

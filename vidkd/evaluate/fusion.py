@@ -86,7 +86,8 @@ def tabulate(metrics: Sequence[Path], baseline: str, table_csv: Path) -> None:
         table_csv: table to write.
 
     Raises:
-        UserError: there is no run of the baseline, or a variant has other seeds, clips or labels than it.
+        UserError: there is no run of the baseline, a variant has other seeds, clips or labels than it, or of
+            its own runs two have one seed or other labels.
     """
     runs = pd.DataFrame([json.loads(p.read_text(encoding="utf-8")) | {"path": p} for p in metrics])
     groups = {str(name): seeds for name, seeds in runs.groupby("fusion", sort=False)}
@@ -110,6 +111,9 @@ def tabulate(metrics: Sequence[Path], baseline: str, table_csv: Path) -> None:
 
 def _answers(seeds: pd.DataFrame) -> pd.DataFrame:
     """For each clip that all seeds have: its label, and for each seed whether it is right, 0 or 1."""
+    name = seeds["fusion"].iloc[0]
+    if (twice := seeds["seed"].duplicated()).any():
+        raise UserError(f"two runs of {name} have seed {seeds['seed'][twice].iloc[0]}: give each run once")
     tables = {
         seed: read_predictions(path.with_name("predictions.csv")).set_index("video_id")
         for seed, path in zip(seeds["seed"], seeds["path"], strict=True)
@@ -117,7 +121,13 @@ def _answers(seeds: pd.DataFrame) -> pd.DataFrame:
     columns: dict[Any, pd.Series] = {
         seed: (table["pred"] == table["label_id"]).astype(np.int64) for seed, table in tables.items()
     }
-    columns["label_id"] = next(iter(tables.values()))["label_id"]
+    labels = pd.DataFrame({seed: table["label_id"] for seed, table in tables.items()}).dropna()
+    if len(wrong := labels.index[labels.nunique(axis="columns") > 1]):
+        raise UserError(
+            f"video {wrong[0]!r} has not the same label in the predictions of every seed of {name}: delete "
+            "the older ones and run again"
+        )
+    columns["label_id"] = labels.iloc[:, 0]
     return pd.DataFrame(columns).dropna().astype(np.int64).sort_index()
 
 

@@ -148,6 +148,16 @@ def test_a_diverging_loss_stops_the_run(pair, tmp_path):
         run(pair, tmp_path / "a", settings)
 
 
+def test_weights_that_the_last_step_ruined_are_not_written(pair, tmp_path):
+    """The one training loss was finite, and no validation comes after."""
+    settings = changed(
+        epochs=1, batch_size=96, optimizer="sgd", lr=1e30, warmup_epochs=0, clip_grad=None, loss={"l2": 1.0}
+    )
+    with pytest.raises(UserError, match=r"the validation loss became (nan|inf): lower lr"):
+        run(pair, tmp_path / "a", settings)
+    assert not (tmp_path / "a/model.safetensors").exists()
+
+
 def test_a_flipped_byte_is_refused_before_the_first_step(pair, tmp_path):
     shard = pair["videomae"]["val"][0]
     row = rows_by_id([shard])

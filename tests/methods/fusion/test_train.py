@@ -252,6 +252,10 @@ def test_a_run_that_cannot_be(made, tmp_path):
     wild = changed(optimizer="sgd", lr=1e30, sweep={}, clip_grad=None)
     with pytest.raises(UserError, match="lower lr"):
         run(made.open(wild), tmp_path / "b", wild)
+    # Its one step is the last: no training loss is computed with the weights after it.
+    last = changed(optimizer="sgd", lr=1e38, momentum=0, sweep={}, epochs=1, batch_size=96, clip_grad=None)
+    with pytest.raises(UserError, match="logits of validation became NaN or infinite: lower lr"):
+        run(made.open(last), tmp_path / "c", last)
 
 
 def test_out_of_memory_names_the_knob(made, tmp_path):

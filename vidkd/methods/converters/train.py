@@ -5,6 +5,7 @@ Shapes in names: B clips, M tokens of the teacher, D features.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from vidkd.engine.loop import Trainer
 from vidkd.engine.optim import one_group
 from vidkd.engine.run import write_run
 from vidkd.engine.runtime import naming_knob, start
+from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.evaluate.token_errors import TokenErrors
 from vidkd.methods.converters.loss import terms
@@ -75,6 +77,7 @@ def validation(
     """What the loop calls between epochs: minus the objective, and columns of `history.csv`.
 
     Columns are `val_loss`, each term of it, and `val_r2`, in the teacher's own space (see TokenErrors).
+    A loss that is not finite ends the training: no weights would be the best.
     """
     # Equal parts: what compares the clips of a batch has no small last one.
     parts = np.array_split(np.arange(len(join)), max(1, len(join) // settings.batch_size))
@@ -92,6 +95,10 @@ def validation(
                 sums[name] = sums.get(name, 0.0) + value.item() * len(batch.row) / len(join)
             errors.add(model.unscaled(predicted_BMD).cpu(), model.unscaled(target_BMD).cpu())
         loss = sum(sums.values())
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the validation loss became {loss}: lower lr, set clip_grad, or use precision no"
+            )
         columns = {f"val_{name}": value for name, value in sums.items()}
         return -loss, {"val_loss": loss, **columns, "val_r2": errors.r2()}
 

@@ -21,6 +21,7 @@ from vidkd.engine.loop import Progress, Trainer
 from vidkd.engine.optim import one_group
 from vidkd.engine.run import write_files
 from vidkd.engine.runtime import naming_knob, start
+from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.methods.fusion.load import file_names
@@ -113,13 +114,18 @@ def train(
 def validation(
     join: FeatureJoin, batch_size: int, accelerator: Accelerator
 ) -> Callable[[Fuse], tuple[float, dict[str, float]]]:
-    """What the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`."""
+    """What the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`.
+
+    Logits that are not finite end the training: as an accuracy they would pass for those of the first class.
+    """
     label_B = torch.from_numpy(join.label_ids.astype(np.int64))
 
     def validate(method: Fuse) -> tuple[float, dict[str, float]]:
         method.eval()
         with accelerator.autocast():
             logit_BK = logits(method, join, batch_size, accelerator.device)
+        if not logit_BK.isfinite().all():
+            raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
         accuracy = top_k(logit_BK, label_B)
         loss = cross_entropy(logit_BK, label_B)["ce_loss"].item()
         return accuracy, {"val_loss": loss, "val_top1": accuracy}
