@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -32,6 +33,7 @@ DOCUMENTS = {
         "docs/weights.md",
         "docs/checkpoints.md",
         "docs/probes.md",
+        "docs/fusion.md",
     )
 }
 
@@ -99,13 +101,38 @@ def test_the_tree_of_results_is_that_of_the_rules():
     assert not {name for name in wanted if name not in shown}
 
 
-def test_options_that_are_named_exist():
-    command = [sys.executable, "-m", "workflow_scripts.train_ffn", "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    block = README.partition("## By hand")[2].partition("\n## ")[0]
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(r"`snakemake .*?`", "", block)))
-    assert {"--test-run", "--eval-only", "--resume"} <= named
-    assert not [option for option in named if f"{option} " not in done.stdout]
+OPTION = r"(?<![\w-])--[a-z][a-z-]*"
+COMMANDS = {
+    (name, command)
+    for name, text in DOCUMENTS.items()
+    for command in re.findall(r"^python -m (workflow_scripts\.(?:[^\n]|(?<=\\)\n)+)", text, re.MULTILINE)
+}
+
+
+def options_of(module: str) -> set[str]:
+    main = importlib.import_module(module).main
+    return {"--help", *(option for parameter in main.params for option in parameter.opts)}
+
+
+@pytest.mark.parametrize(("name", "command"), sorted(COMMANDS))
+def test_commands_have_the_options_that_are_given(name, command):
+    module, _, given = command.partition("#")[0].partition(" ")
+    assert set(re.findall(OPTION, given)) <= options_of(module)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "some"),
+    [
+        ("README.md", "train_ffn", {"--test-run", "--eval-only", "--resume"}),
+        ("docs/fusion.md", "train_fusion", {"--use-cached-features", "--root", "--lr"}),
+    ],
+)
+def test_options_that_are_named_exist(name, module, some):
+    block = DOCUMENTS[name].partition("## By hand")[2].partition("\n## ")[0]
+    prose = re.sub(r"```.*?```|`(?:snakemake|python) .*?`", "", block, flags=re.DOTALL)
+    named = set(re.findall(OPTION, prose))
+    assert some <= set(re.findall(OPTION, block))
+    assert named - {"--help"} <= options_of(f"workflow_scripts.{module}")
 
 
 def test_the_configuration_for_own_videos_is_right():
@@ -115,7 +142,16 @@ def test_the_configuration_for_own_videos_is_right():
     assert settings.results_dir not in ("results", "results/ucf101")
 
 
-MESSAGES = re.findall(r"^\| `([^`]+)`", README.partition("## Troubleshooting")[2].partition("\n## ")[0], re.M)
+def messages(text: str, heading: str) -> list[str]:
+    """Of the first column of the table below `heading`, which may name several."""
+    rows = re.findall(r"^\| (`[^|]+) \|", text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0], re.M)
+    return [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
+
+
+MESSAGES = [
+    *messages(README, "Troubleshooting"),
+    *messages(DOCUMENTS["docs/fusion.md"], "What is refused"),
+]
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -126,6 +162,7 @@ def test_messages_are_those_of_the_code(message):
         "Directory cannot be locked",
         "IncompleteFilesException",
         "Config file",
+        "Unparsable value",
     )
     if message.startswith(foreign):
         return
@@ -136,7 +173,7 @@ def test_messages_are_those_of_the_code(message):
 
 
 def test_there_are_messages():
-    assert len(MESSAGES) >= 8
+    assert len(MESSAGES) >= 40
 
 
 # ---- docs/features.md
