@@ -1,8 +1,9 @@
-"""The features of one network, by split: none without videos, and all made alike."""
+"""The features of one network, by split: none without videos, all made alike, and no video in two."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from vidkd.data.features import FeatureStore
@@ -16,7 +17,8 @@ def open_splits(shards: Mapping[str, Sequence[Path]]) -> dict[str, FeatureStore]
         shards: files by split; `train` is among them.
 
     Raises:
-        UserError: a store cannot be opened, a split has no features, or the splits were not made alike.
+        UserError: a store cannot be opened, a split has no features, the splits were not made alike, or a
+            video is in two of them.
     """
     stores = {split: FeatureStore(files) for split, files in shards.items()}
     train = stores["train"]
@@ -37,4 +39,14 @@ def open_splits(shards: Mapping[str, Sequence[Path]]) -> dict[str, FeatureStore]
                 f"{folder} has rows of {store.shape} (T', D), the training features {train.shape}: delete "
                 "what is not as configured and run snakemake features again"
             )
+    _check_apart(stores)
     return stores
+
+
+def _check_apart(stores: Mapping[str, FeatureStore]) -> None:
+    for (one, first), (other, second) in combinations(stores.items(), 2):
+        if both := set(first.video_ids).intersection(second.video_ids):
+            raise UserError(
+                f"{len(both)} videos are in {one} and in {other}, {min(both)!r} among them: what is learnt "
+                "or chosen on a video cannot be measured on it; give each split its own files"
+            )
