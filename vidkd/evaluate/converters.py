@@ -32,7 +32,7 @@ from vidkd.evaluate.similarity import retrieval_top1, unbiased_cka
 from vidkd.evaluate.token_errors import TokenErrors
 from vidkd.files import write_text
 from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
-from vidkd.methods.converters.load import check_made_for, converter_config, load_converter, same_features
+from vidkd.methods.converters.load import check_made_for, converter_config, differing, load_converter
 from vidkd.methods.probes.predict import load_probe
 
 log = logging.getLogger(__name__)
@@ -150,11 +150,10 @@ def _deviation(feature_ND: Tensor) -> float:
 
 def _check_teacher(weights: Path, config: Mapping[str, Any], teacher: FeatureMeta, probe: Path) -> None:
     trained = FeatureMeta.read(config["teacher_meta"])
-    if wrong := same_features(trained, teacher):
-        pairs = [f"{name} {getattr(trained, name)}, not {getattr(teacher, name)}" for name in wrong]
+    if wrong := differing(trained, teacher):
         raise UserError(
             f"{weights} is a converter to other features than these of {teacher.backbone}: it was trained to "
-            f"have {'; '.join(pairs)}. Give the features that it was trained on, or train it again."
+            f"have {'; '.join(wrong)}. Give the features that it was trained on, or train it again."
         )
     if (fitted := read_config(probe).get("backbone")) != config["teacher"]:
         raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from tests.methods.converters.cached import METAS, SHAPES, feature_of, make_pair
 from tests.methods.converters.trained import changed, trained
 from vidkd.config.converters import ConverterSettings
 from vidkd.errors import UserError
-from vidkd.methods.converters.load import check_made_for, converter_config, load_converter, same_features
+from vidkd.methods.converters.load import check_made_for, converter_config, differing, load_converter
 from vidkd.methods.converters.model import KINDS, build_converter
 
 OWN = METAS["vjepa2"]
@@ -37,7 +38,7 @@ def test_what_decides_features_is_the_same(weights):
     allowed = replace(
         OWN, dtype="float16", decoder="another", frames_digest="00" * 32, versions={"torch": "3.0"}
     )
-    assert same_features(OWN, allowed) == []
+    assert differing(OWN, allowed) == []
     check_made_for(weights, config, OWN)
     check_made_for(weights, config, allowed)
 
@@ -54,7 +55,8 @@ def test_what_decides_features_is_the_same(weights):
 )
 def test_features_of_another_network_are_refused(weights, field, value, said):
     other = replace(OWN, **{field: value})
-    assert same_features(OWN, other) == [field]
+    (found,) = differing(OWN, other)
+    assert re.fullmatch(said, found)
     with pytest.raises(UserError, match=rf"run/model\.safetensors .*{said}\. Train it on these features, or"):
         check_made_for(weights, converter_config(weights), other)
 

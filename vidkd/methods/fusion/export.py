@@ -21,7 +21,7 @@ from vidkd.data.frame_writer import store_attributes
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
 from vidkd.files import atomic_folder, write_text
-from vidkd.methods.converters.load import check_made_for, converter_config, same_features
+from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config, differing
 from vidkd.methods.fusion.bundle import CONFIG, RUN, VERSION, is_bundle, load_bundle, sum_of
 from vidkd.methods.fusion.load import load_fusion
 from vidkd.provenance import file_sha256
@@ -104,13 +104,9 @@ def _check_student(
         _check_converted(weights, config, given)
         return
     trained = FeatureMeta.read(config["sources"][config["student"]]["meta"])
-    wrong = same_features(trained, given)
-    if trained.frames_digest != given.frames_digest:
-        wrong.append("frames_digest")
-    if wrong:
-        pairs = [f"{name} {getattr(trained, name)}, not {getattr(given, name)}" for name in wrong]
+    if wrong := differing(trained, given, (*DECIDING, "frames_digest")):
         raise UserError(
-            f"{weights} was trained on other features of {config['student']}: {'; '.join(pairs)}. Give the "
+            f"{weights} was trained on other features of {config['student']}: {'; '.join(wrong)}. Give the "
             "settings of the backbone and of the frames that these were cached with."
         )
 

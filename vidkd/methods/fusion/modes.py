@@ -26,7 +26,7 @@ from vidkd.engine.logging import Waiting, progress
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
 from vidkd.files import atomic
-from vidkd.methods.converters.load import same_features
+from vidkd.methods.converters.load import differing
 from vidkd.methods.fusion.bundle import Bundle, bundle_config, load_bundle
 from vidkd.methods.fusion.load import load_fusion
 from vidkd.methods.fusion.predict import logits
@@ -97,10 +97,10 @@ def open_test(weights: Path, test: Mapping[str, Sequence[Path]]) -> FeatureJoin:
         raise UserError(f"there are no features of {missing[0]}: give --test {missing[0]}=FILE")
     stores = {name: FeatureStore(test[name]) for name in needed}
     for name in sources.keys() & stores.keys():
-        if wrong := same_features(FeatureMeta.read(sources[name]["meta"]), stores[name].meta):
+        if wrong := differing(FeatureMeta.read(sources[name]["meta"]), stores[name].meta):
             raise UserError(
-                f"{weights} was trained on other features of {name} than {test[name][0]}: they differ in "
-                f"{', '.join(wrong)}. Give the test features that belong to those of the training."
+                f"{weights} was trained on other features of {name} than {test[name][0]}: with "
+                f"{'; '.join(wrong)}. Give the test features that belong to those of the training."
             )
     return FeatureJoin(stores, FusionSettings.model_validate(config["settings"]).allow_missing)
 
