@@ -52,8 +52,8 @@ class FusionSettings(TrainingSettings):
     )
     sweep: dict[str, tuple[Any, ...]] = Field(
         {"lr": (1e-3, 3e-4, 1e-4)},
-        description="Values that are tried of any setting above, all combinations; validation chooses one "
-        "for each seed.",
+        description="Values that are tried of settings above, all combinations; validation chooses one for "
+        "each seed. Not of what goes in (student, teachers, features, converter), which the table compares.",
     )
 
     @field_validator("sweep")
