@@ -175,7 +175,7 @@ def test_dropout_is_only_in_training():
     assert not torch.equal(model(feature), model(feature))
 
 
-@pytest.mark.parametrize(("before", "after"), [(4, 8), (8, 4), (4, 4), (1, 6), (6, 1), (5, 7), (16, 3)])
+@pytest.mark.parametrize(("before", "after"), [(4, 8), (8, 4), (4, 4), (1, 6), (2, 1), (5, 7), (16, 9)])
 def test_tokens_are_interpolated_as_torch_does(before, after):
     token = torch.randn(3, before, 5)
     expected = F.interpolate(token.transpose(1, 2), size=after, mode="linear").transpose(1, 2)
@@ -187,3 +187,16 @@ def test_heads_that_do_not_divide_the_width():
     settings = ConverterSettings(kind="perceiver", width=250, heads=4)
     with pytest.raises(UserError, match="heads 4 do not divide width 250: change one of them"):
         build_converter(settings, STUDENT, TEACHER)
+
+
+@pytest.mark.parametrize(("before", "after"), [(8, 1), (16, 4), (11, 3), (32, 8), (8, 4), (7, 4), (3, 2)])
+def test_no_token_is_left_out_when_there_are_to_be_fewer(before, after):
+    weight_MN = resize(before, after)(torch.eye(before)[None])[0]
+    assert (weight_MN.sum(0) > 0).all()
+    torch.testing.assert_close(weight_MN.sum(1), torch.ones(after))
+
+
+def test_a_clip_has_the_mean_of_all_its_tokens():
+    token = torch.randn(2, 9, 5)
+    torch.testing.assert_close(resize(9, 1)(token), token.mean(1, keepdim=True))
+    torch.testing.assert_close(resize(32, 8)(token.repeat(1, 4, 1)[:, :32])[:, 0], token[:, :4].mean(1))

@@ -162,6 +162,9 @@ class _CrossAttention(nn.Module):
 class _Resize(nn.Module):
     """Tokens (B, N, D) to M of them, by the fixed matrix that linear interpolation is.
 
+    It takes two tokens for each of the M. Where N is more than twice M that would leave tokens out, and each
+    of the M is the mean of its part of the N instead; at twice M both are the same.
+
     The gradient of F.interpolate is not the same twice on a GPU; that of a product of matrices is.
     """
 
@@ -169,7 +172,11 @@ class _Resize(nn.Module):
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        weight_1NM = F.interpolate(torch.eye(before)[None], size=after, mode="linear")
+        eye_1NN = torch.eye(before)[None]
+        if before > 2 * after:
+            weight_1NM = F.adaptive_avg_pool1d(eye_1NN, after)
+        else:
+            weight_1NM = F.interpolate(eye_1NN, size=after, mode="linear")
         self.register_buffer("weight_MN", weight_1NM[0].T.contiguous(), persistent=False)
 
     def forward(self, token_BND: Tensor) -> Tensor:
@@ -177,7 +184,7 @@ class _Resize(nn.Module):
 
 
 def resize(before: int, after: int) -> nn.Module:
-    """Linear interpolation over the tokens (B, `before`, D) of a clip, to `after` of them."""
+    """The tokens (B, `before`, D) of a clip to `after` of them: between neighbours, or means of many."""
     return nn.Identity() if before == after else _Resize(before, after)
 
 
