@@ -247,6 +247,16 @@ def test_a_disk_without_room_is_said_before_the_first_clip(pair, weights, tmp_pa
     assert not list((tmp_path / "out").rglob("*.h5"))
 
 
+def test_an_output_is_none_of_the_inputs_and_of_one_split(pair, weights, tmp_path):
+    before = pair["vjepa2"]["val"][0].read_bytes()
+    onto = outputs(tmp_path / "out") | {"train": pair["vjepa2"]["val"][0]}
+    with pytest.raises(UserError, match=r"val.shard_0\.h5 would be written over what is read"):
+        convert(weights, pair["vjepa2"], onto)
+    assert pair["vjepa2"]["val"][0].read_bytes() == before
+    with pytest.raises(UserError, match=r"same\.h5 would be written over .* another split"):
+        convert(weights, pair["vjepa2"], dict.fromkeys(SPLITS, tmp_path / "same.h5"))
+
+
 def test_the_size_is_said(pair, weights, tmp_path, caplog):
     with caplog.at_level("INFO"):
         cached(weights, pair, tmp_path / "out")

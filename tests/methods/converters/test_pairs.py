@@ -175,6 +175,23 @@ def test_the_same_grid_on_both_sides_is_for_any(tmp_path):
     assert opened(shards, changed(kind="linear")).shapes == ((4, 6), (4, 6))
 
 
+def test_as_many_tokens_of_two_views_are_no_time_steps(tmp_path):
+    def as_many(backbone, video_id):
+        return feature_of("vjepa2", video_id)
+
+    metas = {"vjepa2": SEVERAL, "videomae": METAS["videomae"]}
+    names = {split: video_ids(split) for split in ("train", "val")}
+    shards = {
+        name: {
+            split: write_split(tmp_path / name / split, name, ids, meta=meta, feature=as_many)
+            for split, ids in names.items()
+        }
+        for name, meta in metas.items()
+    }
+    with pytest.raises(UserError, match="4 tokens of vjepa2 and the 4 of videomae time and place are mixed"):
+        opened(shards, changed(kind="linear"))
+
+
 def test_files_that_are_no_caches(pair, tmp_path):
     pair["videomae"]["val"] = [tmp_path / "nothing.h5"]
     with pytest.raises(UserError, match=r"nothing\.h5 is missing: run snakemake features"):

@@ -225,6 +225,27 @@ def test_tokens_of_time_and_place_that_are_not_as_many(made, tmp_path):
     ]
 
 
+def test_as_many_tokens_of_something_else(made, tmp_path):
+    """The student's are four time steps, the teacher's as many of time and place."""
+    shards = {STUDENT: made.real[STUDENT]}
+    shards["vivit"] = cache_of(tmp_path / "full", "vivit", meta=replace(METAS["vivit"], tokens="full"))
+    with pytest.raises(UserError, match="vjepa2 has 4 tokens and vivit 4, in which time and place are mixed"):
+        made.open(changed(features="real", teachers=["vivit"]), shards)
+
+
+def test_converted_tokens_are_of_the_views_that_the_teacher_has(made, tmp_path):
+    meta = METAS["videomae"]
+    views = replace(meta, preprocessing={**meta.preprocessing, "views": 2})
+    shards = {STUDENT: made.real[STUDENT], "videomae": cache_of(tmp_path / "views", "videomae", meta=views)}
+    about = {"converter": "small", "student": STUDENT, "teacher": "videomae"}
+    settings = CONVERTER.model_copy(update={"kind": "perceiver", "heads": 2})
+    train_converter(settings, shards, tmp_path / "run", about, seed=0, stamp="a")
+    with pytest.raises(UserError, match="vjepa2 has 4 tokens and videomae 8, in which time and place are"):
+        made.open(
+            ONE, {STUDENT: shards[STUDENT]}, converters={"videomae": tmp_path / "run/model.safetensors"}
+        )
+
+
 def test_a_cache_without_labels(made):
     with h5py.File(made.real[STUDENT]["val"][1], "r+") as shard:
         del shard["label_id"]

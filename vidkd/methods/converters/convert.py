@@ -82,6 +82,10 @@ def converted_meta(weights: Path, config: Mapping[str, Any], student: FeatureMet
         config: beside it, see `converter_config`.
         student: how the features were made that are converted.
     """
+    teacher = FeatureMeta.read(config["teacher_meta"])
+    several = {
+        name: teacher.preprocessing[name] for name in ("views", "crops") if name in teacher.preprocessing
+    }
     return FeatureMeta(
         backbone=config["teacher"],
         weights_sha256=file_sha256(weights),
@@ -89,8 +93,9 @@ def converted_meta(weights: Path, config: Mapping[str, Any], student: FeatureMet
             "converter": config["converter"],
             "student": student.digest,
             "student_weights_sha256": student.weights_sha256,
+            **several,
         },
-        tokens=str(config["teacher_meta"]["tokens"]),
+        tokens=teacher.tokens,
         frames=student.frames,
         dtype=student.dtype,
         decoder=student.decoder,
@@ -108,11 +113,13 @@ def convert(weights: Path, shards: Mapping[str, Sequence[Path]], outputs: Mappin
         outputs: feature shard to write, by split; without rows where the split has none.
 
     Raises:
-        UserError: the converter was made for other features, these are damaged, the disk is too small, or a
-            converted feature is not finite in the student's dtype.
+        UserError: the converter was made for other features, these are damaged, an output is one of them or
+            is named twice, the disk is too small, or a converted feature is not finite in the student's
+            dtype.
     """
     config, converter = converter_config(weights), load_converter(weights).to(PartialState().device)
     torch.set_num_threads(ConverterSettings.model_validate(config["settings"]).cpu_threads)
+    _check_outputs(shards, outputs)
     stores = {split: FeatureStore(shards[split]) for split in outputs}
     for store in stores.values():
         check_made_for(weights, config, store.meta)
@@ -120,6 +127,16 @@ def convert(weights: Path, shards: Mapping[str, Sequence[Path]], outputs: Mappin
         meta = converted_meta(weights, config, store.meta)
         index = _source_frames(shards[split])
         _write(outputs[split], store, ConvertedFeatures(store, converter, meta), index)
+
+
+def _check_outputs(shards: Mapping[str, Sequence[Path]], outputs: Mapping[str, Path]) -> None:
+    read = {file.resolve() for files in shards.values() for file in files}
+    written = [output.resolve() for output in outputs.values()]
+    if wrong := [path for path in written if path in read or written.count(path) > 1]:
+        raise UserError(
+            f"{wrong[0]} would be written over what is read, or over another split: give each split a file "
+            "of its own, in another folder than the student's features"
+        )
 
 
 def _write(output: Path, store: FeatureStore, converted: ConvertedFeatures, index: NDArray[np.int32]) -> None:

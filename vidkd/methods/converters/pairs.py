@@ -108,7 +108,7 @@ def lacking(split: str, join: FeatureJoin) -> dict[str, dict[str, object]]:
 def _check_tokens(settings: ConverterSettings, pairs: Pairs) -> None:
     """What goes along tokens as along time must find time there, and nothing else."""
     (student, teacher), ((before, _), (after, _)) = pairs.metas, pairs.shapes
-    alike = before == after and student.tokens == teacher.tokens
+    alike = before == after and layout(student) == layout(teacher)
     if settings.kind == "perceiver" or alike or not (these := [m for m in (student, teacher) if mixed(m)]):
         return
     raise UserError(
@@ -121,5 +121,11 @@ def _check_tokens(settings: ConverterSettings, pairs: Pairs) -> None:
 
 def mixed(meta: FeatureMeta) -> bool:
     """Whether time and place, or several views, are mixed in the tokens of these features."""
-    several = meta.preprocessing.get("views", 1) * meta.preprocessing.get("crops", 1) > 1
-    return meta.tokens == "full" or several
+    tokens, *several = layout(meta)
+    return tokens == "full" or several != [1, 1]
+
+
+def layout(meta: FeatureMeta) -> tuple[str, int, int]:
+    """What the tokens of these features are, and of how many views and crops."""
+    made = meta.preprocessing
+    return meta.tokens, made.get("views", 1), made.get("crops", 1)

@@ -24,7 +24,7 @@ from vidkd.errors import UserError
 from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
 from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
 from vidkd.methods.converters.model import Converter
-from vidkd.methods.converters.pairs import lacking, mixed
+from vidkd.methods.converters.pairs import lacking, layout, mixed
 from vidkd.methods.probes.rows import check_labels
 from vidkd.provenance import file_sha256
 
@@ -264,10 +264,11 @@ def _check_one_student(inputs: Mapping[str, Input], student: str, given: Mapping
 def _check_tokens(inputs: Mapping[str, Input]) -> None:
     (trunk_name, trunk), *others = inputs.items()
     for name, of in others:
-        if of.shape[0] != trunk.shape[0] and (mixed(of.meta) or mixed(trunk.meta)):
+        alike = of.shape[0] == trunk.shape[0] and layout(of.meta) == layout(trunk.meta)
+        if not alike and (mixed(of.meta) or mixed(trunk.meta)):
             raise UserError(
                 f"{trunk_name} has {trunk.shape[0]} tokens and {name} {of.shape[0]}, in which time and place "
-                "are mixed: nothing lies between two of them. Cache features with tokens time, one view and "
+                "are mixed: they are not of the same places. Cache features with tokens time, one view and "
                 "one crop"
             )
 
