@@ -1,4 +1,4 @@
-"""What converters and fusion heads are made from; as in common.smk, keep torch out."""
+"""What converters and fusion heads are made from, and what is reported of them; as in common.smk, keep torch out."""
 
 STUDENT = cfg.converters.student
 

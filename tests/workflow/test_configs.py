@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,16 @@ def test_experiment_is_valid_and_has_its_own_folder(file):
     settings = load_settings(file)
     assert settings.results_dir == f"results/{file.stem}"
     assert settings.ffn.tfd.separate.keys() == {4, 8, 16}
+
+
+def test_a_cluster_is_planned_for_without_a_number_of_cores(project):
+    shutil.copytree(ROOT / "profiles/slurm", project.root / "profiles/slurm", dirs_exist_ok=True)
+    # A dry run would count one core by itself, a run does not.
+    done = project.snakemake(
+        "--rulegraph", "--profile", "profiles/slurm", "--configfile", "config/config.yaml"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "measure_fusion" in done.stdout
 
 
 def test_annotations_lie_beside_a_root_that_is_a_link(project):
