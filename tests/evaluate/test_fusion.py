@@ -120,6 +120,14 @@ def test_inputs_are_told_in_words(kinds, words):
     assert inputs_in_words(kinds, "linear") == words
 
 
+def test_converters_are_called_what_the_features_say(tmp_path):
+    """By hand --converters wins, and the settings still have their default."""
+    about = config("by_hand", 0)
+    about["sources"]["vivit"]["meta"] = {"preprocessing": json.dumps({"converter": "random"})}
+    path = evaluate(tmp_path / "run", predictions(0.5, 0), about)
+    assert json.loads(path.read_text())["inputs"] == "vjepa2 + random(videomae, vivit)"
+
+
 def test_figures_of_the_table(tmp_path):
     table = table_of(runs(tmp_path), tmp_path)
     assert list(table.index) == list(SKILLS)

@@ -52,7 +52,7 @@ def measure(table: pd.DataFrame, config: Mapping[str, Any]) -> dict[str, Any]:
         "variant": f"fusion.{config['fusion']}",
         "fusion": config["fusion"],
         "seed": config["seed"],
-        "inputs": inputs_in_words(kinds, config["settings"]["converter"]),
+        "inputs": inputs_in_words(kinds, _converters(config)),
         "real_teachers": sum(kind == "real" for kind in kinds.values()),
         "params": config["params"],
         **class_figures(table),
@@ -60,6 +60,13 @@ def measure(table: pd.DataFrame, config: Mapping[str, Any]) -> dict[str, Any]:
         "trial": {**trial["values"], "val_top1": trial["val_top1"]},
         "result_gate": class_gate(table),
     }
+
+
+def _converters(config: Mapping[str, Any]) -> str:
+    """The converters that features say they were made by; by hand these may be others than the settings'."""
+    metas = [source.get("meta", {}) for source in config["sources"].values()]
+    made = [json.loads(meta.get("preprocessing", "{}")).get("converter") for meta in metas]
+    return " and ".join(sorted({name for name in made if name})) or config["settings"]["converter"]
 
 
 def inputs_in_words(kinds: Mapping[str, str], converter: str) -> str:
