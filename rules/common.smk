@@ -197,4 +197,4 @@ def templates():
 def final_output():
     """What a run is for."""
     ffn = [paths.tfd, paths.any_frame, paths.tfd_figure]
-    return [*ffn, *probe_table(), *converter_results(), *fusion_results(), paths.report]
+    return [*ffn, *optional_results().values(), paths.report]

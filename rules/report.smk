@@ -1,13 +1,7 @@
 rule build_report:
     input:
         metrics=all_metrics() + all_probe_metrics() + all_distilled_metrics(),
-        probes=probe_table(),
-        converters=converter_results()[:1],
-        converters_figure=converter_results()[1:],
-        fusion=fusion_results()[:1],
-        fusion_figure=fusion_results()[1:2],
-        modes=fusion_results()[2:3],
-        latency=fusion_results()[3:],
+        optional=list(optional_results().values()),
         tfd=paths.tfd,
         any_frame=paths.any_frame,
         figure=paths.tfd_figure,

@@ -144,32 +144,23 @@ def all_distilled_metrics():
     return all_converters(paths.converters.metrics) + all_fusions(paths.fusion.metrics)
 
 
-def optional_sections(wildcards, input):
-    """The options of the page for what a configuration need not have."""
-    names = (
-        "probes",
-        "converters",
-        "converters_figure",
-        "fusion",
-        "fusion_figure",
-        "modes",
-        "latency",
-    )
-    given = [(name.replace("_", "-"), input[name]) for name in names]
-    return " ".join(f"--{option} {file}" for option, file in given if file)
+def optional_results():
+    """What is reported of that which a configuration need not have: files by the page's option for them."""
+    found = {"probes": paths.probe_table} if probe_table() else {}
+    if STUDENT:
+        found["converters"] = paths.converter_table
+        found["converters_figure"] = paths.converter_figure
+        found["fusion"] = paths.fusion_table
+        found["fusion_figure"] = paths.fusion_figure
+    if STUDENT and cfg.fusion.bundle:
+        found |= {"modes": paths.modes, "latency": paths.latency}
+    return found
 
 
-def converter_results():
-    """What is reported of converters, where there are some."""
-    return [paths.converter_table, paths.converter_figure] if STUDENT else []
-
-
-def fusion_results():
-    """What is reported of fusion, where there is some."""
-    if not STUDENT:
-        return []
-    bundle = [paths.modes, paths.latency] if cfg.fusion.bundle else []
-    return [paths.fusion_table, paths.fusion_figure, *bundle]
+def optional_sections(wildcards):
+    """The options of the page for `optional_results`."""
+    found = optional_results().items()
+    return " ".join(f"--{name.replace('_', '-')} {file}" for name, file in found)
 
 
 def bundled_converters():
