@@ -26,6 +26,7 @@ from tests.methods.converters.cached import (
 )
 from tests.methods.converters.trained import changed, trained
 from vidkd.config.probes import HeadSettings
+from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.features import FeatureStore
 from vidkd.errors import UserError
 from vidkd.evaluate.converters import evaluate_converter
@@ -179,8 +180,11 @@ def test_a_head_of_another_network_or_label_is_refused(shards, probe, tmp_path):
     weights = trained(shards, tmp_path / "run")
     config = probe.with_name("config.json")
     about = json.loads(config.read_text())
-    config.write_text(json.dumps(about | {"backbone": "vivit"}))
-    with pytest.raises(UserError, match="a head on features of vivit, not of videomae"):
+    fitted = replace(FeatureMeta.read(about["features"]), weights_sha256="9")
+    config.write_text(json.dumps(about | {"features": fitted.attributes()}))
+    with pytest.raises(
+        UserError, match=r"other features than these of videomae.*weights_sha256 9, not"
+    ):
         evaluate(weights, shards, probe)
     state = load_file(probe)
     save_file({name: v[:2] if name.startswith("classifier") else v for name, v in state.items()}, probe)

@@ -155,10 +155,11 @@ def _check_teacher(weights: Path, config: Mapping[str, Any], teacher: FeatureMet
             f"{weights} is a converter to other features than these of {teacher.backbone}: it was trained to "
             f"have {'; '.join(wrong)}. Give the features that it was trained on, or train it again."
         )
-    if (fitted := read_config(probe).get("backbone")) != config["teacher"]:
+    fitted = FeatureMeta.read(read_config(probe)["features"])
+    if wrong := differing(fitted, teacher):
         raise UserError(
-            f"{probe} is a head on features of {fitted}, not of {config['teacher']}: give the one that "
-            "fit_probe made of the teacher's own features"
+            f"{probe} is a head on other features than these of {teacher.backbone}: it was fitted on those "
+            f"with {'; '.join(wrong)}. Give the one that fit_probe made of these features."
         )
 
 

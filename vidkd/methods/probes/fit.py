@@ -38,5 +38,7 @@ def fit_probe(
         UserError: the features or labels cannot be used, or the loss diverged.
     """
     rows = open_rows(shards, classes_json, labels_csv)
+    (features,) = rows.train.stores.values()
+    about = {**about, "features": features.meta.attributes()}
     find_fit(str(about["head"]))(settings, rows, run_dir, about, seed=seed, stamp=stamp)
     predict(run_dir / "model.safetensors", rows.test, run_dir / "predictions.csv")
