@@ -182,9 +182,7 @@ def test_a_head_of_another_network_or_label_is_refused(shards, probe, tmp_path):
     about = json.loads(config.read_text())
     fitted = replace(FeatureMeta.read(about["features"]), weights_sha256="9")
     config.write_text(json.dumps(about | {"features": fitted.attributes()}))
-    with pytest.raises(
-        UserError, match=r"other features than these of videomae.*weights_sha256 9, not"
-    ):
+    with pytest.raises(UserError, match=r"other features than these of videomae.*weights_sha256 9, not"):
         evaluate(weights, shards, probe)
     state = load_file(probe)
     save_file({name: v[:2] if name.startswith("classifier") else v for name, v in state.items()}, probe)
