@@ -94,7 +94,7 @@ def draw_fusion(fusion_csv: Path, figures: Sequence[Path]) -> None:
         figure = Figure(figsize=(8, 1.6 + 0.32 * len(others)), layout="constrained")
         axes = figure.subplots()
         axes.axvline(0, color="black", lw=1.5)
-        for told, label in ((True, "differs (p < 0.05)"), (False, "not told apart")):
+        for told, label in ((True, f"differs (p < {ALPHA:g})"), (False, "not told apart")):
             rows = others[(others["p_holm"] < ALPHA) == told]
             gain = rows["delta_vs_student"]
             sides = [(gain - rows["delta_low"]).clip(lower=0), (rows["delta_high"] - gain).clip(lower=0)]

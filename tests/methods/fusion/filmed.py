@@ -89,7 +89,7 @@ class Filmed:
         """Train a head on caches; its weights."""
         return self.fuse(run_dir, opened(self.caches(dtype)), settings)
 
-    def test_videos(self) -> list[Path]:
+    def of_the_test_split(self) -> list[Path]:
         """In the order of the store."""
         return [self.root / f"videos/test_{number:02}.mp4" for number in range(COUNTS["test"])]
 

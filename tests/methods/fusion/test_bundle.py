@@ -90,7 +90,7 @@ def test_moved_away_and_without_the_rest_it_predicts_videos_as_the_caches_do(fil
 
 
 def test_a_prediction_does_not_depend_on_the_videos_beside_it(filmed, bundle):
-    videos = filmed.test_videos()
+    videos = filmed.of_the_test_split()
     together = predicted(bundle, videos)
     assert [predicted(bundle, [video], 1)[0] for video in videos] == together
     assert predicted(bundle, videos[::-1], 3)[::-1] == together
@@ -117,7 +117,7 @@ def test_a_student_of_one_file_is_copied_too(filmed, weights, tmp_path):
         update={"folder": None, "file": str(file), "sha256": backbone.weights_sha256}
     )
     export_bundle(weights, filmed.converters, named, FRAMES, tmp_path / "bundle")
-    assert len(predicted(tmp_path / "bundle", filmed.test_videos())) == COUNTS["test"]
+    assert len(predicted(tmp_path / "bundle", filmed.of_the_test_split())) == COUNTS["test"]
 
 
 def test_weights_in_several_files_are_copied_with_their_index(filmed, tmp_path):
@@ -140,7 +140,7 @@ def test_weights_in_several_files_are_copied_with_their_index(filmed, tmp_path):
     run = made.fuse(tmp_path / "run", opened({STUDENT: made.cached(STUDENT)}), settings)
     export_bundle(run, {}, made.backbones[STUDENT], FRAMES, tmp_path / "bundle")
     shutil.rmtree(split)
-    rows = predicted(tmp_path / "bundle", filmed.test_videos())
+    rows = predicted(tmp_path / "bundle", filmed.of_the_test_split())
     np.testing.assert_allclose([float(r["probability"]) for r in rows], scores(run.parent).max(1), atol=1e-5)
 
 
@@ -181,7 +181,7 @@ def test_heads_of_every_kind(changes, filmed, tmp_path):
     run = filmed.fuse(tmp_path / "run", given, settings, converters)
     export_bundle(run, filmed.converters, filmed.backbones[STUDENT], FRAMES, tmp_path / "bundle")
     expected = scores(run.parent)
-    rows = predicted(tmp_path / "bundle", filmed.test_videos())
+    rows = predicted(tmp_path / "bundle", filmed.of_the_test_split())
     assert [CLASSES.index(row["class"]) for row in rows] == expected.argmax(1).tolist()
     np.testing.assert_allclose([float(row["probability"]) for row in rows], expected.max(1), atol=1e-5)
 
@@ -215,7 +215,7 @@ def test_videos_that_cannot_be_used_are_rows_with_their_reason(filmed, bundle, t
 def test_a_name_that_is_no_text_ends_no_table(filmed, bundle, tmp_path):
     folder = tmp_path / "videos"
     folder.mkdir()
-    shutil.copyfile(filmed.test_videos()[0], os.fsencode(folder) + b"/caf\xe9.mp4")
+    shutil.copyfile(filmed.of_the_test_split()[0], os.fsencode(folder) + b"/caf\xe9.mp4")
     arguments = ["--bundle", str(bundle), "--output", str(tmp_path / "out.csv"), str(folder)]
     result = CliRunner().invoke(predict_command, arguments)
     assert result.exit_code == 0, result.output

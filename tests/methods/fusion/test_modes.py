@@ -86,7 +86,7 @@ def test_logits_of_videos_are_those_that_were_predicted_to_the_fifth_digit(filme
 def test_what_differs_is_seen(filmed, of_float32, tmp_path):
     """Frames of other videos under the same ids."""
     run, bundle = of_float32
-    for path in filmed.test_videos():
+    for path in filmed.of_the_test_split():
         write_video(tmp_path / f"videos/{path.name}", 40)
     text = (filmed.root / "test.csv").read_text().splitlines()
     rows = [text[0], *(line.rpartition(",")[0] + ",40" for line in text[1:])]
