@@ -19,6 +19,7 @@ if not workflow.overwrite_configfiles:
 include: "rules/common.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
+include: "rules/teaching.smk"
 
 
 ##### stages #####
@@ -34,6 +35,9 @@ include: "rules/probes.smk"
 include: "rules/converters.smk"
 include: "rules/fusion.smk"
 include: "rules/bundle.smk"
+include: "rules/teacher.smk"
+include: "rules/student.smk"
+include: "rules/deployment.smk"
 include: "rules/ffn.smk"
 include: "rules/report.smk"
 

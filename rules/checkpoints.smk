@@ -1,3 +1,7 @@
+# Networks wait for these, and much waits for the networks: with as many cores as there are jobs, nothing of it matters.
+FIRST = 500
+
+
 # The videos that small networks are trained on, and these networks. They are listed, probed and decoded by the
 # scripts of any data set, into a folder that is laid out as that of the results.
 use rule generate_demo as generate_source with:
@@ -7,6 +11,7 @@ use rule generate_demo as generate_source with:
         paths.log("generate_source", "{split}"),
     benchmark:
         paths.benchmark("generate_source", "{split}")
+    priority: FIRST
     params:
         settings=source_settings,
         code=code("workflow_scripts.generate_demo"),
@@ -23,6 +28,7 @@ use rule list_videos as list_source with:
         paths.log("list_source"),
     benchmark:
         paths.benchmark("list_source")
+    priority: FIRST
     params:
         settings=source_data,
         code=code("workflow_scripts.list_videos", "vidkd.data.adapters.demo"),
@@ -41,6 +47,7 @@ use rule probe_videos as probe_source with:
         paths.log("probe_source", "{shard}"),
     benchmark:
         paths.benchmark("probe_source", "{shard}")
+    priority: FIRST
     params:
         code=code("workflow_scripts.probe_videos"),
         source=source_look,
@@ -58,6 +65,7 @@ use rule extract_frames as extract_source with:
         paths.log("extract_source", "{split}.{shard}"),
     benchmark:
         paths.benchmark("extract_source", "{split}.{shard}")
+    priority: FIRST
     params:
         settings=settings("frames"),
         code=code("workflow_scripts.extract_frames"),
@@ -79,6 +87,7 @@ rule train_checkpoint:
         paths.log("train_checkpoint", "{checkpoint}"),
     benchmark:
         paths.benchmark("train_checkpoint", "{checkpoint}")
+    priority: FIRST
     conda:
         "../envs/train.yaml"
     threads: lambda wildcards: max(cfg.compute.workers, checkpoint_of(wildcards).cpu_threads)

@@ -51,9 +51,10 @@ wildcard_constraints:
     backbone="|".join(cfg.backbones) or "(?!)",
     checkpoint="|".join(cfg.checkpoints) or "(?!)",
     head="linear|attentive",
-    label="|".join([*cfg.probe_labels, cfg.data.own_label]),
+    label="|".join([*cfg.probe_labels, cfg.data.own_label, *cfg.learnt_labels]),
     converter="|".join(cfg.converters.variants) or "(?!)",
     teacher="|".join(cfg.converters.teachers) or "(?!)",
+    student="|".join(cfg.student.variants) or "(?!)",
     fusion="|".join(cfg.fusion.variants) or "(?!)",
     shard=r"\d+",
     seed=r"\d+",
@@ -197,4 +198,5 @@ def templates():
 def final_output():
     """What a run is for."""
     ffn = [paths.tfd, paths.any_frame, paths.tfd_figure]
-    return [*ffn, *optional_results().values(), paths.report]
+    exported = [paths.exported] if TEACHER and cfg.student.export else []
+    return [*ffn, *optional_results().values(), *exported, paths.report]

@@ -10,6 +10,7 @@ rule cache_features:
         paths.log("cache_features", "{backbone}.{split}.{shard}"),
     benchmark:
         paths.benchmark("cache_features", "{backbone}.{split}.{shard}")
+    priority: FIRST - 100
     conda:
         "../envs/train.yaml"
     threads: lambda wildcards: max(cfg.compute.workers, backbone(wildcards).cpu_threads)

@@ -138,10 +138,12 @@ def all_fusions(artefact):
 
 
 def all_distilled_metrics():
-    """Figures of every converter and fusion head, where there are some."""
+    """Figures of every student, converter and fusion head, where there are some."""
+    students = all_students(paths.student.metrics) if TEACHER else []
     if not STUDENT:
-        return []
-    return all_converters(paths.converters.metrics) + all_fusions(paths.fusion.metrics)
+        return students
+    converters = all_converters(paths.converters.metrics)
+    return students + converters + all_fusions(paths.fusion.metrics)
 
 
 def optional_results():
@@ -154,7 +156,7 @@ def optional_results():
         found["fusion_figure"] = paths.fusion_figure
     if STUDENT and cfg.fusion.bundle:
         found |= {"modes": paths.modes, "latency": paths.latency}
-    return found
+    return found | student_results()
 
 
 def optional_sections(wildcards):

@@ -189,6 +189,51 @@ class Paths:
         return f"{self.root}/fusion/latency.csv"
 
     @property
+    def teacher(self) -> RunPaths:
+        """The head of the teacher, for one label."""
+        return RunPaths(f"{self.root}/student/teacher/{{label}}")
+
+    @property
+    def teacher_table(self) -> str:
+        """Table of the teacher's heads, and what the gate says of them."""
+        return f"{self.root}/student/teachers.csv"
+
+    @property
+    def student(self) -> RunPaths:
+        """One student."""
+        return RunPaths(f"{self.root}/student/{{student}}/seed{{seed}}")
+
+    @property
+    def student_table(self) -> str:
+        """Table of all students and their teacher."""
+        return f"{self.root}/student/student.csv"
+
+    @property
+    def student_latency(self) -> str:
+        """What a clip takes each of them."""
+        return f"{self.root}/student/latency.csv"
+
+    @property
+    def student_curves(self) -> str:
+        """Loss terms and validation accuracy, epoch by epoch."""
+        return f"{self.root}/student/curves.svg"
+
+    @property
+    def student_confusion(self) -> str:
+        """Confusion matrices of the teacher and of students."""
+        return f"{self.root}/student/confusion.svg"
+
+    @property
+    def student_attention(self) -> str:
+        """Weights of the frames of a few clips."""
+        return f"{self.root}/student/attention.svg"
+
+    @property
+    def exported(self) -> str:
+        """Folder of an exported student."""
+        return f"{self.root}/student/export"
+
+    @property
     def ffn(self) -> RunPaths:
         """One trained network."""
         return RunPaths(f"{self.root}/ffn/{{variant}}/seed{{seed}}")
@@ -217,6 +262,10 @@ class Paths:
     def report(self) -> str:
         """The report page."""
         return f"{self.root}/report/index.html"
+
+    def bitmap(self, figure: str) -> str:
+        """A figure as pixels."""
+        return figure.removesuffix(".svg") + ".png"
 
     def log(self, rule: str, job: str = "all") -> str:
         """Log of one job of `rule`."""

@@ -25,6 +25,11 @@ from vidkd.report.page import Sections, build_page
 @click.option("--fusion-figure", type=INPUT, help="Its drawing, SVG.")
 @click.option("--modes", type=INPUT, help="Whether video mode and cached mode agree, CSV.")
 @click.option("--latency", type=INPUT, help="Time and size of the exported network, CSV.")
+@click.option("--student", type=INPUT, help="Table of students, CSV.")
+@click.option("--teachers", type=INPUT, help="Table of their teacher's heads, CSV.")
+@click.option("--student-curves", type=INPUT, help="Loss terms and accuracies, SVG.")
+@click.option("--student-confusion", type=INPUT, help="Confusion matrices, SVG.")
+@click.option("--student-attention", type=INPUT, help="Weights of frames, SVG.")
 @click.option("--page", type=PATH, required=True, help="The page to write, HTML.")
 @click.argument("metrics", nargs=-1, type=INPUT)
 def main(

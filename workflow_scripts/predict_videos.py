@@ -1,4 +1,4 @@
-"""Predict the class of videos with an exported bundle."""
+"""Predict the class of videos with an exported network."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import click
 from vidkd.config.options import PATH, command
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.fusion.bundle import load_bundle
-from vidkd.methods.fusion.videos import predict_videos, videos_of, write_predictions
+from vidkd.methods.student.export import is_exported, load_exported
+from vidkd.methods.videos import predict_videos, videos_of, write_predictions
 
 
 @command
-@click.option("--bundle", type=PATH, required=True, help="Folder that export_fusion wrote.")
+@click.option("--bundle", type=PATH, required=True, help="Folder of export_fusion or export_student.")
 @click.option("--output", type=PATH, help="Predictions, CSV; without it they are printed.")
 @click.option("--batch", type=click.IntRange(min=1), default=8, help="Videos of a batch: as memory allows.")
 @click.argument("places", metavar="VIDEO_OR_FOLDER...", nargs=-1, required=True, type=PATH)
@@ -25,7 +26,8 @@ def main(ctx: click.Context, bundle: Path, output: Path | None, batch: int, plac
     Exit status: 0 all are predicted, 1 a video cannot be used and its row says why, 2 the command is wrong.
     """
     setup_logging()
-    predictions = predict_videos(load_bundle(bundle, batch), videos_of(places))
+    network = load_exported(bundle, batch) if is_exported(bundle) else load_bundle(bundle, batch)
+    predictions = predict_videos(network, videos_of(places))
     ctx.exit(1 if write_predictions(predictions, output or sys.stdout) else 0)
 
 

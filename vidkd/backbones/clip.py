@@ -38,7 +38,8 @@ class CLIP(Backbone):
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Embeddings (N, D) in the space shared with frames, of any length."""
-        tokenizer = open_clip.get_tokenizer(f"local-dir:{self.origin.folder}")
+        with _silence():
+            tokenizer = open_clip.get_tokenizer(f"local-dir:{self.origin.folder}")
         embedding_ND: Tensor = self.network.encode_text(tokenizer(list(texts)).to(self.normalise.mean.device))
         return embedding_ND
 
@@ -77,7 +78,7 @@ def _build(source: Source) -> nn.Module:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep from the log that the network is random: its weights follow, or it is refused."""
+    """Keep from the log where open_clip looks, and that a network is random: its weights follow."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

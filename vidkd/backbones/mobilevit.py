@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which timm imports
@@ -49,10 +50,16 @@ def load(settings: BackboneSettings) -> ImageEncoder:
     return ImageEncoder(spec, network, source.origin(config))
 
 
-def _build(config: dict[str, Any], source: Source) -> Any:
+def model_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What timm.create_model is given beside the name, as a configuration says; the classes aside."""
     arguments = dict(config.get("model_args") or {})
     if "global_pool" in config:
         arguments.setdefault("global_pool", config["global_pool"])
+    return arguments
+
+
+def _build(config: dict[str, Any], source: Source) -> Any:
+    arguments = model_arguments(config)
     classes = config.get("num_classes", config["pretrained_cfg"].get("num_classes"))
     if classes is not None:
         arguments["num_classes"] = classes

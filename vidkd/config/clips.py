@@ -10,7 +10,7 @@ from vidkd.config.base import Section
 
 
 class ClipSettings(Section):
-    """Frames, crops, flips, colours and normalisation of a clip; one draw is shared by all its frames."""
+    """Frames, crops, flips and colours of a clip; one draw is shared by all its frames."""
 
     frame_sampling: Literal["segments", "centres", "sorted_random", "dense"] = Field(
         "segments",
@@ -70,12 +70,6 @@ class ClipSettings(Section):
     hue: float = Field(
         0, ge=0, le=0.5, description="Hue shifted by up to this either way, as a share of the colour circle."
     )
-    mean: tuple[float, float, float] = Field(
-        (0.485, 0.456, 0.406), description="RGB mean of the input, 0 to 1."
-    )
-    std: tuple[float, float, float] = Field(
-        (0.229, 0.224, 0.225), description="RGB standard deviation, 0 to 1."
-    )
 
     def kept_frames(self, count: int, sampling: str) -> int:
         """How many kept frames a clip of `count` frames must be taken from."""
@@ -107,6 +101,33 @@ class ClipSettings(Section):
             raise ValueError(f"found {list(aspects)}; allowed: two ascending numbers above 0")
         return aspects
 
+    @field_validator("flip_labels")
+    @classmethod
+    def _pairs(cls, pairs: dict[str, str]) -> dict[str, str]:
+        """One partner a label; a pair may stand both ways, an unchanged label is its own partner."""
+        partner: dict[str, str] = {}
+        for one, other in [*pairs.items(), *((other, one) for one, other in pairs.items())]:
+            if partner.setdefault(one, other) != other:
+                raise ValueError(f"{one} is paired with {partner[one]} and with {other}; give it one partner")
+        return pairs
+
+    @model_validator(mode="after")
+    def _something_to_swap(self) -> ClipSettings:
+        if self.flip == "swap" and not self.flip_labels:
+            raise ValueError("flip: swap needs flip_labels, which say what each label becomes; or use plain")
+        return self
+
+
+class NormalisedClipSettings(ClipSettings):
+    """Such clips, and the normalisation of networks that have none of their own."""
+
+    mean: tuple[float, float, float] = Field(
+        (0.485, 0.456, 0.406), description="RGB mean of the input, 0 to 1."
+    )
+    std: tuple[float, float, float] = Field(
+        (0.229, 0.224, 0.225), description="RGB standard deviation, 0 to 1."
+    )
+
     @field_validator("mean")
     @classmethod
     def _zero_to_one(cls, mean: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -124,19 +145,3 @@ class ClipSettings(Section):
                 f"found {list(std)}; allowed: numbers from 0.001 to 1 (divide those of bytes by 255)"
             )
         return std
-
-    @field_validator("flip_labels")
-    @classmethod
-    def _pairs(cls, pairs: dict[str, str]) -> dict[str, str]:
-        """One partner a label; a pair may stand both ways, an unchanged label is its own partner."""
-        partner: dict[str, str] = {}
-        for one, other in [*pairs.items(), *((other, one) for one, other in pairs.items())]:
-            if partner.setdefault(one, other) != other:
-                raise ValueError(f"{one} is paired with {partner[one]} and with {other}; give it one partner")
-        return pairs
-
-    @model_validator(mode="after")
-    def _something_to_swap(self) -> ClipSettings:
-        if self.flip == "swap" and not self.flip_labels:
-            raise ValueError("flip: swap needs flip_labels, which say what each label becomes; or use plain")
-        return self

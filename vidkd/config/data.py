@@ -52,6 +52,18 @@ class DataSettings(Section):
         description="Share of train cut off by group as validation when the data set has none.",
     )
     split_seed: int = Field(0, ge=0, description="Seed of these cuts.")
+    unlabelled: Literal["refuse", "keep"] = Field(
+        "refuse",
+        description="Training videos without a label (csv): refuse, or keep for students, which learn from "
+        "their teacher alone; other methods refuse them.",
+    )
+    labelled: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of each class's training videos that is marked as labelled, for students with "
+        "`labels: marked`; the demo has marks of its own.",
+    )
     n_shards: int = Field(
         8,
         ge=1,

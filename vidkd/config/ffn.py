@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from vidkd.config.base import Section
-from vidkd.config.clips import ClipSettings
+from vidkd.config.clips import NormalisedClipSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest
 from vidkd.config.start import SUFFIXES, is_weights_file, torchvision_network
 from vidkd.config.training import TrainingSettings
@@ -16,7 +16,7 @@ from vidkd.config.variants import Experiment, wrong_names
 Arch = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet_tiny"]
 
 
-class FFNSettings(ClipSettings, TrainingSettings):
+class FFNSettings(NormalisedClipSettings, TrainingSettings):
     """One network on one or several frame counts; with one, and no weight alteration, it is a plain TSM."""
 
     arch: Arch = Field("resnet50", description="Backbone; resnet_tiny (0.46 M parameters) is the demo's.")

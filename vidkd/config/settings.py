@@ -16,6 +16,7 @@ from vidkd.config.ffn import FFNExperiment
 from vidkd.config.fusion import FusionExperiment, FusionSettings
 from vidkd.config.probes import ProbeSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest
+from vidkd.config.student import StudentExperiment, StudentSettings
 from vidkd.config.variants import NAME
 
 
@@ -78,6 +79,7 @@ class Settings(Section):
     probes: ProbeSettings = ProbeSettings()  # type: ignore[call-arg]
     converters: ConverterExperiment = ConverterExperiment()  # type: ignore[call-arg]
     fusion: FusionExperiment = FusionExperiment()  # type: ignore[call-arg]
+    student: StudentExperiment = StudentExperiment()  # type: ignore[call-arg]
     ffn: FFNExperiment = FFNExperiment()  # type: ignore[call-arg]
     report: ReportSettings = ReportSettings()  # type: ignore[call-arg]
     compute: ComputeSettings = ComputeSettings()  # type: ignore[call-arg]
@@ -138,6 +140,7 @@ class Settings(Section):
             text = f"the videos of data.adapter {self.data.adapter} have one label each: leave it empty"
             found.append((("probes", "labels"), text))
         found += self._converter_problems()
+        found += self._student_problems()
         for name in self.ffn.variants:
             found += [
                 (("ffn", "variants", name, *where), text) for where, text in self._variant_problems(name)
@@ -150,6 +153,16 @@ class Settings(Section):
     def probe_labels(self) -> tuple[str, ...]:
         """The labels that heads are fitted for."""
         return self.probes.labels or (self.data.own_label,)
+
+    @property
+    def student_label(self) -> str:
+        """The label that students learn."""
+        return self.student.label or self.data.own_label
+
+    @property
+    def learnt_labels(self) -> tuple[str, ...]:
+        """The labels that the teacher is measured for, where there is one."""
+        return (self.student_label, *self.student.also_judged) if self.student.teacher.backbone else ()
 
     def fusion_variant(self, name: str) -> FusionSettings:
         """The complete settings of a fusion head, with the names of its teachers."""
@@ -235,6 +248,38 @@ class Settings(Section):
                 (("converter",), f"no variant of converters is named {variant.converter!r}; {known}")
             )
         return found
+
+    def _student_problems(self) -> list[Problem]:
+        """Networks that are none or of another kind, labels that the videos do not have, too many frames."""
+        experiment, known = self.student, list(self.backbones)
+        teacher = experiment.teacher.backbone
+        if teacher is None:
+            return []
+        named: list[tuple[Location, str | None, str]] = [(("teacher", "backbone"), teacher, "clip")]
+        found: list[Problem] = []
+        for name in experiment.variants:
+            variant: StudentSettings = experiment.variant(name)
+            named.append((("variants", name, "backbone"), variant.backbone, "timm"))
+            if (asked := variant.kept_frames(variant.frames, variant.frame_sampling)) > self.frames.per_video:
+                text = (
+                    f"{asked} frames are asked of videos stored with {self.frames.per_video}: raise "
+                    "frames.per_video or lower it"
+                )
+                found.append((("student", "variants", name, "frames"), text))
+        for where, wanted, kind in named:
+            if wanted is not None and wanted not in known:
+                text = f"no backbone is called {wanted}; {nearest(wanted, known)}"
+                found.append((("student", *where), text))
+            elif wanted is not None and self.backbones[wanted].kind != kind:
+                text = f"{name} is of the kind {self.backbones[name].kind}; allowed: one of the kind {kind}"
+                found.append((("student", *where), text))
+        labels: list[tuple[Location, str]] = [(("also_judged",), name) for name in experiment.also_judged]
+        labels += [(("label",), experiment.label)] if experiment.label else []
+        if self.data.adapter not in WITH_LABELS:
+            text = f"the videos of data.adapter {self.data.adapter} have one label each: leave it empty"
+            found += [(("student", *where), text) for where, _ in labels]
+        wrong = [(where, name) for where, name in labels if not re.fullmatch(NAME, name)]
+        return found + [(("student", *where), f"found {name!r}; allowed: {NAME}") for where, name in wrong]
 
     def _variant_problems(self, name: str) -> list[Problem]:
         variant, kept = self.ffn.variant(name), self.frames

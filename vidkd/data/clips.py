@@ -22,8 +22,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from vidkd.config.clips import ClipSettings
 from vidkd.data.augment import View, apply_view, centre_view, random_view
-from vidkd.data.frames import FrameStore
 from vidkd.data.sampling import evaluation_positions, training_positions
+from vidkd.data.selected import Clips, Frames
+from vidkd.data.tables import UNLABELLED
 from vidkd.engine.runtime import STOP_SIGNALS
 from vidkd.errors import UserError
 
@@ -35,7 +36,7 @@ class Sample:
     Attributes:
         frames: uint8 (U, 3, H, W), each wanted frame once.
         chosen: frame count → which of them, int64 (count,).
-        label: position in classes.json.
+        label: position in classes.json, or UNLABELLED.
         row: of the video in the store.
     """
 
@@ -73,7 +74,7 @@ class TrainingClips(Dataset):
 
     def __init__(
         self,
-        store: FrameStore,
+        store: Clips,
         classes: Sequence[str],
         counts: Sequence[int],
         settings: ClipSettings,
@@ -92,14 +93,14 @@ class TrainingClips(Dataset):
         height, width = store.sizes[row]
         view = random_view(height, width, settings, rng)
         label = int(store.label_ids[row])
-        label = int(self.flipped[label]) if view.flip else label
+        label = int(self.flipped[label]) if view.flip and label != UNLABELLED else label
         return _sample(store, row, positions, view, settings.size, label)
 
 
 class EvaluationClips(Dataset):
     """Centre clips of the given frame counts; items are asked for by row."""
 
-    def __init__(self, store: FrameStore, counts: Sequence[int], settings: ClipSettings) -> None:
+    def __init__(self, store: Frames, counts: Sequence[int], settings: ClipSettings) -> None:
         self.store, self.counts, self.settings = store, tuple(counts), settings
 
     def __len__(self) -> int:
@@ -233,13 +234,13 @@ class ClipBatches:
 
 
 def evaluation_loader(
-    store: FrameStore, counts: Sequence[int], settings: ClipSettings, batch_size: int, workers: int
+    store: Frames, counts: Sequence[int], settings: ClipSettings, batch_size: int, workers: int
 ) -> ClipLoader:
     """Every clip of the store once, in order."""
     return clip_loader(EvaluationClips(store, counts, settings), workers, batch_size=batch_size)
 
 
-def check_clips(store: FrameStore, frames: int, settings: ClipSettings, sampling: str) -> None:
+def check_clips(store: Clips, frames: int, settings: ClipSettings, sampling: str) -> None:
     """Refuse clips that the stored videos cannot give.
 
     Args:
@@ -263,8 +264,21 @@ def check_clips(store: FrameStore, frames: int, settings: ClipSettings, sampling
         )
 
 
+def check_labelled(store: Clips) -> None:
+    """Refuse clips without a label, for methods that learn from labels alone.
+
+    Raises:
+        UserError: there are some.
+    """
+    if unlabelled := int((store.label_ids == UNLABELLED).sum()):
+        raise UserError(
+            f"{unlabelled} of {len(store)} training videos have no label, and this method learns from labels "
+            "alone: set data.unlabelled: refuse and leave them out"
+        )
+
+
 def _sample(
-    store: FrameStore, row: int, positions: dict[int, np.ndarray], view: View, size: int, label: int
+    store: Frames, row: int, positions: dict[int, np.ndarray], view: View, size: int, label: int
 ) -> Sample:
     """Read the video once for all frame counts."""
     wanted = np.unique(np.concatenate(list(positions.values())))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -83,6 +83,11 @@ class FeatureMeta:
         """Names of the fields, versions aside, that are not the same in `other`."""
         mine, others = self._deciding(), other._deciding()
         return [name for name, value in mine.items() if value != others[name]]
+
+    def differing(self, given: FeatureMeta, deciding: Collection[str]) -> list[str]:
+        """Which of the fields `deciding` are others in `given`, each as `frames 4, not 8`."""
+        names = [name for name in self.differences(given) if name in deciding]
+        return [f"{name} {getattr(self, name)}, not {getattr(given, name)}" for name in names]
 
     def _deciding(self) -> dict[str, Any]:
         # Through JSON, where a tuple and the list that is read back from a file are the same.

@@ -1,28 +1,61 @@
-"""Another label than the data set's own, where its videos carry several."""
+"""A label of every video, perhaps another than the data set's own, and which few-label methods may use."""
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vidkd.config.data import WITH_LABELS, DataSettings
+from vidkd.data.adapters.base import Video
 from vidkd.data.adapters.registry import find_adapter
-from vidkd.data.tables import classes_text, write_rows
-from vidkd.errors import UserError
+from vidkd.data.tables import UNLABELLED, classes_text, write_rows
 from vidkd.files import write_text
+
+COLUMNS = ["video_id", "label_id", "labelled"]
 
 
 def write_labels(
     settings: DataSettings, root: Path, annotations: Path, labels_csv: Path, classes_json: Path
 ) -> None:
-    """Write `video_id, label_id` of every video, and the class names, as if `settings.label` were the label.
+    """Write COLUMNS of every video, and the class names; of several labels that of `settings.label`.
 
     Raises:
-        UserError: the videos of this adapter have one label each, or see the adapter.
+        UserError: see the adapter.
     """
-    if settings.adapter not in WITH_LABELS:
-        raise UserError(f"the videos of data.adapter {settings.adapter} have one label each")
     videos, classes = find_adapter(settings.adapter)(settings, root, annotations)
     position = {name: label_id for label_id, name in enumerate(classes)}
-    rows = ({"video_id": video.video_id, "label_id": str(position[video.label])} for video in videos)
-    write_rows(labels_csv, rows, ["video_id", "label_id"])
+    if settings.adapter not in WITH_LABELS:
+        videos = marked(videos, settings.labelled)
+    rows = (
+        {
+            "video_id": video.video_id,
+            "label_id": str(position.get(video.label, UNLABELLED)),
+            "labelled": str(video.labelled).lower(),
+        }
+        for video in videos
+    )
+    write_rows(labels_csv, rows, COLUMNS)
     write_text(classes_json, classes_text(classes))
+
+
+def marked(videos: Sequence[Video], share: float) -> list[Video]:
+    """Mark a share of each class's training videos as labelled, at least one, and the others as not.
+
+    They are chosen by a hash of their ids: more videos, or a larger share, take no mark away but at the edge.
+    """
+    by_class: dict[str, list[Video]] = defaultdict(list)
+    for video in videos:
+        if video.split == "train" and video.label:
+            by_class[video.label].append(video)
+    chosen: set[str] = set()
+    for members in by_class.values():
+        members.sort(key=lambda video: hashlib.sha256(video.video_id.encode()).digest())
+        chosen.update(video.video_id for video in members[: math.ceil(share * len(members))])
+    return [
+        replace(video, labelled=video.video_id in chosen) if video.split == "train" else video
+        for video in videos
+    ]

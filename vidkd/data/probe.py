@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from vidkd.data.adapters.base import Video
+from vidkd.data.adapters.base import LISTED
 from vidkd.data.decode import UnreadableVideo, VideoInfo, probe_video
-from vidkd.data.tables import EXCLUDED, OK, Row, read_classes, read_rows, write_rows
+from vidkd.data.tables import EXCLUDED, OK, UNLABELLED, Row, read_classes, read_rows, write_rows
 from vidkd.engine.logging import progress
 from vidkd.errors import UserError
 
 INFO_COLUMNS = [field.name for field in fields(VideoInfo)]
 COLUMNS = [
-    *(field.name for field in fields(Video)),
+    *LISTED,
     "label_id",
     "shard",
     *INFO_COLUMNS,
@@ -44,11 +44,12 @@ def probe_shard(
     rows = read_rows(videos_csv)
     label_ids = {name: position for position, name in enumerate(read_classes(classes_json))}
     for row in progress(rows, f"probe shard {shard}"):
-        if row["label"] not in label_ids:
+        if row["label"] and row["label"] not in label_ids:
             raise UserError(
                 f"{videos_csv}: label {row['label']!r} is not in {classes_json}: list the videos again"
             )
-        row |= {"label_id": str(label_ids[row["label"]]), "shard": str(shard), **_probed(root / row["path"])}
+        label_id = label_ids.get(row["label"], UNLABELLED)
+        row |= {"label_id": str(label_id), "shard": str(shard), **_probed(root / row["path"])}
     write_rows(output_csv, rows, COLUMNS)
     excluded = sum(row["status"] == EXCLUDED for row in rows)
     return len(rows) - excluded, excluded

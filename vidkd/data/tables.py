@@ -16,6 +16,9 @@ from vidkd.files import atomic
 OK, EXCLUDED = "ok", "excluded"
 """Values of the column `status`."""
 
+UNLABELLED = -1
+"""The label id of a training video without a label."""
+
 MISSING = "missing"
 """The reason of an excluded video whose file is not there."""
 

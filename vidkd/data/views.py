@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,30 +9,9 @@ from torch.utils.data import Dataset
 
 from vidkd.data.augment import View, apply_view, centre_view
 from vidkd.data.clips import Sample
-from vidkd.data.pixels import Pixels, Positions
 from vidkd.data.sampling import segment_centres
+from vidkd.data.selected import Frames
 from vidkd.errors import UserError
-
-
-class Frames(Protocol):
-    """The kept frames of videos: of a frame store, or decoded just now."""
-
-    @property
-    def per_video(self) -> int:
-        """T, frames of each video."""
-
-    @property
-    def sizes(self) -> NDArray[np.int32]:
-        """(N, 2) height and width in pixels."""
-
-    @property
-    def label_ids(self) -> NDArray[np.int32]:
-        """(N)."""
-
-    def __len__(self) -> int: ...
-
-    def clip(self, i: int, positions: Positions) -> Pixels:
-        """Frames (len(positions), H, W, 3) of video `i`, uint8 RGB."""
 
 
 class ViewedClips(Dataset):

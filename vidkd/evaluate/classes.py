@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from vidkd.errors import UserError
@@ -31,6 +32,23 @@ def class_figures(table: pd.DataFrame) -> dict[str, float]:
         "mean_class": 100 * right.groupby(table["label_id"]).mean().mean(),
         "chance": 100 * table["label_id"].value_counts(normalize=True).max(),
     }
+
+
+def top_k_share(table: pd.DataFrame, k: int) -> float:
+    """How often, in percent, the label is among the `k` best; equal scores go by class number."""
+    scores = table[[name for name in table.columns if name.startswith("s_")]].to_numpy()
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return 100 * float((best == table["label_id"].to_numpy()[:, None]).any(axis=1).mean())
+
+
+def macro_f1(table: pd.DataFrame) -> float:
+    """Mean in percent of the F1 of every class that is a label or is predicted."""
+    label, pred = table["label_id"], table["pred"]
+    shares = [
+        2 * ((label == k) & (pred == k)).sum() / ((label == k).sum() + (pred == k).sum())
+        for k in sorted({*label, *pred})
+    ]
+    return 100 * float(np.mean(shares))
 
 
 def class_gate(table: pd.DataFrame) -> dict[str, Any]:

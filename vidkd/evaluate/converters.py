@@ -32,7 +32,7 @@ from vidkd.evaluate.similarity import retrieval_top1, unbiased_cka
 from vidkd.evaluate.token_errors import TokenErrors
 from vidkd.files import write_text
 from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
-from vidkd.methods.converters.load import check_made_for, converter_config, differing, load_converter
+from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config, load_converter
 from vidkd.methods.probes.predict import load_probe
 
 log = logging.getLogger(__name__)
@@ -150,13 +150,13 @@ def _deviation(feature_ND: Tensor) -> float:
 
 def _check_teacher(weights: Path, config: Mapping[str, Any], teacher: FeatureMeta, probe: Path) -> None:
     trained = FeatureMeta.read(config["teacher_meta"])
-    if wrong := differing(trained, teacher):
+    if wrong := trained.differing(teacher, DECIDING):
         raise UserError(
             f"{weights} is a converter to other features than these of {teacher.backbone}: it was trained to "
             f"have {'; '.join(wrong)}. Give the features that it was trained on, or train it again."
         )
     fitted = FeatureMeta.read(read_config(probe)["features"])
-    if wrong := differing(fitted, teacher):
+    if wrong := fitted.differing(teacher, DECIDING):
         raise UserError(
             f"{probe} is a head on other features than these of {teacher.backbone}: it was fitted on those "
             f"with {'; '.join(wrong)}. Give the one that fit_probe made of these features."

@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from vidkd.errors import UserError
 from vidkd.evaluate.classes import class_figures, class_gate, read_predictions
-from vidkd.evaluate.statistics import holm, mean_interval, ratio_interval, sign_flip_p, wilson_percent
+from vidkd.evaluate.paired import comparisons, differences, read_runs, seeds_more
+from vidkd.evaluate.statistics import ratio_interval, wilson_percent
 from vidkd.files import atomic, write_text
 
 COMPARED = (
@@ -26,6 +24,9 @@ COMPARED = (
     "gap_closed", "gap_low", "gap_high",
 )  # fmt: skip
 """Columns that compare a variant with the baseline; the baseline's own are empty."""
+
+COLUMNS = {"delta": "delta_vs_student", "delta_std": "delta_vs_student_std", "p": "p_vs_student"}
+"""What this table calls columns of a comparison, whose baseline is the student alone unless told."""
 
 
 def evaluate_fusion(predictions: Path, config_json: Path, metrics: Path) -> None:
@@ -96,68 +97,15 @@ def tabulate(metrics: Sequence[Path], baseline: str, table_csv: Path) -> None:
         UserError: there is no run of the baseline, a variant has other seeds, clips or labels than it, or of
             its own runs two have one seed or other labels.
     """
-    runs = pd.DataFrame([json.loads(p.read_text(encoding="utf-8")) | {"path": p} for p in metrics])
-    groups = {str(name): seeds for name, seeds in runs.groupby("fusion", sort=False)}
-    if baseline not in groups:
-        raise UserError(
-            f"no run is of the baseline {baseline}: give its metrics as well, or name one of "
-            f"{', '.join(groups)}"
-        )
-    answers = {name: _answers(seeds) for name, seeds in groups.items()}
-    compared = {
-        name: _compared(name, of, baseline, answers[baseline])
-        for name, of in answers.items()
-        if name != baseline
-    }
+    groups = read_runs(metrics, "fusion", baseline)
+    compared = differences(groups, baseline)
     columns = _comparisons(compared, _upper_bound(groups))
-    gates = list(dict.fromkeys(name for found in runs["gates"] for name in found))
+    gates = list(
+        dict.fromkeys(name for seeds in groups.values() for found in seeds["gates"] for name in found)
+    )
     rows = [_row(name, seeds, columns.get(name, {}), gates) for name, seeds in groups.items()]
     with atomic(table_csv) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.4f")
-
-
-def _answers(seeds: pd.DataFrame) -> pd.DataFrame:
-    """For each clip that all seeds have: its label, and for each seed whether it is right, 0 or 1."""
-    name = seeds["fusion"].iloc[0]
-    if (twice := seeds["seed"].duplicated()).any():
-        raise UserError(f"two runs of {name} have seed {seeds['seed'][twice].iloc[0]}: give each run once")
-    tables = {
-        seed: read_predictions(path.with_name("predictions.csv")).set_index("video_id")
-        for seed, path in zip(seeds["seed"], seeds["path"], strict=True)
-    }
-    columns: dict[Any, pd.Series] = {
-        seed: (table["pred"] == table["label_id"]).astype(np.int64) for seed, table in tables.items()
-    }
-    labels = pd.DataFrame({seed: table["label_id"] for seed, table in tables.items()}).dropna()
-    if len(wrong := labels.index[labels.nunique(axis="columns") > 1]):
-        raise UserError(
-            f"video {wrong[0]!r} has not the same label in the predictions of every seed of {name}: delete "
-            "the older ones and run again"
-        )
-    columns["label_id"] = labels.iloc[:, 0]
-    return pd.DataFrame(columns).dropna().astype(np.int64).sort_index()
-
-
-def _compared(name: str, one: pd.DataFrame, baseline: str, other: pd.DataFrame) -> pd.DataFrame:
-    """For each clip that both have and each seed: 1 if only the one is right, -1 if only the other is."""
-    if set(one) != set(other):
-        raise UserError(
-            f"{name} has the seeds {_seeds(one)} and the baseline {baseline} {_seeds(other)}: they are "
-            "compared seed by seed; give the same of both"
-        )
-    one, other = one.align(other, join="inner", axis="index")
-    if one.empty:
-        raise UserError(f"{name} and the baseline {baseline} have no test clip in common")
-    if len(wrong := one.index[one["label_id"] != other["label_id"]]):
-        raise UserError(
-            f"video {wrong[0]!r} has another label in the predictions of {name} than in those of {baseline}: "
-            "delete the older ones and run again"
-        )
-    return (one - other).drop(columns="label_id")
-
-
-def _seeds(answers: pd.DataFrame) -> str:
-    return ", ".join(str(name) for name in answers if name != "label_id")
 
 
 def _upper_bound(groups: Mapping[str, pd.DataFrame]) -> str | None:
@@ -169,21 +117,10 @@ def _upper_bound(groups: Mapping[str, pd.DataFrame]) -> str | None:
 
 def _comparisons(compared: Mapping[str, pd.DataFrame], upper: str | None) -> dict[str, dict[str, Any]]:
     """The columns of each variant that compare it with the baseline."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, table in compared.items():
-        more, percent = _seeds_more(table), 100 / table.shape[1]
-        low, high = (percent * end for end in mean_interval(more))
-        found[name] = {
-            "clips_compared": len(more),
-            "delta_vs_student": percent * more.mean(),
-            "delta_vs_student_std": 100 * table.mean().std(),
-            "delta_low": low,
-            "delta_high": high,
-            "p_vs_student": sign_flip_p(more),
-        }
-    adjusted = holm([row["p_vs_student"] for row in found.values()])
-    for row, p_holm in zip(found.values(), adjusted, strict=True):
-        row["p_holm"] = p_holm
+    found = {
+        name: {COLUMNS.get(column, column): value for column, value in row.items()}
+        for name, row in comparisons(compared).items()
+    }
     # Without a gap that is told from none there is no share of it.
     if upper in found and found[upper]["delta_low"] > 0:
         for name, row in found.items():
@@ -194,14 +131,9 @@ def _comparisons(compared: Mapping[str, pd.DataFrame], upper: str | None) -> dic
 def _share_of_gap(one: pd.DataFrame, upper: pd.DataFrame) -> dict[str, float]:
     """How much of what the upper bound gains over the baseline a variant gains, in percent."""
     one, upper = one.align(upper, join="inner", axis="index")
-    more, most = _seeds_more(one), _seeds_more(upper)
+    more, most = seeds_more(one), seeds_more(upper)
     low, high = ratio_interval(more, most)
     return {"gap_closed": 100 * more.mean() / most.mean(), "gap_low": 100 * low, "gap_high": 100 * high}
-
-
-def _seeds_more(difference: pd.DataFrame) -> NDArray[np.int64]:
-    """For each clip, how many more seeds of the one are right."""
-    return difference.sum(axis="columns").to_numpy()
 
 
 def _row(

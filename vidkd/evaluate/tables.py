@@ -9,7 +9,7 @@ import pandas as pd
 
 _FORMATS = (
     (re.compile("gflops|r2|cosine|cka"), ".3f"),
-    (re.compile("p_"), ".4f"),
+    (re.compile("p_|p$"), ".4f"),
     (re.compile("gate_|ms|relative"), ".2f"),
     (re.compile("max_logit_difference|tolerance"), ".2g"),
 )

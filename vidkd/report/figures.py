@@ -49,7 +49,7 @@ def draw_tfd(any_frame_csv: Path, figures: Sequence[Path]) -> None:
         axes.set(xlabel="frames seen at test time", ylabel="top-1 accuracy (%)", ylim=(0, 101))
         axes.grid(alpha=0.3)
         figure.legend(loc="outside right upper", frameon=False)
-        _save(figure, figures)
+        save_figure(figure, figures)
 
 
 def draw_converters(quality_csv: Path, figures: Sequence[Path]) -> None:
@@ -67,7 +67,7 @@ def draw_converters(quality_csv: Path, figures: Sequence[Path]) -> None:
         left.set_yticks(range(len(teachers)), teachers)
         right.set(xlabel="cosine")
         figure.legend(*right.get_legend_handles_labels(), loc="outside right upper", frameon=False)
-        _save(figure, figures)
+        save_figure(figure, figures)
 
 
 def _draw_quality(axes: Axes, table: pd.DataFrame, name: str, teachers: Sequence[str]) -> None:
@@ -109,7 +109,7 @@ def draw_fusion(fusion_csv: Path, figures: Sequence[Path]) -> None:
         _write_accuracies(axes, others["top1"])
         axes.grid(axis="x", alpha=0.3)
         figure.legend(loc="outside upper right", ncols=2, frameon=False)
-        _save(figure, figures)
+        save_figure(figure, figures)
 
 
 def _write_accuracies(axes: Axes, top1: pd.Series) -> None:
@@ -119,7 +119,8 @@ def _write_accuracies(axes: Axes, top1: pd.Series) -> None:
         axes.text(1.02, place, f"{value:.1f}%", transform=beside, va="center")
 
 
-def _save(figure: Figure, paths: Sequence[Path]) -> None:
+def save_figure(figure: Figure, paths: Sequence[Path]) -> None:
+    """Write a figure atomically, in the format that each name ends in."""
     for path in paths:
         kind = path.suffix.removeprefix(".")
         # No date in the file: the same numbers give the same bytes.

@@ -22,6 +22,14 @@ from vidkd.paths import sidecar
 
 _SHOWN = 50
 
+CURVES = (
+    "Loss terms as they are added up, and validation figures, against the share of training; mean over seeds."
+)
+CONFUSION = "Of the test videos of each class (row), how many percent get which class; first seed."
+ATTENTION = (
+    "Frames of the first test video of each class, and the weight that temporal pooling gives to each."
+)
+
 
 @dataclass(frozen=True)
 class Sections:
@@ -35,6 +43,11 @@ class Sections:
         fusion_figure: its drawing.
         modes: whether the exported network says the same of videos as of caches.
         latency: its time and size, and its teachers'.
+        student: table of students and their teacher.
+        teachers: table of the teacher's heads, and what the gate says of them.
+        student_curves: drawing of loss terms and accuracies.
+        student_confusion: drawing of confusion matrices.
+        student_attention: drawing of the weights of frames.
     """
 
     probes: Path | None = None
@@ -44,6 +57,11 @@ class Sections:
     fusion_figure: Path | None = None
     modes: Path | None = None
     latency: Path | None = None
+    student: Path | None = None
+    teachers: Path | None = None
+    student_curves: Path | None = None
+    student_confusion: Path | None = None
+    student_attention: Path | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -74,7 +92,19 @@ def build_page(
         probes=_table(sections.probes),
         converters=_by_split(sections.converters),
         fusion=_table(sections.fusion),
-        told_apart=_told_apart(sections.fusion),
+        told_apart=_told_apart(sections.fusion, "delta_vs_student"),
+        student=_table(sections.student),
+        students_told_apart=_told_apart(sections.student, "delta"),
+        teachers=_teachers(sections.teachers),
+        student_figures=[
+            (_inline_svg(path), caption)
+            for path, caption in (
+                (sections.student_curves, CURVES),
+                (sections.student_confusion, CONFUSION),
+                (sections.student_attention, ATTENTION),
+            )
+            if path is not None
+        ],
         modes=_modes(sections.modes),
         latency=_table(sections.latency),
         figure=_inline_svg(figure_svg),
@@ -107,20 +137,34 @@ def _by_split(file: Path | None) -> dict[str, dict[str, list[Any]]] | None:
     return {str(split): _main_columns(rows.drop(columns="split")) for split, rows in splits}
 
 
-def _told_apart(file: Path | None) -> dict[str, Any] | None:
-    """The baseline, how many variants are compared with it, and those that differ."""
+def _told_apart(file: Path | None, delta: str) -> dict[str, Any] | None:
+    """The baseline, how many variants are compared with it in the column `delta`, and those that differ."""
     if file is None:
         return None
     table = read_table(file)
-    compared = table[table["delta_vs_student"].notna()]
-    names = ("delta_vs_student", "delta_low", "delta_high")
+    compared = table[table[delta].notna()]
+    names = {"delta": delta, "low": "delta_low", "high": "delta_high"}
     differ = [
-        {"variant": row["variant"], **{name: f"{row[name]:+.1f}" for name in names}}
+        {"variant": row["variant"], **{short: f"{row[name]:+.1f}" for short, name in names.items()}}
         for row in compared.to_dict("records")
         if row["p_holm"] < ALPHA
     ]
-    baseline = table.loc[table["delta_vs_student"].isna(), "variant"]
+    baseline = table.loc[table[delta].isna(), "variant"]
     return {"baseline": baseline.iloc[0], "compared": len(compared), "differ": differ, "alpha": f"{ALPHA:g}"}
+
+
+def _teachers(file: Path | None) -> dict[str, Any] | None:
+    """The table of the teacher's heads, and those in use that the gate refuses."""
+    if file is None:
+        return None
+    table = read_table(file)
+    refused = table[table["used"].astype(bool) & ~table["gate"].astype(bool)]
+    return {
+        "table": _main_columns(table.drop(columns="reason")),
+        "refused": [
+            {name: row[name] for name in ("teacher", "label", "reason")} for row in refused.to_dict("records")
+        ],
+    }
 
 
 def _modes(file: Path | None) -> list[dict[str, Any]]:

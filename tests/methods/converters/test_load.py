@@ -14,7 +14,7 @@ from tests.methods.converters.cached import METAS, SHAPES, feature_of, make_pair
 from tests.methods.converters.trained import changed, trained
 from vidkd.config.converters import ConverterSettings
 from vidkd.errors import UserError
-from vidkd.methods.converters.load import check_made_for, converter_config, differing, load_converter
+from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config, load_converter
 from vidkd.methods.converters.model import KINDS, build_converter
 
 OWN = METAS["vjepa2"]
@@ -38,7 +38,7 @@ def test_what_decides_features_is_the_same(weights):
     allowed = replace(
         OWN, dtype="float16", decoder="another", frames_digest="00" * 32, versions={"torch": "3.0"}
     )
-    assert differing(OWN, allowed) == []
+    assert OWN.differing(allowed, DECIDING) == []
     check_made_for(weights, config, OWN)
     check_made_for(weights, config, allowed)
 
@@ -55,7 +55,7 @@ def test_what_decides_features_is_the_same(weights):
 )
 def test_features_of_another_network_are_refused(weights, field, value, said):
     other = replace(OWN, **{field: value})
-    (found,) = differing(OWN, other)
+    (found,) = OWN.differing(other, DECIDING)
     assert re.fullmatch(said, found)
     with pytest.raises(UserError, match=rf"run/model\.safetensors .*{said}\. Train it on these features, or"):
         check_made_for(weights, converter_config(weights), other)

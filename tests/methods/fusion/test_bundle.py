@@ -23,7 +23,7 @@ from vidkd.config.fusion import FusionSettings
 from vidkd.errors import UserError
 from vidkd.methods.fusion.bundle import backbone_settings, load_bundle
 from vidkd.methods.fusion.export import export_bundle, moved, student_files
-from vidkd.methods.fusion.videos import predict_videos
+from vidkd.methods.videos import predict_videos
 from workflow_scripts.export_fusion import main as export_command
 from workflow_scripts.predict_videos import main as predict_command
 

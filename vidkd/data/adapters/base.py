@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
@@ -20,16 +20,17 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One labelled video.
+    """One video.
 
     Attributes:
         video_id: unique and stable: the path without its suffix, or the data set's own id.
         path: relative to the root, with forward slashes: a file, a folder of images, or what comes before
             `_frame_00.jpg` in the names of its images.
-        label: class name.
+        label: class name; empty: none, of training videos only.
         split: train, val or test.
         group: videos that must stay on one side of a split (same scene or source); empty: a group of its own.
         labels: all class names of the video with `;` between, for methods that learn several; default: one.
+        labelled: whether a method that does with few labels may use this one.
     """
 
     video_id: str
@@ -38,16 +39,28 @@ class Video:
     split: str
     group: str = ""
     labels: str = ""
+    labelled: bool = True
 
     def __post_init__(self) -> None:
         if not self.labels:
             object.__setattr__(self, "labels", self.label)
 
 
+LISTED = tuple(field.name for field in fields(Video) if field.name != "labelled")
+"""What the listing says of each video; which labels few-label methods may use is nobody else's business."""
+
+
 class Listing:
     """Collects the videos of a data set; every mistake is reported with the place it was read from."""
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, unlabelled: bool = False) -> None:
+        """Begin with nothing.
+
+        Args:
+            root: folder of the videos.
+            unlabelled: training videos may be without a label.
+        """
+        self.unlabelled = unlabelled
         self.root = os.path.normpath(Path.cwd() / root)
         self._inner = self.root.rstrip("/") + "/"
         self.videos: list[Video] = []
@@ -64,6 +77,7 @@ class Listing:
         group: str = "",
         video_id: str | None = None,
         labels: str = "",
+        labelled: bool = True,
     ) -> None:
         """Add one video.
 
@@ -75,6 +89,7 @@ class Listing:
             group: see Video.
             video_id: the data set's own id; default: the path without the suffix of a video file.
             labels: see Video.
+            labelled: see Video.
 
         Raises:
             UserError: the path leaves the root, a name is not UTF-8 or has a control character, the label is
@@ -83,7 +98,7 @@ class Listing:
         for name in (path, label, group):
             _check_characters(name, place)
         label = label.strip()
-        if not path or not label:
+        if not path or not (label or (self.unlabelled and split == "train")):
             raise UserError(f"{place}: {path or 'a line'} has no {'label' if path else 'path'}")
         relative = self._inside(path, place)
         video_id = video_id or without_suffix(relative)
@@ -91,7 +106,8 @@ class Listing:
             raise UserError(self._taken(video_id, relative, place))
         self._position[video_id] = len(self.videos)
         self._places.append(place)
-        self.videos.append(Video(video_id, relative, label, split, group, labels))
+        labelled = labelled and bool(label)
+        self.videos.append(Video(video_id, relative, label, split, group, labels, labelled))
 
     def finish(
         self, settings: DataSettings, classes: list[str] | None = None
@@ -115,7 +131,7 @@ class Listing:
                     f"no {split} videos are listed under {self.root}: check data.root and data.annotations; "
                     f"config/README.md shows what data.adapter {settings.adapter} expects"
                 )
-        trained = {video.label for video in self.videos if video.split == "train"}
+        trained = {video.label for video in self.videos if video.split == "train" and video.label}
         known = sorted(trained if classes is None else classes)
         _check_case(known)
         self._check_labels(set(known), trained)
@@ -153,7 +169,7 @@ class Listing:
     def _check_labels(self, known: set[str], trained: set[str]) -> None:
         for video, place in zip(self.videos, self._places, strict=True):
             names = [video.label] if video.labels == video.label else video.labels.split(";")
-            if unknown := [name for name in names if name not in known]:
+            if unknown := [name for name in names if name and name not in known]:
                 raise UserError(
                     f"{place}: label {unknown[0]!r} is not one of the classes, which are "
                     f"{_some(known)}. Correct it, or list training videos of it."
@@ -219,7 +235,7 @@ def cut_split(videos: Sequence[Video], split: str, fraction: float, seed: int) -
     """
     groups: dict[str, list[Video]] = defaultdict(list)
     for video in videos:
-        if video.split == "train":
+        if video.split == "train" and video.label:
             groups[f"group {video.group}" if video.group else f"video {video.video_id}"].append(video)
     total = Counter(video.label for members in groups.values() for video in members)
     wanted = {label: max(1, round(fraction * count)) for label, count in total.items()}

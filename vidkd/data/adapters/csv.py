@@ -37,7 +37,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     Raises:
         UserError: a split file is missing, a line is not understood, or see Listing.
     """
-    listing = Listing(root)
+    listing = Listing(root, settings.unlabelled == "keep")
     for split in SPLITS:
         file = annotations / f"{split}.csv"
         if split == "val" and not file.exists():

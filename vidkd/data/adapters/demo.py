@@ -25,5 +25,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
                     raise UserError(
                         f"{place}: {file} has no column {column!r}: check data.label and probes.labels"
                     )
-            listing.add(row["path"], row[settings.label], split, place, row.get("group", ""))
+            labelled = row.get("labelled", "true") == "true"
+            group = row.get("group", "")
+            listing.add(row["path"], row[settings.label], split, place, group, labelled=labelled)
     return listing.finish(settings)

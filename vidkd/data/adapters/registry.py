@@ -5,12 +5,11 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from vidkd import lazy
 from vidkd.config.data import SPLITS, DataSettings
-from vidkd.data.adapters.base import Video
+from vidkd.data.adapters.base import LISTED, Video
 from vidkd.data.tables import classes_text, shard_files, write_rows
 from vidkd.errors import UserError
 from vidkd.files import write_text
@@ -58,12 +57,11 @@ def write_listing(
         UserError: see the adapter.
     """
     videos, classes = find_adapter(settings.adapter)(settings, root, annotations)
-    columns = [field.name for field in fields(Video)]
     shards: list[list[Video]] = [[] for _ in range(settings.n_shards)]
     for video in videos:
         shards[shard_of(video.video_id, settings.n_shards)].append(video)
     for file, members in zip(shard_files(folder, settings.n_shards), shards, strict=True):
-        write_rows(file, ({name: getattr(video, name) for name in columns} for video in members), columns)
+        write_rows(file, ({name: getattr(video, name) for name in LISTED} for video in members), LISTED)
     write_text(classes_json, classes_text(classes))
     return _summary(videos, classes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +77,9 @@ def check_made_for(weights: Path, config: Mapping[str, Any], student: FeatureMet
         UserError: says what differs, and both values.
     """
     trained = FeatureMeta.read(config["student_meta"])
-    if wrong := differing(trained, student):
+    if wrong := trained.differing(student, DECIDING):
         raise UserError(
             f"{weights} is a converter from other features than these of {student.backbone}: it was trained "
             f"with {'; '.join(wrong)}. Train it on these features, or give the features that it was trained "
             "on."
         )
-
-
-def differing(trained: FeatureMeta, given: FeatureMeta, deciding: Collection[str] = DECIDING) -> list[str]:
-    """What makes these features of two networks, each as `frames 4, not 8`; empty where they are of one."""
-    names = [name for name in trained.differences(given) if name in deciding]
-    return [f"{name} {getattr(trained, name)}, not {getattr(given, name)}" for name in names]

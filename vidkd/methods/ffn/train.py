@@ -11,7 +11,14 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from vidkd.config.ffn import FFNSettings
-from vidkd.data.clips import Batch, ClipBatches, TrainingClips, check_clips, evaluation_loader
+from vidkd.data.clips import (
+    Batch,
+    ClipBatches,
+    TrainingClips,
+    check_clips,
+    check_labelled,
+    evaluation_loader,
+)  # fmt: skip
 from vidkd.data.frames import FrameStore
 from vidkd.data.tables import read_classes
 from vidkd.engine.checkpoint import drop_state, only_run
@@ -63,6 +70,7 @@ def train(
     if len(classes) < 2:
         raise UserError(f"{classes_json} has {len(classes)} class: a network has nothing to tell apart")
     train_store, val_store = FrameStore(train_shards), FrameStore(val_shards)
+    check_labelled(train_store)
     largest = max(settings.frame_counts)
     check_clips(train_store, largest, settings, settings.frame_sampling)
     check_clips(val_store, largest, settings, settings.eval_frame_sampling)

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vidkd.backbones.network import Network, device_of
@@ -25,6 +27,8 @@ from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import FrameSettings
 from vidkd.data.feature_meta import canonical
+from vidkd.data.views import Frames, view_positions
+from vidkd.engine.logging import Waiting
 from vidkd.engine.weights import listed
 from vidkd.errors import UserError
 from vidkd.methods.converters.load import load_converter
@@ -63,6 +67,22 @@ class Bundle:
     converters: Mapping[str, Converter]
     head: Fuse
     student_name: str
+
+    @property
+    def at_once(self) -> int:
+        """Videos that are decoded and seen together."""
+        return self.student.videos
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """Which of the kept frames the student sees, of every view."""
+        spec, settings = self.student.backbone.spec, self.student.settings
+        return view_positions(self.frames.per_video, spec.frames, settings.views)
+
+    def logits_of(self, videos: Frames) -> Tensor:
+        """Logits (B, K) of decoded videos."""
+        rows = list(self.student.rows(videos, range(len(videos)), 0, Waiting()))
+        return self.logits(torch.from_numpy(np.stack(rows)))
 
     @torch.no_grad()
     def logits(self, student_BND: Tensor) -> Tensor:

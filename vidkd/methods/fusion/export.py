@@ -21,7 +21,7 @@ from vidkd.data.frame_writer import store_attributes
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
 from vidkd.files import atomic_folder, write_text
-from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config, differing
+from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config
 from vidkd.methods.fusion.bundle import CONFIG, RUN, VERSION, is_bundle, load_bundle, sum_of
 from vidkd.methods.fusion.load import load_fusion
 from vidkd.provenance import file_sha256
@@ -104,7 +104,7 @@ def _check_student(
         _check_converted(weights, config, given)
         return
     trained = FeatureMeta.read(config["sources"][config["student"]]["meta"])
-    if wrong := differing(trained, given, (*DECIDING, "frames_digest")):
+    if wrong := trained.differing(given, (*DECIDING, "frames_digest")):
         raise UserError(
             f"{weights} was trained on other features of {config['student']}: {'; '.join(wrong)}. Give the "
             "settings of the backbone and of the frames that these were cached with."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +13,10 @@ from torch import Tensor
 from vidkd.backbones.network import Network, device_of
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.engine.logging import progress
 from vidkd.evaluate.efficiency import count_parameters
+from vidkd.evaluate.timing import quartiles, time_rounds
 from vidkd.files import atomic
 from vidkd.methods.fusion.bundle import Bundle
-
-WARM_UP = 3
-"""Rounds that are not counted."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +56,7 @@ def measure(
     torch.set_num_threads(threads)
     networks = {name: Network(load_backbone(of), of, device_of(of), batch=1) for name, of in teachers.items()}
     parts = parts_of(bundle, networks)
-    taken: dict[str, list[float]] = {part.name: [] for part in parts}
-    for number in progress(range(WARM_UP + rounds), "rounds"):
-        for part in parts:
-            seconds = _timed(part.run)
-            if number >= WARM_UP:
-                taken[part.name].append(1e3 * seconds)
+    taken = time_rounds({part.name: part.run for part in parts}, rounds)
     table = pd.DataFrame([_row(part, taken[part.name]) for part in parts])
     table["relative"] = (table["ms"] / table["ms"].iloc[0]).map("{:.3f}".format)
     for column in ("ms", "ms_low", "ms_high"):
@@ -124,21 +114,6 @@ def _clip(network: Network) -> Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
-@torch.inference_mode()
-def _timed(run: Callable[[], object]) -> float:
-    _wait()
-    start = time.perf_counter()
-    run()
-    _wait()
-    return time.perf_counter() - start
-
-
-def _wait() -> None:
-    """Until a GPU has done what it was given."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
 def _row(part: Part, taken: list[float]) -> dict[str, object]:
-    low, middle, high = statistics.quantiles(taken, n=4)
+    middle, low, high = quartiles(taken)
     return {"part": part.name, "params": part.params, "ms": middle, "ms_low": low, "ms_high": high}

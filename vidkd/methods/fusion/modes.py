@@ -26,7 +26,7 @@ from vidkd.engine.logging import Waiting, progress
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
 from vidkd.files import atomic
-from vidkd.methods.converters.load import differing
+from vidkd.methods.converters.load import DECIDING
 from vidkd.methods.fusion.bundle import Bundle, bundle_config, load_bundle
 from vidkd.methods.fusion.load import load_fusion
 from vidkd.methods.fusion.predict import logits
@@ -97,7 +97,7 @@ def open_test(weights: Path, test: Mapping[str, Sequence[Path]]) -> FeatureJoin:
         raise UserError(f"there are no features of {missing[0]}: give --test {missing[0]}=FILE")
     stores = {name: FeatureStore(test[name]) for name in needed}
     for name in sources.keys() & stores.keys():
-        if wrong := differing(FeatureMeta.read(sources[name]["meta"]), stores[name].meta):
+        if wrong := FeatureMeta.read(sources[name]["meta"]).differing(stores[name].meta, DECIDING):
             raise UserError(
                 f"{weights} was trained on other features of {name} than {test[name][0]}: with "
                 f"{'; '.join(wrong)}. Give the test features that belong to those of the training."

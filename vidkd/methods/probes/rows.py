@@ -14,7 +14,8 @@ from vidkd.config.data import SPLITS
 from vidkd.data.feature_batches import FeatureJoin
 from vidkd.data.feature_splits import open_splits
 from vidkd.data.feature_tokens import checked
-from vidkd.data.tables import read_classes, read_rows
+from vidkd.data.label_ids import read_labels
+from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
 
 
@@ -59,9 +60,8 @@ def open_rows(
     stores = open_splits({split: shards[split] for split in SPLITS})
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
     if labels_csv is not None:
-        labels = {row["video_id"]: int(row["label_id"]) for row in read_rows(labels_csv)}
         for join in joins.values():
-            join.label_ids = _labels_of(join.video_ids, labels, labels_csv)
+            join.label_ids = read_labels(labels_csv, join.video_ids)
     check_labels(joins, classes, classes_json)
     return ProbeRows(classes, **joins)
 
@@ -98,15 +98,6 @@ def tokens(join: FeatureJoin) -> Iterator[Tensor]:
 def token_means(join: FeatureJoin) -> Tensor:
     """The mean token (N, D) of every row, in float64."""
     return torch.cat([feature_BND.double().mean(1) for feature_BND in tokens(join)])
-
-
-def _labels_of(video_ids: Sequence[str], labels: Mapping[str, int], source: Path) -> np.ndarray:
-    if missing := [name for name in video_ids if name not in labels]:
-        raise UserError(
-            f"{source} has no label of {len(missing)} videos, {missing[0]!r} among them: list_labels makes "
-            "it anew from the annotations when it is deleted"
-        )
-    return np.array([labels[name] for name in video_ids], np.int32)
 
 
 def _check_known(join: FeatureJoin, classes: Sequence[str], what: str, source: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a bundle says of videos: each is decoded as the pipeline would have, or listed with what is wrong."""
+"""What an exported network says of videos: each decoded as in the pipeline, or listed with what is wrong."""
 
 from __future__ import annotations
 
@@ -9,24 +9,46 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from vidkd.config.data import FrameSettings
 from vidkd.data.decoded import DecodedVideo, DecodedVideos, decode_video
 from vidkd.data.media import find_videos
 from vidkd.data.tables import EXCLUDED, OK, Row, table_writer
 from vidkd.data.video import UnreadableVideo
-from vidkd.data.views import view_positions
-from vidkd.engine.logging import Waiting
 from vidkd.engine.runtime import naming_knob
 from vidkd.errors import UserError
-from vidkd.methods.fusion.bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("path", "class", "probability", "frames", "status", "reason", "detail")
+
+
+class Predictor(Protocol):
+    """An exported network."""
+
+    @property
+    def classes(self) -> list[str]:
+        """Names in the order of the label ids."""
+
+    @property
+    def frames(self) -> FrameSettings:
+        """Which frames of a video are kept."""
+
+    @property
+    def at_once(self) -> int:
+        """Videos that are decoded and seen together."""
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """Which of the kept frames it sees, in any order and perhaps more than once."""
+
+    def logits_of(self, videos: DecodedVideos) -> torch.Tensor:
+        """Logits (B, K) of decoded videos."""
 
 
 class Excluded(NamedTuple):
@@ -81,28 +103,28 @@ def videos_of(places: Iterable[Path]) -> list[Path]:
     return found
 
 
-def predict_videos(bundle: Bundle, videos: Sequence[Path]) -> Iterator[Prediction]:
+def predict_videos(network: Predictor, videos: Sequence[Path]) -> Iterator[Prediction]:
     """Predict videos in their order.
 
     Args:
-        bundle: what predicts.
+        network: what predicts.
         videos: files, or folders of the images of one video.
 
     Raises:
         UserError: a feature is NaN or infinite, memory is too small, or the decoder is not installed.
     """
-    batch = bundle.student.videos
+    batch = network.at_once
     for start in range(0, len(videos), batch):
         part = videos[start : start + batch]
         with naming_knob(f"--batch {batch}: lower it"):
-            decoded = [_decoded(bundle, video) for video in part]
-            scores = iter(_scores(bundle, [video for video in decoded if isinstance(video, DecodedVideo)]))
+            decoded = [_decoded(network, video) for video in part]
+            scores = iter(_scores(network, [video for video in decoded if isinstance(video, DecodedVideo)]))
         for path, video in zip(part, decoded, strict=True):
             if isinstance(video, Excluded):
                 logger.warning("%s: %s (%s)", path, video.detail, video.reason)
                 yield Prediction(path, "", 0.0, (), video)
             else:
-                yield _prediction(bundle, path, video, next(scores))
+                yield _prediction(network, path, video, next(scores))
 
 
 def write_predictions(predictions: Iterable[Prediction], output: Path | TextIO) -> int:
@@ -127,28 +149,26 @@ def write_predictions(predictions: Iterable[Prediction], output: Path | TextIO) 
     return excluded
 
 
-def _decoded(bundle: Bundle, path: Path) -> DecodedVideo | Excluded:
+def _decoded(network: Predictor, path: Path) -> DecodedVideo | Excluded:
     try:
-        return decode_video(path, bundle.frames)
+        return decode_video(path, network.frames)
     except UnreadableVideo as problem:
         return Excluded(problem.reason, problem.detail)
 
 
-def _scores(bundle: Bundle, videos: list[DecodedVideo]) -> torch.Tensor:
+def _scores(network: Predictor, videos: list[DecodedVideo]) -> torch.Tensor:
     """Probabilities (B, K)."""
     if not videos:
-        return torch.zeros(0, len(bundle.classes))
-    frames = DecodedVideos(videos, bundle.frames.per_video)
-    rows = list(bundle.student.rows(frames, range(len(videos)), 0, Waiting()))
-    score_BK = bundle.logits(torch.from_numpy(np.stack(rows))).softmax(1)
+        return torch.zeros(0, len(network.classes))
+    score_BK = network.logits_of(DecodedVideos(videos, network.frames.per_video)).softmax(1)
     if not score_BK.isfinite().all():
-        raise UserError("features of a video are NaN or infinite: the weights of the bundle are at fault")
+        raise UserError(
+            "scores of a video are NaN or infinite: the weights of the exported network are at fault"
+        )
     return score_BK
 
 
-def _prediction(bundle: Bundle, path: Path, video: DecodedVideo, score_K: torch.Tensor) -> Prediction:
-    spec, settings = bundle.student.backbone.spec, bundle.student.settings
-    seen = video.index[view_positions(len(video.index), spec.frames, settings.views)]
+def _prediction(network: Predictor, path: Path, video: DecodedVideo, score_K: torch.Tensor) -> Prediction:
     probability, label = score_K.max(0)
-    frames = tuple(np.unique(seen).tolist())
-    return Prediction(path, bundle.classes[int(label)], float(probability), frames)
+    frames = tuple(np.unique(video.index[network.positions]).tolist())
+    return Prediction(path, network.classes[int(label)], float(probability), frames)

@@ -1,0 +1,148 @@
+"""A small experiment on rendered videos: a random CLIP, its caches, its head for the colour, and a student."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tests.backbones.checkpoints import make_clip, make_timm, settings_of
+from vidkd.backbones.extract import cache_shard
+from vidkd.config.backbones import BackboneSettings
+from vidkd.config.data import DemoSettings, FrameSettings
+from vidkd.config.student import StudentSettings, TeacherSettings
+from vidkd.data.demo_drawing import render
+from vidkd.data.demo_specs import COLOURS, MOTIONS, video_spec
+from vidkd.data.frame_writer import StoredClip, frame_writer
+from vidkd.methods.student.fit import fit_teacher_head
+from vidkd.methods.student.train import Teaching, Videos, train
+
+COUNTS = {"train": 60, "val": 24, "test": 30}
+FRAMES = FrameSettings(per_video=8, short_side=40, encoding="raw")
+DEMO = DemoSettings(frames=8, size=40)
+CLASSES = {"colour": sorted(COLOURS), "motion": sorted(MOTIONS)}
+TEACHER = TeacherSettings(backbone="clip", margin=5, l2=(1e-3, 1e-2, 1e-1))
+STUDENT = StudentSettings(
+    backbone="timm", epochs=2, batch_size=12, lr=1e-3, frames=4, size=32, width=24, crop_scales=(0.8, 1.0),
+    flip="plain",
+)  # fmt: skip
+MARKED = 36
+"""Training videos that are marked as labelled."""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Files below a folder.
+
+    Attributes:
+        root: of everything.
+        clip: the teacher.
+        start: what the student starts from.
+    """
+
+    root: Path
+    clip: BackboneSettings
+    start: BackboneSettings
+
+    def frames(self, split: str) -> list[Path]:
+        return [self.root / f"frames/{split}/shard_0.h5"]
+
+    def features(self, split: str) -> list[Path]:
+        return [self.root / f"features/{split}/shard_0.h5"]
+
+    def classes(self, label: str = "colour") -> Path:
+        return self.root / f"{label}.json"
+
+    def labels(self, label: str = "colour") -> Path:
+        return self.root / f"{label}.csv"
+
+    def head(self, label: str = "colour") -> Path:
+        return self.root / "teacher" / label / "model.safetensors"
+
+    def videos(self, label: str = "colour", *, marked_only: bool = False) -> Videos:
+        frames = (self.frames(split) for split in ("train", "val"))
+        return Videos(*frames, self.classes(label), self.labels(label), marked_only)
+
+    def teaching(self, label: str = "colour") -> Teaching:
+        return Teaching(self.head(label), self.clip, *(self.features(split) for split in ("train", "val")))
+
+    def fit(
+        self,
+        label: str = "colour",
+        settings: TeacherSettings = TEACHER,
+        *,
+        marked_only: bool = False,
+        clip: BackboneSettings | None = None,
+    ) -> dict[str, object]:
+        """Make a head; its metrics."""
+        fit_teacher_head(
+            settings, clip or self.clip, {split: self.features(split) for split in COUNTS},
+            self.classes(label), self.labels(label), self.head(label).parent, {"teacher": "clip", "label":
+            label}, marked_only=marked_only,
+        )  # fmt: skip
+        metrics: dict[str, object] = json.loads(self.head(label).with_name("metrics.json").read_text())
+        return metrics
+
+    def train(
+        self, run_dir: Path, settings: StudentSettings = STUDENT, *, marked_only: bool = False, **more: object
+    ) -> Path:
+        """Train a student; its weights."""
+        given = {"videos": self.videos(marked_only=marked_only), "teaching": self.teaching(), "seed": 0, "stamp": "a"}
+        given |= {"about": {"variant": "small", "label": "colour"}, "backbone": self.start} | more
+        train(settings, run_dir=run_dir, **given)  # type: ignore[arg-type]
+        return run_dir / "model.safetensors"
+
+
+def write_frames(path: Path, split: str, settings: FrameSettings = FRAMES) -> list[dict[str, str]]:
+    """A frame store of rendered videos; what each shows."""
+    rows = []
+    with frame_writer(path, settings, "rendered, not decoded") as writer:
+        for index in range(COUNTS[split]):
+            spec = video_spec(DEMO, split, index)
+            order = np.arange(8, dtype=np.int32)
+            label = CLASSES["motion"].index(spec.motion)
+            clip = StoredClip(spec.video_id, label, order, order / 8.0, padded=False, size=(40, 40))
+            writer.add(clip, [frame.tobytes() for frame in render(spec)])
+            marked = split != "train" or index < MARKED
+            rows.append({"video_id": spec.video_id, "colour": spec.colour, "motion": spec.motion,
+                         "labelled": str(marked).lower()})  # fmt: skip
+    return rows
+
+
+def write_labels(root: Path, rows: list[dict[str, str]]) -> None:
+    for label, classes in CLASSES.items():
+        (root / f"{label}.json").write_text(json.dumps(classes))
+        with (root / f"{label}.csv").open("w", newline="") as stream:
+            table = csv.DictWriter(stream, ["video_id", "label_id", "labelled"])
+            table.writeheader()
+            for row in rows:
+                label_id = classes.index(row[label])
+                table.writerow({"video_id": row["video_id"], "label_id": label_id, "labelled":
+                row["labelled"]})
+
+
+def make(root: Path) -> Taught:
+    """Everything up to the heads."""
+    make_clip(root / "clip")
+    make_timm(root / "timm")
+    made = Taught(root, replace_frames(settings_of("clip", root / "clip"), 4), settings_of("timm", root / "timm"))
+    rows = [row for split in COUNTS for row in write_frames(made.frames(split)[0], split)]
+    write_labels(root, rows)
+    for split in COUNTS:
+        cache_shard(made.frames(split)[0], "clip", made.clip, made.features(split)[0])
+    for label in CLASSES:
+        made.fit(label)
+    return made
+
+
+def replace_frames(settings: BackboneSettings, frames: int) -> BackboneSettings:
+    return settings.model_copy(update={"frames": frames})
+
+
+def below(root: Path) -> Taught:
+    """What `make` made, in a copy of its folder."""
+    clip, start = (settings_of(kind, root / kind) for kind in ("clip", "timm"))
+    return replace(Taught(root, clip, start), clip=replace_frames(clip, 4))

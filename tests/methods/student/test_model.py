@@ -1,0 +1,107 @@
+"""Shapes of the seeds' walk-through, pooling against other ways to work it out, and one normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which both import
+
+# isort: split
+
+import open_clip
+import timm
+
+from tests.backbones.checkpoints import MEAN, SIZE, STD, clips, make_timm, settings_of
+from vidkd.backbones.clip import CLIP
+from vidkd.backbones.pretrain.trainable import NOWHERE
+from vidkd.backbones.protocol import BackboneSpec
+from vidkd.config.student import StudentSettings
+from vidkd.data.clips import Batch
+from vidkd.errors import UserError
+from vidkd.methods.student.encoder import build_encoder, new_encoder, pretrained_encoder
+from vidkd.methods.student.model import POOLS, Student
+from vidkd.methods.student.teacher import OnlineTeacher, TeacherHead
+
+D = 24
+
+
+def student(pooling="attention", frames=4, **more):
+    torch.manual_seed(0)
+    settings = StudentSettings(pooling=pooling, frames=frames, size=SIZE, width=D, **more)
+    return Student(new_encoder("mobilevit_xxs"), 5, settings).eval()
+
+
+@pytest.mark.slow
+def test_the_walk_through_of_the_seeds_has_its_shapes():
+    """(8, 8, 3, 224, 224) through ViT-B/32 and MobileViT-XXS: logits (8, 12), features (8, 512)."""
+    clip_BTCHW = clips(8, 8, 224)
+    network = open_clip.model.CLIP(**open_clip.get_model_config("ViT-B-32"))
+    assert sum(value.numel() for value in network.parameters()) == 151_277_313
+    spec = BackboneSpec("clip", 8, 224, 1.0, tuple(MEAN), tuple(STD), 512, 8, "1 frame")
+    teacher = OnlineTeacher(CLIP(spec, network, NOWHERE), TeacherHead(512, 12, "probe"), torch.device("cpu"))
+    taught = teacher(Batch({8: clip_BTCHW}, torch.zeros(8), torch.arange(8)))
+    assert [tuple(part.shape) for part in taught] == [(8, 12), (8, 512), (8, 8, 512)]
+    encoder = new_encoder("mobilevit_xxs")
+    assert sum(value.numel() for value in encoder.parameters()) == 951_024
+    assert encoder.width == 320
+    with torch.inference_mode():
+        seen = Student(encoder, 12, StudentSettings()).eval()(clip_BTCHW)
+    assert [tuple(part.shape) for part in seen] == [(8, 12), (8, 512), (8, 8, 512), (8, 8)]
+    torch.testing.assert_close(seen.attention.sum(1), torch.ones(8))
+
+
+def test_pixels_are_normalised_once_by_the_networks_own_statistics(tmp_path):
+    network = make_timm(tmp_path / "timm")
+    encoder = pretrained_encoder(settings_of("timm", tmp_path / "timm")).eval()
+    pixels_NCHW = clips(1, 3)[0]
+    mean, std = (torch.tensor(value).view(3, 1, 1) for value in ((0.1, 0.0, 0.2), (1.0, 0.9, 1.0)))
+    network.reset_classifier(0)
+    with torch.inference_mode():
+        wanted_NE = network((pixels_NCHW / 255 - mean) / std)
+        torch.testing.assert_close(encoder(pixels_NCHW), wanted_NE, rtol=1e-4, atol=1e-5)
+    with pytest.raises(TypeError, match="only uint8 is normalised, and only once"):
+        encoder((pixels_NCHW / 255 - mean) / std)
+
+
+def test_a_new_network_has_timms_preprocessing():
+    spec = new_encoder("mobilevit_xxs").spec
+    wanted = timm.get_pretrained_cfg("mobilevit_xxs")
+    assert (spec.size, spec.mean, spec.std) == (wanted.input_size[1], wanted.mean, wanted.std) == (
+        256, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0),
+    )  # fmt: skip
+
+
+def test_a_started_network_is_built_again_from_what_is_said_of_it(tmp_path):
+    make_timm(tmp_path / "timm")
+    encoder = pretrained_encoder(settings_of("timm", tmp_path / "timm")).eval()
+    again = build_encoder(encoder.spec).eval()
+    again.load_state_dict(encoder.state_dict())
+    assert torch.equal(again(clips(1, 2)[0]), encoder(clips(1, 2)[0]))
+
+
+def test_an_unknown_network_is_named():
+    with pytest.raises(UserError, match=r"makes no network 'mobilevit_xxx'.*mobilevit_xxs"):
+        new_encoder("mobilevit_xxx")
+
+
+def features(model, clip):
+    frame_BTD = model.projection(model.encoder(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]))
+    return frame_BTD if model.position is None else frame_BTD + model.position
+
+
+@pytest.mark.parametrize("pooling", POOLS)
+@pytest.mark.parametrize("positions", [False, True])
+@torch.inference_mode()
+def test_pooling_is_what_a_loop_over_frames_gives(pooling, positions):
+    model, clip = student(pooling, positions=positions), clips(2, 4)
+    seen, frame_BTD = model(clip), features(model, clip)
+    if pooling == "cls":
+        attention = nn.MultiheadAttention(D, 4, batch_first=True)
+        own = model.pooling
+        attention.in_proj_weight.copy_(torch.cat([own.to_query.weight, own.to_key.weight, own.to_value.weight]))
+attention.in_proj_bias.copy_(torch.cat([own.to_query.bias, torch.zeros(D), own.to_value.bias]))
+attention.out_proj.load_state_dict(own.out.state_dict())
+        normed = own.norm(frame_BTD) out, weights = attention(own.query.expand(2, 1, -1), normed, normed) wanted, weight_BT = own.query + out[:, 0], weights[:, 0] else: score = [[model.pooling.score(frame).item() if pooling == "attention" else 0.0 for frame in of] for of in frame_BTD] weight_BT = torch.tensor(np.exp(score) / np.exp(score).sum(1, keepdims=True)).float() wanted = torch.stack([sum(w * f for w, f in zip(*of, strict=True)) for of in zip(weight_BT, frame_BTD, strict=True)]) torch.testing.assert_close(seen.attention, weight_BT, rtol=1e-4, atol=1e-6) torch.testing.assert_close(seen.features, wanted, rtol=1e-4, atol=1e-5) torch.testing.assert_close(seen.logits, model.classifier(wanted), rtol=1e-4, atol=1e-5) @pytest.mark.parametrize("pooling", POOLS) @torch.inference_mode() def test_order_is_seen_with_positions_only(pooling): clip = clips(2, 4) plain = student(pooling) torch.testing.assert_close(plain(clip).logits, plain(clip.flip(1)).logits, rtol=1e-4, atol=1e-5) placed = student(pooling, positions=True) placed.position.mul_(50) same = torch.allclose(placed(clip).logits, placed(clip.flip(1)).logits, rtol=1e-3, atol=1e-4) assert same == (pooling == "mean")  # a mean of positions is the same in any order @pytest.mark.parametrize("pooling", POOLS) @torch.inference_mode() def test_one_frame_has_all_the_weight_and_a_clip_does_not_depend_on_others(pooling): one = student(pooling, frames=1, positions=True)(clips(3, 1)) assert torch.equal(one.attention, torch.ones(3, 1)) model, clip = student(pooling), clips(3, 4) torch.testing.assert_close(model(clip[:1]).logits, model(clip).logits[:1], rtol=1e-4, atol=1e-5) @pytest.mark.parametrize("pooling", POOLS) def test_every_parameter_has_a_gradient(pooling): model = student(pooling, positions=True).train() seen = model(clips(2, 4)) (seen.logits.square().sum() + seen.features.square().sum()).backward() assert [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()] == [] def test_without_a_projection_features_are_the_encoders(): assert student(projection=False).classifier.in_features == 320 def test_heads_that_do_not_divide_the_width_are_refused(): with pytest.raises(UserError, match=r"heads 5 do not divide a width of 24"): student("cls", heads=5)

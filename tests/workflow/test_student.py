@@ -1,0 +1,216 @@
+"""Students through Snakemake: what is made, what a change makes anew, what a kill costs, and the gate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from tests.backbones.checkpoints import MAKERS
+from tests.workflow.conftest import TINY, Project, copy_project
+from tests.workflow.test_fusion import _kill_once
+from tests.workflow.test_reproducible import artefacts
+from vidkd.paths import Paths, sidecar
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("student")]
+
+CONFIG = """
+results_dir: results/tiny
+data: {adapter: demo, n_shards: 2}
+demo: {train: 72, val: 36, test: 24, frames: 8, low_label: 0.5}
+frames: {per_video: 8, short_side: 56, encoding: raw}
+backbones:
+  clip: {kind: clip, folder: weights/clip, frames: 4}
+  image: {kind: timm, folder: weights/timm, frames: 4}
+probes: {heads: []}
+student:
+  teacher: {backbone: clip, margin: 5}
+  label: colour
+  labels: marked
+  also_judged: [motion]
+  base: {backbone: image, epochs: 20, batch_size: 12, frames: 2, size: 32, width: 24, lr: 1e-3}
+  variants:
+    ce: {alpha: 0, beta: 0, gamma: 1}
+    distilled: {}
+    cached: {teacher_view: cached, epochs: 1}
+ffn:
+  base: {arch: resnet_tiny, size: 48, frame_counts: [8]}
+  variants: {tsm: {weight_alteration: false}}
+  predict: {max_count: 8, score_counts: [8]}
+  tfd: {report_counts: [8], separate: {}}
+compute: {gpus: 0, mem_mb: 2000, runtime: 10}
+"""
+PATHS = Paths("results/tiny")
+STUDENTS = ("ce", "distilled", "cached")
+TIMES = [f"ms_{threads}" for threads in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory) -> Project:
+    """A teacher and a student's start of random weights, and three students."""
+    project = copy_project(tmp_path_factory.mktemp("student"))
+    for kind in ("clip", "timm"):
+        MAKERS[kind](project.root / "weights" / kind)
+    (project.root / TINY).write_text(CONFIG)
+    done = project.snakemake("--cores", "2", "--configfile", TINY)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return project
+
+
+def test_the_table_has_a_row_for_each_student_and_one_for_the_teacher(taught):
+    table = pd.read_csv(taught.root / PATHS.student_table).set_index("variant")
+    assert tuple(table.index) == (*STUDENTS, "teacher")
+    for name in STUDENTS:
+        found = pd.read_csv(taught.root / PATHS.student.predictions.format(student=name, seed=0))
+        assert table.loc[name, "top1"] == pytest.approx(100 * (found["pred"] == found["label_id"]).mean(),
+        abs=1e-3)
+    assert table["teacher_view"].to_dict() == {
+        "ce": "none", "distilled": "online", "cached": "cached", "teacher": "itself",
+    }  # fmt: skip
+    assert table["train_clips"].to_dict() == {"ce": 36, "distilled": 72, "cached": 72, "teacher": 36}
+    assert (table["labelled_clips"] == 36).all()
+    assert table[TIMES].gt(0).all(axis=None)
+
+
+def test_every_file_says_what_made_it(taught):
+    runs = [{"student": name, "seed": 0} for name in STUDENTS]
+    parts = ("weights", "config", "history", "predictions", "metrics", "efficiency")
+    files = [getattr(PATHS.student, part).format(**run) for run in runs for part in parts]
+    files += [getattr(PATHS.teacher, part).format(label=of) for of in ("colour", "motion") for part in parts[:5]]
+files += [PATHS.student_table, PATHS.teacher_table, PATHS.student_curves, PATHS.student_attention]
+for file in files:
+        record = json.loads((taught.root / sidecar(file)).read_text())
+        assert record["artefact"]["bytes"] == (taught.root / file).stat().st_size > 0
+        assert len(record["code"]) == 64
+
+
+def test_each_student_reads_what_it_learns_from_and_no_more(taught):
+    read = {}
+    for name in STUDENTS:
+        inputs = json.loads((taught.root / sidecar(PATHS.student.weights.format(student=name, seed=0))).read_text())["inputs"]
+    read[name] = {"/".join(file.removeprefix("results/tiny/").split("/")[:3]) for file in inputs}
+    labels = {"frames/train/shard_0.h5", "frames/train/shard_1.h5", "frames/val/shard_0.h5",
+              "frames/val/shard_1.h5", "data/labels/colour.csv", "data/labels/colour.json"}  # fmt: skip
+    assert read["ce"] == labels
+    assert read["distilled"] == labels | {"student/teacher/colour", "features/clip/val"}
+    assert read["cached"] == labels | {"student/teacher/colour", "features/clip/val", "features/clip/train"}
+
+
+def test_the_page_has_them_and_says_what_the_gate_refuses(taught):
+    page = (taught.root / PATHS.report).read_text()
+    for text in ("Students of a CLIP teacher", "distilled", "p_holm", "labelled_clips"):
+        assert text in page
+    assert "As a teacher of <b>motion</b>, <b>clip</b> is refused" in page
+    assert "As a teacher of <b>colour</b>" not in page
+
+
+class Change(NamedTuple):
+    """A change of a file, and the jobs that it asks for until the table of students."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    plan: dict[str, int]
+
+
+def students(number: int, **others: int) -> dict[str, int]:
+    each = dict.fromkeys(("train_student", "predict_student", "evaluate_student"), number)
+    return {**others, **each, "measure_student": 1, "tabulate_student": 1}
+
+
+TABLE = {"tabulate_student": 1}
+CODE = ("\ndef ", "\nCHANGED = 1\n\n\ndef ")
+CHANGES = [
+    Change("recipe", TINY, "epochs: 20, batch_size: 12", "epochs: 21, batch_size: 12", students(2)),
+    Change("one student", TINY, "distilled: {}", "distilled: {beta: 2}", students(1)),
+    Change("one student more", TINY, "    ce:", "    kd: {alpha: 0}\n    ce:", students(1)),
+    Change("default written out", TINY, "distilled: {}", "distilled: {temperature: 3}", {}),
+    Change("the loss", "vidkd/methods/student/loss.py", *CODE, students(3, fit_teacher_head=1)),
+    Change("prompts", TINY, "margin: 5}", 'margin: 5, templates: ["a {} thing"]}', students(2,
+    fit_teacher_head=1)), Change("code of the figures", "vidkd/evaluate/student.py", *CODE,
+    {"evaluate_student": 3, "measure_student": 1, **TABLE}), Change("what it is compared with", TINY, "student:\n", "student:\n  baseline: cached\n", TABLE),
+    Change("what is exported", TINY, "student:\n", "student:\n  export: cached\n", {}),
+    Change("comment", "vidkd/methods/student/model.py", "\nclass ", "\n# why\nclass ", {}),
+    Change("FFN", TINY, "size: 48", "size: 40", {}),
+    Change("machine", TINY, "mem_mb: 2000", "mem_mb: 3000", {}),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
+def test_plan_after_a_change(taught, change):
+    with taught.restored(change.file):
+        taught.replace(change.file, change.old, change.new)
+        plan = taught.plan(PATHS.student_table)
+    if plan and change.plan:  # what labels alone teach does not wait for the teacher
+        plan = plan | {name: plan[name] for name in change.plan if name in plan}
+    assert plan == change.plan
+
+
+def test_all_labels_are_another_task(taught):
+    with taught.restored(TINY):
+        taught.replace(TINY, "  labels: marked\n", "")
+        assert taught.plan(PATHS.student_table) == students(3, fit_teacher_head=1)
+
+
+def test_nothing_runs_once_everything_is_as_it_was(taught):
+    assert taught.plan() == {}
+
+
+def test_without_a_teacher_there_is_none_of_it(project):
+    assert not {"fit_teacher_head", "train_student", "export_student"} & set(project.plan())
+
+
+def test_the_gate_stops_a_run_whose_teacher_knows_nothing_of_the_label(taught, tmp_path):
+    """Frames one by one do not show the motion."""
+    project = Project(tmp_path / "project")
+    shutil.copytree(taught.root, project.root, symlinks=True)
+    project.replace(TINY, "  label: colour\n", "  label: motion\n")
+    project.replace(TINY, "  also_judged: [motion]\n", "")
+    done = project.snakemake(PATHS.student_table, "--cores", "1", "--configfile", TINY)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "the teacher is refused: its validation top-1 is" in said
+    assert "Traceback" not in said
+    table = project.snakemake(PATHS.teacher_table, "--cores", "1", "--configfile", TINY)
+    assert table.returncode == 0, table.stderr
+    heads = pd.read_csv(project.root / PATHS.teacher_table)
+    assert not heads.loc[heads["used"], "gate"].any()
+
+
+RUN = PATHS.student.folder.format(student="distilled", seed=0)
+KILLS = {
+    "fit_teacher_head": (PATHS.teacher.weights.format(label="colour"), "results/tiny/logs/fit_teacher_head/*"),
+    "train_student": (f"{RUN}/model.safetensors", f"{RUN}/.state/state.pt"),
+    "predict_student": (f"{RUN}/predictions.csv", "results/tiny/logs/predict_student/*"),
+    "evaluate_student": (f"{RUN}/metrics.json", "results/tiny/logs/evaluate_student/*"),
+    "tabulate_teachers": (PATHS.teacher_table, "results/tiny/logs/tabulate_teachers/*"),
+    "draw_student": (PATHS.student_curves, "results/tiny/logs/draw_student/*"),
+    "draw_attention": (PATHS.student_attention, "results/tiny/logs/draw_attention/*"),
+    "export_student": (PATHS.exported, "results/tiny/logs/export_student/*"),
+}
+"""What a rule makes, and the files that show that its job is running."""
+
+
+@pytest.mark.parametrize("rule", KILLS)
+def test_a_kill_in_any_rule_costs_nothing_but_time(taught, tmp_path, rule):
+    """kill -9 of Snakemake and its jobs while the rule runs; then the same command gives the same bytes."""
+    wanted = artefacts(taught)
+    project = Project(tmp_path / "project")
+    shutil.copytree(taught.root, project.root, symlinks=True)
+    output, shows = KILLS[rule]
+    made = project.root / output
+    shutil.rmtree(made) if made.is_dir() else made.unlink()
+    for log in (project.root / "results/tiny/logs" / rule).iterdir():
+        log.unlink()
+    _kill_once(project, output, shows)
+    assert not made.exists()
+    project.snakemake("--unlock", "--configfile", TINY)
+    done = project.snakemake(output, "--cores", "2", "--configfile", TINY)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    found = artefacts(project)
+    assert [name for name in wanted if found.get(name) != wanted[name]] == []
+    assert set(found) == set(wanted)

@@ -1,0 +1,44 @@
+"""Labels of `list_labels`, read back: a module of its own, so that no adapter trains a network anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidkd.data.tables import UNLABELLED, read_rows
+from vidkd.errors import UserError
+
+
+def read_labels(
+    labels_csv: Path, video_ids: Sequence[str], *, marked_only: bool = False
+) -> NDArray[np.int32]:
+    """The label ids of these videos, in their order.
+
+    Args:
+        labels_csv: of `vidkd.data.labels.write_labels`.
+        video_ids: the videos.
+        marked_only: videos that are not marked as labelled count as UNLABELLED.
+
+    Raises:
+        UserError: a video is not listed, or the file is none of labels.
+    """
+    try:
+        labels = {
+            row["video_id"]: int(row["label_id"])
+            if row["labelled"] == "true" or not marked_only
+            else UNLABELLED
+            for row in read_rows(labels_csv)
+        }
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{labels_csv} is not what list_labels writes ({error!r}): delete it and run again"
+        ) from error
+    if missing := [name for name in video_ids if name not in labels]:
+        raise UserError(
+            f"{labels_csv} has no label of {len(missing)} videos, {missing[0]!r} among them: list_labels "
+            "makes it anew from the annotations when it is deleted"
+        )
+    return np.array([labels[name] for name in video_ids], np.int32)

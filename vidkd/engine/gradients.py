@@ -1,0 +1,69 @@
+"""Whether every loss term moves the trained network: a term without a gradient there teaches nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidkd.errors import UserError
+
+log = logging.getLogger(__name__)
+
+LOOKED_AT = 100
+"""Batches that are searched for a term that not every batch has."""
+
+
+def check_gradients(
+    method: nn.Module, terms: Collection[str], batches: Iterable[Any], device: torch.device, seed: int
+) -> dict[str, float]:
+    """The norm of each term's gradient at the trained parameters, in the first batch that has the term.
+
+    Nothing of the method, and no random generator, is another one afterwards.
+
+    Args:
+        method: as the training loop has it.
+        terms: names of the terms that there must be.
+        batches: training batches.
+        device: of the method.
+        seed: of what is random in a step.
+
+    Raises:
+        UserError: a term has no gradient, or no batch has it.
+    """
+    before = {name: buffer.clone() for name, buffer in method.named_buffers()}
+    method.train()
+    norms: dict[str, float] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for batch in islice(batches, LOOKED_AT):
+            found = method(batch.to(device), torch.Generator().manual_seed(seed))
+            norms |= {
+                name: _norm(found[name], method) for name in terms if name in found and name not in norms
+            }
+            if len(norms) == len(terms):
+                break
+    with torch.no_grad():
+        for name, buffer in method.named_buffers():
+            buffer.copy_(before[name])
+    log.info(
+        "gradient norms of the first step: %s",
+        ", ".join(f"{name} {norm:.3g}" for name, norm in norms.items()),
+    )
+    if dead := [name for name in terms if not norms.get(name)]:
+        raise UserError(
+            f"{', '.join(dead)} would teach nothing: no gradient of it reaches the network. Set its weight "
+            "to 0, or give it what it needs (labelled clips, a teacher that differs)."
+        )
+    return norms
+
+
+def _norm(term: Tensor, method: nn.Module) -> float:
+    trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    gradients = torch.autograd.grad(term, trained, retain_graph=True, allow_unused=True)
+    squares = [gradient.double().square().sum() for gradient in gradients if gradient is not None]
+    return torch.stack(squares).sum().sqrt().item() if squares else 0.0

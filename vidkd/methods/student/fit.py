@@ -1,0 +1,223 @@
+"""Make the head of a frozen teacher, measure it, and judge whether it may teach.
+
+Shapes in names: N videos, D features, K classes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidkd.backbones.clip import CLIP
+from vidkd.backbones.registry import load_backbone
+from vidkd.config.backbones import BackboneSettings
+from vidkd.config.student import Head, TeacherSettings
+from vidkd.data.feature_batches import FeatureJoin
+from vidkd.data.feature_splits import open_splits
+from vidkd.data.label_ids import read_labels
+from vidkd.data.tables import UNLABELLED, read_classes
+from vidkd.engine.run import write_files
+from vidkd.errors import UserError
+from vidkd.evaluate.accuracy import top_k
+from vidkd.evaluate.efficiency import count_parameters, gflops
+from vidkd.files import atomic, write_text
+from vidkd.methods.probes.linear import regressions
+from vidkd.methods.probes.model import LinearProbe
+from vidkd.methods.probes.rows import token_means
+from vidkd.methods.student.prompts import class_words
+from vidkd.methods.student.teacher import HEADS, TeacherHead
+
+log = logging.getLogger(__name__)
+
+FILES = ("model.safetensors", "config.json", "history.csv", "predictions.csv", "metrics.json")
+
+
+PROMPTS = 256
+"""Prompts that the text tower sees at once."""
+
+
+def fit_teacher_head(
+    settings: TeacherSettings,
+    backbone: BackboneSettings,
+    shards: Mapping[str, Sequence[Path]],
+    classes_json: Path,
+    labels_csv: Path,
+    run_dir: Path,
+    about: Mapping[str, Any],
+    *,
+    marked_only: bool,
+) -> list[Path]:
+    """Write FILES into `run_dir`: all of HEADS are measured, and the gate judges the one of the settings.
+
+    Args:
+        settings: of the head.
+        backbone: the CLIP, whose text tower makes zero_shot.
+        shards: its cached features by split.
+        classes_json: class names of the label.
+        labels_csv: label of each video.
+        run_dir: folder to write into.
+        about: further entries of `config.json` and `metrics.json`: the names of the `backbone` and the
+            `label`.
+        marked_only: only videos that are marked as labelled are fitted on.
+
+    Returns:
+        The files of the CLIP that were read.
+
+    Raises:
+        UserError: features, labels or prompts cannot be used, or the features are of another CLIP.
+    """
+    classes = read_classes(classes_json)
+    if len(classes) < 2:
+        raise UserError(f"{classes_json} has {len(classes)} class: a teacher has nothing to tell apart")
+    torch.set_num_threads(settings.cpu_threads)
+    stores = open_splits(shards)
+    joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
+    labels = {split: _labels(labels_csv, split, join, marked_only) for split, join in joins.items()}
+    network = _clip(backbone)
+    if network.weights_sha256 != (cached := stores["train"].meta.weights_sha256):
+        raise UserError(
+            f"the cached features are of a network with weights {cached}, and {network.origin.name} has "
+            f"{network.weights_sha256}: give the teacher whose features these are, or run snakemake "
+            "features again"
+        )
+
+    feature_ND = {split: token_means(join) for split, join in joins.items()}
+    head = TeacherHead(feature_ND["train"].shape[1], len(classes), settings.head)
+    words = class_words(classes, settings.class_names)
+    head.text.copy_(text_features(network, words, settings.templates))
+    head.scale.copy_(network.network.logit_scale.exp())
+    probe, history = _probe(settings, feature_ND, labels, classes)
+    head.probe.load_state_dict(probe.state_dict())
+    config = {
+        "settings": settings.model_dump(mode="json"), **about, "classes": classes, "words": words,
+        "head": settings.head, "width": feature_ND["train"].shape[1],
+        "features": stores["train"].meta.attributes(),
+        "fitted_on": int((labels["train"] != UNLABELLED).sum()),
+    }  # fmt: skip
+    with torch.no_grad():
+        logits = {
+            split: {one: head.logits(feature_ND[split].float(), one) for one in HEADS}
+            for split in ("val", "test")
+        }
+    metrics = {**about, **measured(logits, labels, settings), **_cost(network, head)}
+    metrics["fitted_on"] = config["fitted_on"]
+    log.info("%s", metrics)
+    _write_predictions(
+        run_dir / "predictions.csv", joins["test"], labels["test"], logits["test"], settings.head
+    )
+    write_text(run_dir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_files(run_dir, history, config | {"gate": metrics["gate"]}, head.state_dict())
+    return list(network.origin.files)
+
+
+@torch.no_grad()
+def text_features(network: CLIP, words: Sequence[str], templates: Sequence[str]) -> Tensor:
+    """A unit vector (K, D) for each class: the mean of its prompts' unit vectors (Radford et al. 2021)."""
+    prompts = [template.replace("{}", of) for of in words for template in templates]
+    parts = [
+        network.encode_texts(prompts[start : start + PROMPTS]) for start in range(0, len(prompts), PROMPTS)
+    ]
+    prompt_ND = F.normalize(torch.cat(parts).float(), dim=1)
+    return F.normalize(prompt_ND.unflatten(0, (len(words), -1)).mean(1), dim=1)
+
+
+def measured(
+    logits: Mapping[str, Mapping[Head, Tensor]],
+    labels: Mapping[str, NDArray[np.int32]],
+    settings: TeacherSettings,
+) -> dict[str, Any]:
+    """Top-1 in percent of each of HEADS, the share of the largest class, and the gate on val."""
+    found: dict[str, Any] = {"head": settings.head}
+    for split, heads in logits.items():
+        label_N = torch.from_numpy(labels[split].astype(np.int64))
+        found[f"{split}_clips"] = len(label_N)
+        found[f"{split}_largest_class"] = 100 * label_N.bincount().max().item() / len(label_N)
+        found |= {f"{split}_{one}": top_k(logit_NK, label_N) for one, logit_NK in heads.items()}
+    gates = {one: gate(found[f"val_{one}"], found["val_largest_class"], settings.margin) for one in HEADS}
+    return found | {"gates": gates, "gate": gates[settings.head]}
+
+
+def gate(top1: float, largest: float, margin: float) -> dict[str, Any]:
+    """Whether validation top-1 is above the share of the largest class by the margin, all in percent."""
+    reason = (
+        f"its validation top-1 is {top1:.1f}%, and saying the largest class of every video has "
+        f"{largest:.1f}%: less than {margin:g} points above"
+    )
+    passed = top1 - largest >= margin and top1 > largest
+    return {"passed": passed, "reason": "" if passed else reason, "margin": margin}
+
+
+def _cost(network: CLIP, head: TeacherHead) -> dict[str, float]:
+    """Parameters of the image tower and the head, and GFLOPs (multiply-adds) of a clip."""
+    params = count_parameters(network.network.visual) + count_parameters(head) + head.text.numel()
+    return {"params": params, "gflops": gflops(network, network.spec.frames, network.spec.size)}
+
+
+def _clip(backbone: BackboneSettings) -> CLIP:
+    if backbone.kind != "clip":
+        raise UserError(
+            f"the teacher is of the kind {backbone.kind}; only clip has a text tower: name a CLIP"
+        )
+    return cast(CLIP, load_backbone(backbone))
+
+
+def _labels(labels_csv: Path, split: str, join: FeatureJoin, marked_only: bool) -> NDArray[np.int32]:
+    labels = read_labels(labels_csv, join.video_ids, marked_only=marked_only and split == "train")
+    if split != "train" and (labels == UNLABELLED).any():
+        raise UserError(f"{labels_csv}: a {split} video has no label; only training videos may be without")
+    return labels
+
+
+def _probe(
+    settings: TeacherSettings,
+    feature_ND: Mapping[str, Tensor],
+    labels: Mapping[str, NDArray[np.int32]],
+    classes: Sequence[str],
+) -> tuple[LinearProbe, list[dict[str, float]]]:
+    """The linear probe of the penalty that validation prefers, and what each had there."""
+    known_N = labels["train"] != UNLABELLED
+    there = set(labels["train"][known_N].tolist())
+    if missing := [name for number, name in enumerate(classes) if number not in there]:
+        raise UserError(
+            f"no labelled training video is of class {', '.join(missing[:5])}: the probe cannot learn it. "
+            "Mark more videos as labelled (demo.low_label, data.labelled), or set labels: all"
+        )
+    label_N = torch.from_numpy(labels["val"].astype(np.int64))
+    history: list[dict[str, float]] = []
+    best: tuple[tuple[float, float], LinearProbe] | None = None
+    fitted_on = feature_ND["train"][torch.from_numpy(known_N)]
+    with threadpool_limits(settings.cpu_threads), torch.no_grad():
+        for l2, probe, iterations in regressions(fitted_on, labels["train"][known_N], settings):
+            logit_NK = probe(feature_ND["val"][:, None])
+            merit = top_k(logit_NK, label_N), -F.cross_entropy(logit_NK, label_N).item()
+            history.append({"l2": l2, "iterations": iterations, "val_top1": merit[0], "val_loss": -merit[1]})
+            if best is None or merit > best[0]:
+                best = merit, probe
+    assert best is not None
+    return best[1], history
+
+
+def _write_predictions(
+    path: Path, join: FeatureJoin, label_N: NDArray[np.int32], logits: Mapping[Head, Tensor], head: Head
+) -> None:
+    """A row for each clip: `video_id, label_id, pred, s_0, …` of the chosen head, and `pred_` of each."""
+    table = pd.DataFrame(
+        {"video_id": join.video_ids, "label_id": label_N, "pred": logits[head].argmax(1).numpy()}
+    )
+    scores = {f"s_{k}": column.numpy() for k, column in enumerate(logits[head].softmax(1).T)}
+    others = {f"pred_{one}": logit_NK.argmax(1).numpy() for one, logit_NK in logits.items()}
+    with atomic(path) as temporary:
+        pd.concat([table, pd.DataFrame(scores | others)], axis=1).to_csv(
+            temporary, index=False, float_format="%.6g"
+        )

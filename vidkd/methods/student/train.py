@@ -1,0 +1,280 @@
+"""Train one student with one seed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidkd.backbones.clip import CLIP
+from vidkd.backbones.registry import load_backbone
+from vidkd.config.backbones import BackboneSettings
+from vidkd.config.student import StudentSettings
+from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
+from vidkd.data.features import FeatureStore
+from vidkd.data.frames import FrameStore
+from vidkd.data.label_ids import read_labels
+from vidkd.data.selected import SelectedClips
+from vidkd.data.tables import UNLABELLED, read_classes
+from vidkd.engine.checkpoint import drop_state, only_run
+from vidkd.engine.gradients import check_gradients
+from vidkd.engine.loop import Trainer
+from vidkd.engine.optim import one_group
+from vidkd.engine.run import write_run
+from vidkd.engine.runtime import naming_knob, start
+from vidkd.errors import UserError
+from vidkd.evaluate.accuracy import top_k
+from vidkd.evaluate.efficiency import count_parameters
+from vidkd.methods.student.encoder import new_encoder, pretrained_encoder
+from vidkd.methods.student.method import Distil, Teacher
+from vidkd.methods.student.model import Student
+from vidkd.methods.student.teacher import (
+    CachedTeacher,
+    OnlineTeacher,
+    check_features,
+    check_gate,
+    check_network,
+    head_config,
+    load_head,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """Where the teacher is.
+
+    Attributes:
+        head: `model.safetensors` of fit_teacher_head.
+        backbone: the CLIP.
+        train: its cached features of the training videos; empty where it runs online.
+        val: those of the validation videos.
+    """
+
+    head: Path
+    backbone: BackboneSettings
+    train: list[Path]
+    val: list[Path]
+
+
+@dataclass(frozen=True)
+class Videos:
+    """What a student sees.
+
+    Attributes:
+        train: frame stores to train on.
+        val: frame stores that choose the epoch.
+        classes: class names; a label id is a position in them.
+        labels: label of each video.
+        marked_only: training videos that are not marked as labelled count as unlabelled.
+    """
+
+    train: list[Path]
+    val: list[Path]
+    classes: Path
+    labels: Path
+    marked_only: bool
+
+
+def train(
+    settings: StudentSettings,
+    videos: Videos,
+    backbone: BackboneSettings | None,
+    teaching: Teaching | None,
+    run_dir: Path,
+    about: Mapping[str, Any],
+    *,
+    seed: int,
+    stamp: str,
+    workers: int = 0,
+) -> None:
+    """Train and write `model.safetensors`, `config.json` and `history.csv` into `run_dir`.
+
+    A run that was stopped goes on from its state when `stamp` (settings, code, inputs) is the same.
+
+    Args:
+        settings: of the student; `size` 0 is that of its network.
+        videos: what it sees.
+        backbone: what it starts from; None: `settings.arch` with random weights.
+        teaching: the teacher; None where no term needs it.
+        run_dir: folder of the run.
+        about: further entries of `config.json`: names of the `variant`, the `label` and the `teacher`.
+        seed: of the weights, the order and the augmentation.
+        stamp: digest of all that the result depends on.
+        workers: loader processes; no effect on the result.
+
+    Raises:
+        UserError: the teacher is refused, data, teacher and settings do not fit together, a term teaches
+            nothing, memory is too small, or the loss diverged.
+    """
+    if settings.taught and teaching is None:
+        raise UserError("alpha, beta or hint need a teacher: give --teacher-head, or set them to 0")
+    teaching = teaching if settings.taught else None
+    if teaching is not None:
+        check_gate(teaching.head)
+    accelerator = start(settings, seed)
+    encoder = new_encoder(settings.arch) if backbone is None else pretrained_encoder(backbone)
+    settings = settings.model_copy(update={"size": settings.size or encoder.spec.size})
+    classes = read_classes(videos.classes)
+    clips = training_clips(settings, videos, classes, seed)
+    val_store = FrameStore(videos.val)
+    check_clips(val_store, settings.frames, settings, settings.eval_frame_sampling)
+    model = Student(encoder, len(classes), settings)
+    if teaching is not None:
+        check_width(model.width, head_config(teaching.head)["width"], settings)
+    teacher = None if teaching is None else open_teacher(settings, teaching, clips, classes, accelerator)
+    method = Distil(model, teacher, settings)
+    data = ClipBatches(clips, settings.batch_size, seed, workers)
+    label_N = read_labels(videos.labels, val_store.video_ids)
+    validate = validation(settings, val_store, label_N, teaching, accelerator, workers)
+    state_dir = run_dir / ".state"
+    with only_run(state_dir), naming_knob(f"batch_size {settings.batch_size}: lower it, or frames"):
+        method.to(accelerator.device)
+        norms = check_gradients(method, terms_of(settings), data.batches(0, 0), accelerator.device, seed)
+        trainer = Trainer(
+            method, one_group(method), data, validate, settings, accelerator, seed, state_dir, stamp
+        )
+        labelled = clips.store.label_ids != UNLABELLED
+        write_run(
+            run_dir, trainer.fit(), settings, seed, classes=classes, **about,
+            encoder=encoder.spec.described(), params=count_parameters(model), gradient_norms=norms,
+            train_clips=len(labelled), labelled_clips=int(labelled.sum()),
+            teacher_view=settings.teacher_view if settings.taught else "none",
+        )  # fmt: skip
+        drop_state(state_dir)
+
+
+def check_width(student: int, teacher: int, settings: StudentSettings) -> None:
+    """Refuse to compare features of unequal width.
+
+    Raises:
+        UserError: says both widths.
+    """
+    if student != teacher and (settings.alpha or settings.hint):
+        raise UserError(
+            f"the student has {student} features and the teacher {teacher}: set projection: true and width: "
+            f"{teacher}, or alpha and hint to 0"
+        )
+
+
+def terms_of(settings: StudentSettings) -> list[str]:
+    """Names of the terms of weights above 0."""
+    weights = {
+        "feature_loss": settings.alpha, "hint_loss": settings.hint, "response_loss": settings.beta,
+        "task_loss": settings.gamma,
+    }  # fmt: skip
+    return [name for name, weight in weights.items() if weight]
+
+
+def training_clips(settings: StudentSettings, videos: Videos, classes: list[str], seed: int) -> TrainingClips:
+    """The training clips that some term can use.
+
+    Raises:
+        UserError: the videos cannot give such clips, or none of them has a label where labels alone teach.
+    """
+    store = FrameStore(videos.train)
+    labels = read_labels(
+        videos.labels, store.video_ids, marked_only=videos.marked_only and not settings.all_labels
+    )
+    rows = np.arange(len(store))
+    if settings.unlabelled == "drop" or not settings.taught:
+        rows = np.flatnonzero(labels != UNLABELLED)
+    log.info(
+        "%d training videos, %d with a label, %d used", len(store), (labels != UNLABELLED).sum(), len(rows)
+    )
+    selected = SelectedClips(store, rows, labels[rows])
+    check_clips(selected, settings.frames, settings, settings.frame_sampling)
+    return TrainingClips(selected, classes, [settings.frames], settings, seed)
+
+
+def open_teacher(
+    settings: StudentSettings,
+    teaching: Teaching,
+    clips: TrainingClips,
+    classes: list[str],
+    accelerator: Accelerator,
+) -> Teacher:
+    """The teacher, online or cached.
+
+    Raises:
+        UserError: its head was made for other classes or features, or the cache lacks videos.
+    """
+    head, device = load_head(teaching.head), accelerator.device
+    if (known := head_config(teaching.head)["classes"]) != classes:
+        raise UserError(
+            f"{teaching.head} knows {len(known)} classes that are not the {len(classes)} of the student: "
+            "make it for the same label"
+        )
+    if settings.teacher_view == "online":
+        network = cast(CLIP, load_backbone(teaching.backbone))
+        check_network(teaching.head, network)
+        return OnlineTeacher(network, head, device)
+    store = FeatureStore(teaching.train)
+    check_features(teaching.head, store.meta)
+    if settings.hint and store.shape[0] != settings.frames:
+        raise UserError(
+            f"hint compares each of {settings.frames} frames of the student with the teacher's, and its "
+            f"cached features have {store.shape[0]} steps: set frames of one to those of the "
+            "other, or teacher_view: online"
+        )
+    return CachedTeacher(store, clips.store.video_ids, head, device)
+
+
+def validation(
+    settings: StudentSettings,
+    store: FrameStore,
+    label_N: np.ndarray,
+    teaching: Teaching | None,
+    accelerator: Accelerator,
+    workers: int,
+) -> Callable[[Distil], tuple[float, dict[str, float]]]:
+    """What the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`.
+
+    With a teacher `val_cosine` is among them, between the student's features of the middle of each video and
+    the teacher's cached ones.
+    """
+    loader = evaluation_loader(store, [settings.frames], settings, settings.batch_size, workers)
+    labels = torch.from_numpy(label_N.astype(np.int64))
+    taught_ND = None if teaching is None else cached_features(teaching.head, teaching.val, store.video_ids)
+
+    @torch.inference_mode()
+    def validate(method: Distil) -> tuple[float, dict[str, float]]:
+        method.eval()
+        logits: list[Tensor] = []
+        features: list[Tensor] = []
+        for batch in loader:
+            with accelerator.autocast():
+                seen = method.model(batch.to(accelerator.device).clips[settings.frames])
+            logits.append(seen.logits.float().cpu())
+            features.append(seen.features.float().cpu())
+        logit_NK = torch.cat(logits)
+        if not logit_NK.isfinite().all():
+            raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
+        top1 = top_k(logit_NK, labels)
+        row = {"val_loss": F.cross_entropy(logit_NK, labels).item(), "val_top1": top1}
+        if taught_ND is not None and taught_ND.shape[1] == features[0].shape[1]:
+            row["val_cosine"] = F.cosine_similarity(torch.cat(features), taught_ND, dim=1).mean().item()
+        return top1, row
+
+    return validate
+
+
+def cached_features(head: Path, shards: list[Path], video_ids: list[str]) -> Tensor:
+    """The teacher's features (N, D) of these videos, as its head sees them.
+
+    Raises:
+        UserError: the cache is of another teacher, damaged, or lacks videos.
+    """
+    store = FeatureStore(shards)
+    check_features(head, store.meta)
+    store.verify()
+    return store.rows(store.rows_of(video_ids)).float().mean(dim=1)

@@ -1,0 +1,131 @@
+"""Figures of students: training curves, confusion matrices, and the weights of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vidkd.evaluate.classes import read_predictions
+from vidkd.report.figures import MARKERS, STYLE, save_figure
+
+PANELS = {
+    "feature_loss": "feature term",
+    "hint_loss": "hint term",
+    "response_loss": "response term",
+    "task_loss": "task term",
+    "val_cosine": "validation cosine",
+    "val_top1": "validation top-1 (%)",
+}
+"""Columns of `history.csv` that are drawn, where some run has them; terms are as they are added up."""
+
+SEVERAL = 12
+"""Classes of which a matrix still has numbers and names."""
+
+
+def draw_curves(histories: Mapping[str, Sequence[Path]], figures: Sequence[Path]) -> None:
+    """A panel for each of PANELS, a curve for each variant: mean over seeds, against the share of training.
+
+    Variants differ in how many epochs they have; what they have in common is that they end.
+    """
+    tables = {name: [pd.read_csv(path) for path in paths] for name, paths in histories.items()}
+    there = [name for name in PANELS if any(name in runs[0] for runs in tables.values())]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 2.6 * -(-len(there) // 3) + 0.6), layout="constrained")
+        axes = figure.subplots(-(-len(there) // 3), 3, squeeze=False).ravel()
+        for place, column in zip(axes, there, strict=False):
+            _draw_panel(place, tables, column)
+        for place in axes[len(there) :]:
+            place.set_axis_off()
+        handles, labels = axes[len(there) - 1].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+        save_figure(figure, figures)
+
+
+def draw_confusion(predictions: Mapping[str, Path], classes: Sequence[str], figures: Sequence[Path]) -> None:
+    """A matrix for each: of the clips of a class (row), how many percent get which class (column)."""
+    columns = min(3, len(predictions))
+    rows = -(-len(predictions) // columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.2 * columns + 0.6, 3.1 * rows + 0.3), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for place, (name, path) in zip(axes, predictions.items(), strict=False):
+            _draw_matrix(place, name, confusion(read_predictions(path), len(classes)), classes)
+        for place in axes[len(predictions) :]:
+            place.set_axis_off()
+        save_figure(figure, figures)
+
+
+def confusion(table: pd.DataFrame, n_classes: int) -> NDArray[np.float64]:
+    """(K, K) percent of the clips of a class (row) that get which class (column); NaN without clips."""
+    counts = np.zeros((n_classes, n_classes))
+    np.add.at(counts, (table["label_id"].to_numpy(), table["pred"].to_numpy()), 1)
+    with np.errstate(invalid="ignore"):
+        return 100 * counts / counts.sum(axis=1, keepdims=True)
+
+
+def draw_attention(
+    clips: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.float64]]], figures: Sequence[Path]
+) -> None:
+    """A row for each clip: its frames, and the weight of each.
+
+    Args:
+        clips: a title, frames (T, H, W, 3), and weights (T) of each.
+        figures: files to write.
+    """
+    frames = max(len(weights) for _, _, weights in clips)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(1.1 * frames + 1, 1.75 * len(clips)), layout="constrained")
+        grid = figure.subplots(2 * len(clips), frames, squeeze=False, height_ratios=[3, 1] * len(clips))
+        for number, (title, images, weights) in enumerate(clips):
+            above, below = grid[2 * number], grid[2 * number + 1]
+            above[0].set_title(title, loc="left", fontsize=8)
+            for place, bar, image, weight in zip(above, below, images, weights, strict=False):
+                place.imshow(image)
+                place.set_axis_off()
+                bar.bar([0], [weight], color="C0", width=0.6)
+                bar.text(0, weight, f"{weight:.2f}", ha="center", va="bottom", fontsize=7)
+                bar.set(xlim=(-0.5, 0.5), ylim=(0, 1.4 * max(weights)))
+                bar.set_axis_off()
+        save_figure(figure, figures)
+
+
+def _draw_panel(axes: Axes, tables: Mapping[str, Sequence[pd.DataFrame]], column: str) -> None:
+    for number, (name, runs) in enumerate(tables.items()):
+        drawn = [run.dropna(subset=[column]) for run in runs if column in run]
+        style: Any = {
+            "marker": MARKERS[number % len(MARKERS)],
+            "markersize": 3,
+            "color": f"C{number % 10}",
+            "label": name,
+        }
+        if not drawn:
+            axes.plot([], [], **style)
+            continue
+        mean = pd.concat(drawn).groupby("epoch")[column].mean()
+        axes.plot(mean.index / runs[0]["epoch"].max(), mean, **style)
+    axes.set(title=PANELS[column], xlim=(0, 1.02), xlabel="share of training")
+    axes.title.set_fontsize(10)
+    axes.grid(alpha=0.3)
+
+
+def _draw_matrix(axes: Axes, name: str, percent: NDArray[np.float64], classes: Sequence[str]) -> None:
+    axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    axes.set_title(name, fontsize=10)
+    axes.set(xlabel="predicted", ylabel="label")
+    if len(classes) > SEVERAL:
+        return
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=7)
+    axes.set_yticks(range(len(classes)), classes, fontsize=7)
+    for row, column in np.ndindex(percent.shape):
+        value = percent[row, column]
+        if not np.isnan(value):
+            colour = "white" if value > 60 else "black"
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)

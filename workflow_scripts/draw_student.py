@@ -1,0 +1,40 @@
+"""Training curves of students, and confusion matrices of them and of their teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vidkd.config.named import named_places
+from vidkd.config.options import INPUT, PATH, command
+from vidkd.data.tables import read_classes
+from vidkd.provenance import code_digest, write_sidecar
+from vidkd.report.student_figures import draw_confusion, draw_curves
+
+
+@command
+@click.option(
+    "--run", multiple=True, required=True, metavar="VARIANT=FOLDER", help="Runs; the first of each is shown."
+)
+@click.option("--teacher", type=INPUT, required=True, help="Predictions of the teacher, CSV.")
+@click.option("--classes", type=INPUT, required=True, help="Class names, JSON.")
+@click.option("--curves", type=PATH, multiple=True, required=True, help="Figure to write, SVG or PNG.")
+@click.option("--confusion", type=PATH, multiple=True, required=True, help="Figure to write, SVG or PNG.")
+def main(
+    run: tuple[str, ...], teacher: Path, classes: Path, curves: tuple[Path, ...], confusion: tuple[Path, ...]
+) -> None:
+    """Draw both figures."""
+    runs = named_places(run, "--run")
+    histories = {name: [folder / "history.csv" for folder in folders] for name, folders in runs.items()}
+    predictions = {"teacher": teacher} | {name: of[0] / "predictions.csv" for name, of in runs.items()}
+    draw_curves(histories, curves)
+    draw_confusion(predictions, read_classes(classes), confusion)
+    code = code_digest("workflow_scripts.draw_student")
+    read = [*(path for paths in histories.values() for path in paths), *predictions.values(), classes]
+    for figure in (*curves, *confusion):
+        write_sidecar(figure, settings={}, inputs=read, code=code)
+
+
+if __name__ == "__main__":
+    main()
