@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from tests.backbones.checkpoints import make_clip, make_timm, settings_of
-from tests.methods.student.taught import COUNTS, Taught, replace_frames, write_labels
+from tests.backbones.checkpoints import make_timm, settings_of
+from tests.methods.student.taught import COUNTS, Taught, make_clip, replace_frames, write_labels
 from vidkd.backbones.extract import cache_shard
 from vidkd.config.data import DemoSettings, FrameSettings
 from vidkd.data.demo import generate_split

@@ -14,7 +14,7 @@ import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which
 import open_clip
 import timm
 
-from tests.backbones.checkpoints import MEAN, SIZE, STD, clips, make_timm, settings_of
+from tests.backbones.checkpoints import MEAN, SIZE, STD, clips, make_timm, scramble, settings_of
 from vidkd.backbones.clip import CLIP
 from vidkd.backbones.pretrain.trainable import NOWHERE
 from vidkd.backbones.protocol import BackboneSpec
@@ -41,7 +41,8 @@ def test_the_walk_through_of_the_seeds_has_its_shapes():
     network = open_clip.model.CLIP(**open_clip.get_model_config("ViT-B-32"))
     assert sum(value.numel() for value in network.parameters()) == 151_277_313
     spec = BackboneSpec("clip", 8, 224, 1.0, tuple(MEAN), tuple(STD), 512, 8, "1 frame")
-    teacher = OnlineTeacher(CLIP(spec, network, NOWHERE), TeacherHead(512, 12, "probe"), torch.device("cpu"))
+    head = TeacherHead(512, 12, "probe")
+    teacher = OnlineTeacher(CLIP(spec, network, NOWHERE), head, torch.device("cpu"))
     taught = teacher(Batch({8: clip_BTCHW}, torch.zeros(8), torch.arange(8)))
     assert [tuple(part.shape) for part in taught] == [(8, 12), (8, 512), (8, 8, 512)]
     encoder = new_encoder("mobilevit_xxs")
@@ -69,9 +70,8 @@ def test_pixels_are_normalised_once_by_the_networks_own_statistics(tmp_path):
 def test_a_new_network_has_timms_preprocessing():
     spec = new_encoder("mobilevit_xxs").spec
     wanted = timm.get_pretrained_cfg("mobilevit_xxs")
-    assert (spec.size, spec.mean, spec.std) == (wanted.input_size[1], wanted.mean, wanted.std) == (
-        256, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0),
-    )  # fmt: skip
+    assert (spec.size, spec.mean, spec.std) == (256, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    assert (spec.size, spec.mean, spec.std) == (wanted.input_size[1], wanted.mean, wanted.std)
 
 
 def test_a_started_network_is_built_again_from_what_is_said_of_it(tmp_path):
@@ -83,13 +83,39 @@ def test_a_started_network_is_built_again_from_what_is_said_of_it(tmp_path):
 
 
 def test_an_unknown_network_is_named():
-    with pytest.raises(UserError, match=r"makes no network 'mobilevit_xxx'.*mobilevit_xxs"):
+    with pytest.raises(UserError, match=r"makes no network 'mobilevit_xxx'.*did you mean mobilevit_x"):
         new_encoder("mobilevit_xxx")
 
 
 def features(model, clip):
+    """Projected features of the frames, with their positions."""
     frame_BTD = model.projection(model.encoder(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]))
     return frame_BTD if model.position is None else frame_BTD + model.position
+
+
+def attended(own, frame_BTD):
+    """What torch's own attention gives with the weights of ClsPooling."""
+    attention = nn.MultiheadAttention(D, 4, batch_first=True)
+    parts = (own.to_query, own.to_key, own.to_value)
+    attention.in_proj_weight.copy_(torch.cat([part.weight for part in parts]))
+    biases = [torch.zeros(D) if part.bias is None else part.bias for part in parts]
+    attention.in_proj_bias.copy_(torch.cat(biases))
+    attention.out_proj.load_state_dict(own.out.state_dict())
+    normed = own.norm(frame_BTD)
+    out, weights = attention(own.query.expand(2, 1, -1), normed, normed)
+    return own.query + out[:, 0], weights[:, 0]
+
+
+def summed(own, frame_BTD):
+    """Frame by frame: a score of each, or none, and the weighted sum."""
+    scores = [
+        [own.score(frame).item() if hasattr(own, "score") else 0.0 for frame in frames]
+        for frames in frame_BTD
+    ]
+    weight_BT = torch.tensor(np.exp(scores) / np.exp(scores).sum(1, keepdims=True)).float()
+    clips_BD = [sum(w * f for w, f in zip(weights, frames, strict=True)) for weights, frames in
+                zip(weight_BT, frame_BTD, strict=True)]  # fmt: skip
+    return torch.stack(clips_BD), weight_BT
 
 
 @pytest.mark.parametrize("pooling", POOLS)
@@ -98,10 +124,47 @@ def features(model, clip):
 def test_pooling_is_what_a_loop_over_frames_gives(pooling, positions):
     model, clip = student(pooling, positions=positions), clips(2, 4)
     seen, frame_BTD = model(clip), features(model, clip)
-    if pooling == "cls":
-        attention = nn.MultiheadAttention(D, 4, batch_first=True)
-        own = model.pooling
-        attention.in_proj_weight.copy_(torch.cat([own.to_query.weight, own.to_key.weight, own.to_value.weight]))
-attention.in_proj_bias.copy_(torch.cat([own.to_query.bias, torch.zeros(D), own.to_value.bias]))
-attention.out_proj.load_state_dict(own.out.state_dict())
-        normed = own.norm(frame_BTD) out, weights = attention(own.query.expand(2, 1, -1), normed, normed) wanted, weight_BT = own.query + out[:, 0], weights[:, 0] else: score = [[model.pooling.score(frame).item() if pooling == "attention" else 0.0 for frame in of] for of in frame_BTD] weight_BT = torch.tensor(np.exp(score) / np.exp(score).sum(1, keepdims=True)).float() wanted = torch.stack([sum(w * f for w, f in zip(*of, strict=True)) for of in zip(weight_BT, frame_BTD, strict=True)]) torch.testing.assert_close(seen.attention, weight_BT, rtol=1e-4, atol=1e-6) torch.testing.assert_close(seen.features, wanted, rtol=1e-4, atol=1e-5) torch.testing.assert_close(seen.logits, model.classifier(wanted), rtol=1e-4, atol=1e-5) @pytest.mark.parametrize("pooling", POOLS) @torch.inference_mode() def test_order_is_seen_with_positions_only(pooling): clip = clips(2, 4) plain = student(pooling) torch.testing.assert_close(plain(clip).logits, plain(clip.flip(1)).logits, rtol=1e-4, atol=1e-5) placed = student(pooling, positions=True) placed.position.mul_(50) same = torch.allclose(placed(clip).logits, placed(clip.flip(1)).logits, rtol=1e-3, atol=1e-4) assert same == (pooling == "mean")  # a mean of positions is the same in any order @pytest.mark.parametrize("pooling", POOLS) @torch.inference_mode() def test_one_frame_has_all_the_weight_and_a_clip_does_not_depend_on_others(pooling): one = student(pooling, frames=1, positions=True)(clips(3, 1)) assert torch.equal(one.attention, torch.ones(3, 1)) model, clip = student(pooling), clips(3, 4) torch.testing.assert_close(model(clip[:1]).logits, model(clip).logits[:1], rtol=1e-4, atol=1e-5) @pytest.mark.parametrize("pooling", POOLS) def test_every_parameter_has_a_gradient(pooling): model = student(pooling, positions=True).train() seen = model(clips(2, 4)) (seen.logits.square().sum() + seen.features.square().sum()).backward() assert [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()] == [] def test_without_a_projection_features_are_the_encoders(): assert student(projection=False).classifier.in_features == 320 def test_heads_that_do_not_divide_the_width_are_refused(): with pytest.raises(UserError, match=r"heads 5 do not divide a width of 24"): student("cls", heads=5)
+    wanted_BD, weight_BT = (attended if pooling == "cls" else summed)(model.pooling, frame_BTD)
+    torch.testing.assert_close(seen.attention, weight_BT, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(seen.features, wanted_BD, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(seen.logits, model.classifier(wanted_BD), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", POOLS)
+@torch.inference_mode()
+def test_order_is_seen_with_positions_only(pooling):
+    clip = clips(2, 4)
+    plain = student(pooling)
+    torch.testing.assert_close(plain(clip).logits, plain(clip.flip(1)).logits, rtol=1e-4, atol=1e-5)
+    placed = student(pooling, positions=True)
+    placed.position.mul_(50)
+    same = torch.allclose(placed(clip).logits, placed(clip.flip(1)).logits, rtol=1e-3, atol=1e-4)
+    assert same == (pooling == "mean")  # a mean of positions is the same in any order
+
+
+@pytest.mark.parametrize("pooling", POOLS)
+@torch.inference_mode()
+def test_one_frame_has_all_the_weight_and_a_clip_does_not_depend_on_others(pooling):
+    one = student(pooling, frames=1, positions=True)(clips(3, 1))
+    assert torch.equal(one.attention, torch.ones(3, 1))
+    model, clip = student(pooling), clips(3, 4)
+    torch.testing.assert_close(model(clip[:1]).logits, model(clip).logits[:1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", POOLS)
+def test_every_parameter_has_a_gradient(pooling):
+    # timm begins with residual branches of weight zero, behind which there is no gradient yet.
+    model = scramble(student(pooling, positions=True)).train()
+    seen = model(clips(2, 4))
+    (seen.logits.square().sum() + seen.features.square().sum()).backward()
+    without = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
+    assert without == []
+
+
+def test_without_a_projection_features_are_the_encoders():
+    assert student(projection=False).classifier.in_features == 320
+
+
+def test_heads_that_do_not_divide_the_width_are_refused():
+    with pytest.raises(UserError, match=r"heads 5 do not divide a width of 24"):
+        student("cls", heads=5)

@@ -18,6 +18,7 @@ from vidkd.backbones.mobilevit import CONFIG, model_arguments
 from vidkd.backbones.registry import load_backbone
 from vidkd.backbones.source import find_source
 from vidkd.config.backbones import BackboneSettings
+from vidkd.config.problems import nearest
 from vidkd.data.augment import Normalise
 from vidkd.errors import UserError
 
@@ -81,9 +82,9 @@ def new_encoder(arch: str) -> Encoder:
     try:
         network: Any = timm.create_model(arch, pretrained=False, num_classes=0)
     except (RuntimeError, TypeError, ValueError, KeyError) as error:
-        near = ", ".join(timm.list_models(f"{arch[:4]}*")[:5]) or "those of timm.list_models()"
         raise UserError(
-            f"arch: timm {timm.__version__} makes no network {arch!r} ({error}); known: {near}"
+            f"arch: timm {timm.__version__} makes no network {arch!r} ({error}); "
+            f"{nearest(arch, timm.list_models())}"
         ) from error
     pixels = resolve_model_data_config(network)
     channels, high, wide = pixels["input_size"]
