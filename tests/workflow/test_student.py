@@ -65,8 +65,9 @@ def test_the_table_has_a_row_for_each_student_and_one_for_the_teacher(taught):
     assert tuple(table.index) == (*STUDENTS, "teacher")
     for name in STUDENTS:
         found = pd.read_csv(taught.root / PATHS.student.predictions.format(student=name, seed=0))
-        assert table.loc[name, "top1"] == pytest.approx(100 * (found["pred"] == found["label_id"]).mean(),
-        abs=1e-3)
+        assert table.loc[name, "top1"] == pytest.approx(
+            100 * (found["pred"] == found["label_id"]).mean(), abs=1e-3
+        )
     assert table["teacher_view"].to_dict() == {
         "ce": "none", "distilled": "online", "cached": "cached", "teacher": "itself",
     }  # fmt: skip
@@ -79,18 +80,24 @@ def test_every_file_says_what_made_it(taught):
     runs = [{"student": name, "seed": 0} for name in STUDENTS]
     parts = ("weights", "config", "history", "predictions", "metrics", "efficiency")
     files = [getattr(PATHS.student, part).format(**run) for run in runs for part in parts]
-    files += [getattr(PATHS.teacher, part).format(label=of) for of in ("colour", "motion") for part in parts[:5]]
+    files += [
+        getattr(PATHS.teacher, part).format(label=of) for of in ("colour", "motion") for part in parts[:5]
+    ]
+
+
 files += [PATHS.student_table, PATHS.teacher_table, PATHS.student_curves, PATHS.student_attention]
 for file in files:
-        record = json.loads((taught.root / sidecar(file)).read_text())
-        assert record["artefact"]["bytes"] == (taught.root / file).stat().st_size > 0
-        assert len(record["code"]) == 64
+    record = json.loads((taught.root / sidecar(file)).read_text())
+    assert record["artefact"]["bytes"] == (taught.root / file).stat().st_size > 0
+    assert len(record["code"]) == 64
 
 
 def test_each_student_reads_what_it_learns_from_and_no_more(taught):
     read = {}
     for name in STUDENTS:
-        inputs = json.loads((taught.root / sidecar(PATHS.student.weights.format(student=name, seed=0))).read_text())["inputs"]
+        inputs = json.loads(
+            (taught.root / sidecar(PATHS.student.weights.format(student=name, seed=0))).read_text()
+        )["inputs"]
     read[name] = {"/".join(file.removeprefix("results/tiny/").split("/")[:3]) for file in inputs}
     labels = {"frames/train/shard_0.h5", "frames/train/shard_1.h5", "frames/val/shard_0.h5",
               "frames/val/shard_1.h5", "data/labels/colour.csv", "data/labels/colour.json"}  # fmt: skip
@@ -130,9 +137,20 @@ CHANGES = [
     Change("one student more", TINY, "    ce:", "    kd: {alpha: 0}\n    ce:", students(1)),
     Change("default written out", TINY, "distilled: {}", "distilled: {temperature: 3}", {}),
     Change("the loss", "vidkd/methods/student/loss.py", *CODE, students(3, fit_teacher_head=1)),
-    Change("prompts", TINY, "margin: 5}", 'margin: 5, templates: ["a {} thing"]}', students(2,
-    fit_teacher_head=1)), Change("code of the figures", "vidkd/evaluate/student.py", *CODE,
-    {"evaluate_student": 3, "measure_student": 1, **TABLE}), Change("what it is compared with", TINY, "student:\n", "student:\n  baseline: cached\n", TABLE),
+    Change(
+        "prompts",
+        TINY,
+        "margin: 5}",
+        'margin: 5, templates: ["a {} thing"]}',
+        students(2, fit_teacher_head=1),
+    ),
+    Change(
+        "code of the figures",
+        "vidkd/evaluate/student.py",
+        *CODE,
+        {"evaluate_student": 3, "measure_student": 1, **TABLE},
+    ),
+    Change("what it is compared with", TINY, "student:\n", "student:\n  baseline: cached\n", TABLE),
     Change("what is exported", TINY, "student:\n", "student:\n  export: cached\n", {}),
     Change("comment", "vidkd/methods/student/model.py", "\nclass ", "\n# why\nclass ", {}),
     Change("FFN", TINY, "size: 48", "size: 40", {}),
@@ -183,7 +201,10 @@ def test_the_gate_stops_a_run_whose_teacher_knows_nothing_of_the_label(taught, t
 
 RUN = PATHS.student.folder.format(student="distilled", seed=0)
 KILLS = {
-    "fit_teacher_head": (PATHS.teacher.weights.format(label="colour"), "results/tiny/logs/fit_teacher_head/*"),
+    "fit_teacher_head": (
+        PATHS.teacher.weights.format(label="colour"),
+        "results/tiny/logs/fit_teacher_head/*",
+    ),
     "train_student": (f"{RUN}/model.safetensors", f"{RUN}/.state/state.pt"),
     "predict_student": (f"{RUN}/predictions.csv", "results/tiny/logs/predict_student/*"),
     "evaluate_student": (f"{RUN}/metrics.json", "results/tiny/logs/evaluate_student/*"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,6 +21,17 @@ def gflops(network: nn.Module, frames: int, size: int) -> float:
     device = next(network.parameters()).device
     clip_BTCHW = torch.zeros(1, frames, 3, size, size, dtype=torch.uint8, device=device)
     counter = FlopCounterMode(display=False)
-    with counter:
+    with _without_fast_path(), counter:
         network(clip_BTCHW)
     return counter.get_total_flops() / 2e9
+
+
+@contextmanager
+def _without_fast_path() -> Iterator[None]:
+    """The fused nn.MultiheadAttention is an operation that the counter does not know, and would count as none."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

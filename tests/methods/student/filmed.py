@@ -17,7 +17,9 @@ def film(root: Path, encoding: str, demo: DemoSettings) -> Taught:
     """Videos, frames of this encoding, features and the head for the colour."""
     make_clip(root / "clip")
     make_timm(root / "timm")
-    made = Taught(root, replace_frames(settings_of("clip", root / "clip"), 4), settings_of("timm", root / "timm"))
+    made = Taught(
+        root, replace_frames(settings_of("clip", root / "clip"), 4), settings_of("timm", root / "timm")
+    )
     frames = FrameSettings(per_video=8, short_side=40, encoding=encoding)
     settings = demo.model_copy(update=COUNTS)
     rows = []
