@@ -28,7 +28,7 @@ rule fit_teacher_head:
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
-        settings=settings("student.teacher"),
+        settings=teacher_head_settings,
         code=code("workflow_scripts.fit_teacher_head"),
         network=lambda wildcards: teacher_settings(),
         train=lambda wildcards: teacher_word("--train", "train"),

@@ -16,6 +16,14 @@ def teacher_settings():
     return canonical(backbone_named(TEACHER)) if TEACHER else ""
 
 
+def teacher_head_settings(wildcards):
+    """The settings of the head; `class_names` are those of the label that students learn."""
+    own = cfg.student.teacher
+    if wildcards.label != cfg.student_label:
+        own = own.model_copy(update={"class_names": {}})
+    return canonical(own)
+
+
 def teacher_word(option, split):
     """`option` before each of the teacher's feature shards, as `feature_word`."""
     return feature_word(option, TEACHER, split) if TEACHER else ""

@@ -1,4 +1,4 @@
-"""A small experiment on rendered videos: a random CLIP, its caches, its head for the colour, and a student."""
+"""A small experiment on rendered videos: a random CLIP, its caches, its heads, and a student."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exported student: the logits of PyTorch, the classes of the pipeline from video files, and nothing else."""
+"""An exported student: the logits of PyTorch, and the classes of the pipeline from video files."""
 
 from __future__ import annotations
 
