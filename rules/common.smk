@@ -183,12 +183,6 @@ def each_shard(option, split):
     return lambda wildcards: f"{option}={files}"
 
 
-def all_metrics():
-    """Figures of every variant and ensemble with every seed."""
-    names = [*cfg.ffn.variants, *cfg.ffn.ensembles]
-    return expand(paths.ffn.metrics, variant=names, seed=cfg.seeds)
-
-
 def templates():
     """Files of the page that are not Python, which no code digest covers."""
     found = Path(workflow.basedir, "vidkd", "report", "templates").iterdir()
@@ -197,6 +191,5 @@ def templates():
 
 def final_output():
     """What a run is for."""
-    ffn = [paths.tfd, paths.any_frame, paths.tfd_figure]
-    exported = [paths.exported] if TEACHER and cfg.student.export else []
-    return [*ffn, *optional_results().values(), *exported, paths.report]
+    ffn = [paths.tfd, paths.any_frame, paths.tfd_figure, paths.report]
+    return [*ffn, *optional_results().values(), *exported_student()]

@@ -181,3 +181,9 @@ def all_probe_metrics():
 def probe_table():
     """The table of heads, where there are some."""
     return [paths.probe_table] if cfg.backbones and cfg.probes.heads else []
+
+
+def all_metrics():
+    """Figures of every variant and ensemble with every seed."""
+    names = [*cfg.ffn.variants, *cfg.ffn.ensembles]
+    return expand(paths.ffn.metrics, variant=names, seed=cfg.seeds)

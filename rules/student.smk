@@ -35,14 +35,11 @@ rule train_student:
         start=start_settings,
         marked=marked_only(),
         teaching=teaching_options,
-        teacher=lambda wildcards: (
-            teacher_settings() if student_of(wildcards).taught else "null"
-        ),
         label=cfg.student_label,
         run_dir=paths.student.folder,
     shell:
         "python -m workflow_scripts.train_student {params.train} {params.val} --classes {input.classes}"
-        " --labels {input.labels} {params.marked} --start {params.start:q} {params.teaching} --teacher {params.teacher:q}"
+        " --labels {input.labels} {params.marked} --start {params.start:q} {params.teaching}"
         " --variant {wildcards.student} --label {params.label} --run-dir {params.run_dir} --seed {wildcards.seed}"
         " --workers {resources.workers} --settings {params.settings:q} > {log} 2>&1"
 

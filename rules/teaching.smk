@@ -1,5 +1,7 @@
 """What a job of a student or of its teacher's head needs; as in common.smk, keep torch out."""
 
+import shlex
+
 TEACHER = cfg.student.teacher.backbone
 
 
@@ -83,6 +85,7 @@ def teaching_options(wildcards):
         return ""
     words = [
         f"--teacher-head {of_teacher(paths.teacher.weights)}",
+        f"--teacher {shlex.quote(teacher_settings())}",
         teacher_word("--teacher-val", "val"),
     ]
     if variant.teacher_view == "cached":
@@ -107,9 +110,9 @@ def first_student(name, artefact):
 
 
 def timed_students():
-    """The options that name the students whose time is measured."""
+    """The students whose time is measured, each as NAME=FILE."""
     return " ".join(
-        f"--student={name}={first_student(name, paths.student.weights)}"
+        f"{name}={first_student(name, paths.student.weights)}"
         for name in cfg.student.variants
     )
 
@@ -119,12 +122,17 @@ SHOWN = cfg.student.export or cfg.student.baseline
 
 
 def drawn_students():
-    """The options that name the runs that are drawn: every seed's history, the first's predictions."""
+    """The runs that are drawn, each as NAME=FOLDER: every seed's history, the first's predictions."""
     return " ".join(
-        f"--run={name}={paths.student.folder.format(student=name, seed=seed)}"
+        f"{name}={paths.student.folder.format(student=name, seed=seed)}"
         for name in cfg.student.variants
         for seed in cfg.seeds
     )
+
+
+def exported_student():
+    """The folder of the exported student, where there is one."""
+    return [paths.exported] if TEACHER and cfg.student.export else []
 
 
 def judged_labels():
@@ -136,11 +144,10 @@ def student_results():
     """What is reported of students: files by the page's option for them."""
     if not TEACHER:
         return {}
-    found = {
+    return {
         "student": paths.student_table,
         "teachers": paths.teacher_table,
         "student_curves": paths.student_curves,
         "student_confusion": paths.student_confusion,
         "student_attention": paths.student_attention,
     }
-    return found

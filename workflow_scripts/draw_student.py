@@ -14,20 +14,18 @@ from vidkd.report.student_figures import draw_confusion, draw_curves
 
 
 @command
-@click.option(
-    "--run", multiple=True, required=True, metavar="VARIANT=FOLDER", help="Runs; the first of each is shown."
-)
 @click.option("--teacher", type=INPUT, required=True, help="Predictions of the teacher, CSV.")
 @click.option("--classes", type=INPUT, required=True, help="Class names, JSON.")
 @click.option("--curves", type=PATH, multiple=True, required=True, help="Figure to write, SVG or PNG.")
 @click.option("--confusion", type=PATH, multiple=True, required=True, help="Figure to write, SVG or PNG.")
+@click.argument("runs", metavar="VARIANT=FOLDER...", nargs=-1, required=True)
 def main(
-    run: tuple[str, ...], teacher: Path, classes: Path, curves: tuple[Path, ...], confusion: tuple[Path, ...]
+    runs: tuple[str, ...], teacher: Path, classes: Path, curves: tuple[Path, ...], confusion: tuple[Path, ...]
 ) -> None:
-    """Draw both figures."""
-    runs = named_places(run, "--run")
-    histories = {name: [folder / "history.csv" for folder in folders] for name, folders in runs.items()}
-    predictions = {"teacher": teacher} | {name: of[0] / "predictions.csv" for name, of in runs.items()}
+    """Draw the runs in these folders; of each variant the first's predictions."""
+    folders = named_places(runs, "RUNS")
+    histories = {name: [folder / "history.csv" for folder in of] for name, of in folders.items()}
+    predictions = {"teacher": teacher} | {name: of[0] / "predictions.csv" for name, of in folders.items()}
     draw_curves(histories, curves)
     draw_confusion(predictions, read_classes(classes), confusion)
     code = code_digest("workflow_scripts.draw_student")

@@ -15,20 +15,18 @@ from vidkd.provenance import code_digest, write_sidecar
 
 
 @command
-@click.option(
-    "--student", multiple=True, required=True, metavar="VARIANT=FILE", help="model.safetensors of each."
-)
 @click.option("--teacher-head", type=INPUT, required=True, help="model.safetensors of fit_teacher_head.")
 @click.option("--teacher", required=True, metavar="JSON", help="Settings of the teacher's network.")
 @click.option("--output", type=PATH, required=True, help="Table of times, CSV.")
 @click.option("--rounds", type=click.IntRange(min=2), default=30, help="How often each is timed.")
-def main(student: tuple[str, ...], teacher_head: Path, teacher: str, output: Path, rounds: int) -> None:
-    """Time one clip through every network, in turn, on one thread and on two."""
+@click.argument("students", metavar="VARIANT=FILE...", nargs=-1, required=True)
+def main(students: tuple[str, ...], teacher_head: Path, teacher: str, output: Path, rounds: int) -> None:
+    """Time one clip through each model.safetensors and the teacher, in turn, on one thread and on two."""
     setup_logging()
+    files = named_files(students, "STUDENTS")
     network = BackboneSettings.model_validate_json(teacher)
-    students = named_files(student, "--student")
-    measure(students, teacher_head, network, output, rounds)
-    inputs = [*students.values(), teacher_head]
+    measure(files, teacher_head, network, output, rounds)
+    inputs = [*files.values(), teacher_head]
     code = code_digest("workflow_scripts.measure_student")
     write_sidecar(output, settings={"rounds": rounds}, inputs=inputs, code=code, network=network)
 

@@ -49,6 +49,7 @@ IMPORT_NAMES = {
     "PIL": "pillow",
     "pydantic_core": "pydantic",
     "open_clip": "open-clip-torch",
+    "sklearn": "scikit-learn",
 }
 RULE = re.compile(r'conda:\s+"\.\./envs/(\w+)\.yaml".*?python -m ([\w.]+)', re.DOTALL)
 SCRIPTS = {

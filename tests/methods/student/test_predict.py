@@ -206,7 +206,7 @@ def test_attended_clips_are_frames_of_the_store_with_their_weights(taught, runs)
 def draw(taught, runs, folder: Path) -> list[Path]:
     curves, confusion, attention = (folder / f"{name}.svg" for name in ("curves", "confusion", "attention"))
     first = runs["distilled"][0]
-    folders = [f"--run={name}={path.parent}" for name, of in runs.items() for path in of]
+    folders = [f"{name}={path.parent}" for name, of in runs.items() for path in of]
     asked = {
         draw_student: [
             *folders, f"--teacher={taught.head().with_name('predictions.csv')}",

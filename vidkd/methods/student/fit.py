@@ -24,6 +24,7 @@ from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.student import Head, TeacherSettings
 from vidkd.data.feature_batches import FeatureJoin
+from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_splits import open_splits
 from vidkd.data.label_ids import read_labels
 from vidkd.data.tables import UNLABELLED, read_classes
@@ -67,8 +68,7 @@ def fit_teacher_head(
         classes_json: class names of the label.
         labels_csv: label of each video.
         run_dir: folder to write into.
-        about: further entries of `config.json` and `metrics.json`: the names of the `backbone` and the
-            `label`.
+        about: further entries of `config.json` and `metrics.json`: names of the `teacher` and the `label`.
         marked_only: only videos that are marked as labelled are fitted on.
 
     Returns:
@@ -84,40 +84,31 @@ def fit_teacher_head(
     stores = open_splits(shards)
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
     labels = {split: _labels(labels_csv, split, join, marked_only) for split, join in joins.items()}
-    network = _clip(backbone)
-    if network.weights_sha256 != (cached := stores["train"].meta.weights_sha256):
-        raise UserError(
-            f"the cached features are of a network with weights {cached}, and {network.origin.name} has "
-            f"{network.weights_sha256}: give the teacher whose features these are, or run snakemake "
-            "features again"
-        )
-
+    network, meta = _clip(backbone), stores["train"].meta
+    _check_cached(network, meta)
     feature_ND = {split: token_means(join) for split, join in joins.items()}
-    head = TeacherHead(feature_ND["train"].shape[1], len(classes), settings.head)
     words = class_words(classes, settings.class_names)
-    head.text.copy_(text_features(network, words, settings.templates))
-    head.scale.copy_(network.network.logit_scale.exp())
-    probe, history = _probe(settings, feature_ND, labels, classes)
-    head.probe.load_state_dict(probe.state_dict())
-    config = {
-        "settings": settings.model_dump(mode="json"), **about, "classes": classes, "words": words,
-        "head": settings.head, "width": feature_ND["train"].shape[1],
-        "features": stores["train"].meta.attributes(),
-        "fitted_on": int((labels["train"] != UNLABELLED).sum()),
-    }  # fmt: skip
+    head, history = _make_head(settings, network, words, feature_ND, labels, classes)
+    fitted_on = int((labels["train"] != UNLABELLED).sum())
     with torch.no_grad():
         logits = {
             split: {one: head.logits(feature_ND[split].float(), one) for one in HEADS}
             for split in ("val", "test")
         }
-    metrics = {**about, **measured(logits, labels, settings), **_cost(network, head)}
-    metrics["fitted_on"] = config["fitted_on"]
+    metrics = {
+        **about, **measured(logits, labels, settings), **_cost(network, head), "fitted_on": fitted_on
+    }  # fmt: skip
     log.info("%s", metrics)
+    config = {
+        "settings": settings.model_dump(mode="json"), **about, "classes": classes, "words": words,
+        "head": settings.head, "width": feature_ND["train"].shape[1], "features": meta.attributes(),
+        "fitted_on": fitted_on, "gate": metrics["gate"],
+    }  # fmt: skip
     _write_predictions(
         run_dir / "predictions.csv", joins["test"], labels["test"], logits["test"], settings.head
     )
     write_text(run_dir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-    write_files(run_dir, history, config | {"gate": metrics["gate"]}, head.state_dict())
+    write_files(run_dir, history, config, head.state_dict())
     return list(network.origin.files)
 
 
@@ -162,6 +153,32 @@ def _cost(network: CLIP, head: TeacherHead) -> dict[str, float]:
     """Parameters of the image tower and the head, and GFLOPs (multiply-adds) of a clip."""
     params = count_parameters(network.network.visual) + count_parameters(head) + head.text.numel()
     return {"params": params, "gflops": gflops(network, network.spec.frames, network.spec.size)}
+
+
+def _check_cached(network: CLIP, meta: FeatureMeta) -> None:
+    if network.weights_sha256 != meta.weights_sha256:
+        raise UserError(
+            f"the cached features are of a network with weights {meta.weights_sha256}, and "
+            f"{network.origin.name} has {network.weights_sha256}: give the teacher whose features these are, "
+            "or run snakemake features again"
+        )
+
+
+def _make_head(
+    settings: TeacherSettings,
+    network: CLIP,
+    words: Sequence[str],
+    feature_ND: Mapping[str, Tensor],
+    labels: Mapping[str, NDArray[np.int32]],
+    classes: Sequence[str],
+) -> tuple[TeacherHead, list[dict[str, float]]]:
+    """The head, and what each penalty of its probe had on validation."""
+    head = TeacherHead(feature_ND["train"].shape[1], len(classes), settings.head)
+    head.text.copy_(text_features(network, words, settings.templates))
+    head.scale.copy_(network.network.logit_scale.exp())
+    probe, history = _probe(settings, feature_ND, labels, classes)
+    head.probe.load_state_dict(probe.state_dict())
+    return head, history
 
 
 def _clip(backbone: BackboneSettings) -> CLIP:

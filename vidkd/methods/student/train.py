@@ -119,26 +119,20 @@ def train(
     if settings.taught and teaching is None:
         raise UserError("alpha, beta or hint need a teacher: give --teacher-head, or set them to 0")
     teaching = teaching if settings.taught else None
-    if teaching is not None:
-        check_gate(teaching.head)
     accelerator = start(settings, seed)
     encoder = new_encoder(settings.arch) if backbone is None else pretrained_encoder(backbone)
     settings = settings.model_copy(update={"size": settings.size or encoder.spec.size})
     classes = read_classes(videos.classes)
     clips = training_clips(settings, videos, classes, seed)
-    val_store = FrameStore(videos.val)
-    check_clips(val_store, settings.frames, settings, settings.eval_frame_sampling)
     model = Student(encoder, len(classes), settings)
-    if teaching is not None:
-        check_width(model.width, head_config(teaching.head)["width"], settings)
-    teacher = None if teaching is None else open_teacher(settings, teaching, clips, classes, accelerator)
-    method = Distil(model, teacher, settings)
+    teacher = (
+        None if teaching is None else open_teacher(settings, teaching, model, clips, classes, accelerator)
+    )
+    method = Distil(model, teacher, settings).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, seed, workers)
-    label_N = read_labels(videos.labels, val_store.video_ids)
-    validate = validation(settings, val_store, label_N, teaching, accelerator, workers)
+    validate = validation(settings, videos, teaching, accelerator, workers)
     state_dir = run_dir / ".state"
     with only_run(state_dir), naming_knob(f"batch_size {settings.batch_size}: lower it, or frames"):
-        method.to(accelerator.device)
         norms = check_gradients(method, terms_of(settings), data.batches(0, 0), accelerator.device, seed)
         trainer = Trainer(
             method, one_group(method), data, validate, settings, accelerator, seed, state_dir, stamp
@@ -181,6 +175,8 @@ def training_clips(settings: StudentSettings, videos: Videos, classes: list[str]
     Raises:
         UserError: the videos cannot give such clips, or none of them has a label where labels alone teach.
     """
+    if len(classes) < 2:
+        raise UserError(f"{videos.classes} has {len(classes)} class: a student has nothing to tell apart")
     store = FrameStore(videos.train)
     labels = read_labels(
         videos.labels, store.video_ids, marked_only=videos.marked_only and not settings.all_labels
@@ -199,6 +195,7 @@ def training_clips(settings: StudentSettings, videos: Videos, classes: list[str]
 def open_teacher(
     settings: StudentSettings,
     teaching: Teaching,
+    model: Student,
     clips: TrainingClips,
     classes: list[str],
     accelerator: Accelerator,
@@ -206,14 +203,18 @@ def open_teacher(
     """The teacher, online or cached.
 
     Raises:
-        UserError: its head was made for other classes or features, or the cache lacks videos.
+        UserError: the gate refuses it, its head was made for other classes or features, its features are not as wide as the
+            student's, or the cache lacks videos.
     """
+    check_gate(teaching.head)
     head, device = load_head(teaching.head), accelerator.device
-    if (known := head_config(teaching.head)["classes"]) != classes:
+    config = head_config(teaching.head)
+    if config["classes"] != classes:
         raise UserError(
-            f"{teaching.head} knows {len(known)} classes that are not the {len(classes)} of the student: "
-            "make it for the same label"
+            f"{teaching.head} knows {len(config['classes'])} classes that are not the {len(classes)} of the "
+            "student: make it for the same label"
         )
+    check_width(model.width, config["width"], settings)
     if settings.teacher_view == "online":
         network = cast(CLIP, load_backbone(teaching.backbone))
         check_network(teaching.head, network)
@@ -231,8 +232,7 @@ def open_teacher(
 
 def validation(
     settings: StudentSettings,
-    store: FrameStore,
-    label_N: np.ndarray,
+    videos: Videos,
     teaching: Teaching | None,
     accelerator: Accelerator,
     workers: int,
@@ -242,8 +242,10 @@ def validation(
     With a teacher `val_cosine` is among them, between the student's features of the middle of each video and
     the teacher's cached ones.
     """
+    store = FrameStore(videos.val)
+    check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
     loader = evaluation_loader(store, [settings.frames], settings, settings.batch_size, workers)
-    labels = torch.from_numpy(label_N.astype(np.int64))
+    labels = torch.from_numpy(read_labels(videos.labels, store.video_ids).astype(np.int64))
     taught_ND = None if teaching is None else cached_features(teaching.head, teaching.val, store.video_ids)
 
     @torch.inference_mode()
