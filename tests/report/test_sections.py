@@ -37,7 +37,20 @@ LATENCY = """part,params,ms,ms_low,ms_high,relative
 student,120000,4.125,4.001,4.251,1.000
 all teachers,360000,14.000,13.500,14.500,3.394
 """
-TABLES = {"converters.csv": CONVERTERS, "fusion.csv": FUSION, "modes.csv": MODES, "latency.csv": LATENCY}
+STUDENT = """variant,teacher_view,train_clips,labelled_clips,seeds,clips,top1,top1_std,low,high,delta,\
+delta_std,delta_low,delta_high,p,p_holm,top5,f1,f1_std,agreement,cosine,params,gflops,ms_1,ms_2
+ce,none,192,192,2,600,61.25,0.5,57.2,65.1,,,,,,,,58.5,0.25,57.5,0.01,636205,0.0352,14.06,12.54
+<kd>,online,1920,192,2,600,65.75,0.5,61.8,69.4,4.5,0.25,1.3,7.5,0.0082,0.0082,,62.5,0.25,61.5,0.0252,636205,0.0352,13.84,12.26
+teacher,itself,192,192,1,600,66.0,,62.1,69.6,,,,,,,,64.75,,100,1,120836,0.0245,5.59,3.68
+"""
+TEACHERS = """teacher,label,head,used,fitted_on,val_top1,val_largest_class,test_top1,test_largest_class,\
+margin,gate,reason
+clip,texture,probe,False,192,68.3,27.2,65.5,26.3,10,True,
+clip,texture,average,True,192,69.4,27.2,66.0,26.3,10,True,
+clip,motion,average,True,192,13.3,8.3,10.5,8.3,10,False,its validation top-1 is 13.3% <and> no more
+"""
+TABLES = {"student.csv": STUDENT, "teachers.csv": TEACHERS}
+TABLES |= {"converters.csv": CONVERTERS, "fusion.csv": FUSION, "modes.csv": MODES, "latency.csv": LATENCY}
 
 
 @pytest.fixture
@@ -52,13 +65,13 @@ def build(tmp_path):
     run = {"variant": "tsm", "seed": 1, "n_clips": 37, "result_gate": {"passed": True, "reason": ""}}
     (tmp_path / "m.json").write_text(json.dumps(run))
 
-    def page(*names, metrics=("m.json",)):
+    def page(*names, metrics=("m.json",), more=()):
         files = {"tfd": "tfd.csv", "any-frame": "any.csv", "figure": "tfd.svg", "excluded": "excluded.csv"}
         for name in names:
             files[name.replace(".", "-").removesuffix("-csv").replace("-svg", "-figure")] = name
         options = [f"--{option}={tmp_path / name}" for option, name in files.items()]
-        more = [f"--page={tmp_path / 'page.html'}", *(str(tmp_path / name) for name in metrics)]
-        done = CliRunner().invoke(build_report.main, [*options, *more])
+        page = [f"--page={tmp_path / 'page.html'}", *(str(tmp_path / name) for name in metrics)]
+        done = CliRunner().invoke(build_report.main, [*options, *more, *page])
         assert done.exit_code == 0, done.output
         return (tmp_path / "page.html").read_text()
 
@@ -163,7 +176,7 @@ def test_drawings_do_not_share_names(build):
 
 
 def test_inputs_of_the_page_are_in_its_provenance(build):
-    build("converters.csv", "converters.svg", "fusion.csv", "fusion.svg", "modes.csv", "latency.csv")
+    build(*TABLES, "converters.svg", "fusion.svg")
     about = json.loads((build.folder / "page.html.provenance.json").read_text())
     assert {name for name in TABLES} <= {str(path).rpartition("/")[2] for path in about["inputs"]}
 
@@ -195,3 +208,35 @@ def test_a_baseline_by_itself_has_a_figure(tmp_path):
     (tmp_path / "fusion.csv").write_text("\n".join(FUSION.splitlines()[:2]) + "\n")
     draw_fusion(tmp_path / "fusion.csv", [tmp_path / "fusion.svg"])
     assert "gain over alone (60.1%), points of top-1 accuracy" in words(tmp_path / "fusion.svg")
+
+
+def test_students_stand_beside_their_teacher_with_what_differs(build):
+    text = build("student.csv", "teachers.csv")
+    section = text[text.index("<h2>Students of a CLIP teacher") : text.index("<h2>Provenance")]
+    found = cells(section)
+    assert found[:10] == ["clip", "texture", "probe", "no", "192", "68.3", "27.2", "65.5", "26.3", "10"]
+    assert "&lt;kd&gt;" in found
+    row = found[found.index("&lt;kd&gt;") :]
+    assert row[:6] == ["&lt;kd&gt;", "online", "1,920", "192", "2", "600"]
+    assert {"65.8 ± 0.5", "4.5 ± 0.2", "0.0082", "0.025", "636,205", "13.84"} <= set(row)
+    assert "1 of 1 variants differ from ce (p_holm below 0.05)" in plain(section)
+    assert "top5" not in section, "a column without a value"
+
+
+def test_what_the_teacher_gate_refuses_is_said_in_words(build):
+    text = build("teachers.csv")
+    said = "As a teacher of motion, clip is refused by the teacher gate: its validation top-1 is 13.3%"
+    assert said in plain(text)
+    assert "&lt;and&gt;" in text
+    assert "As a teacher of texture" not in plain(text)
+    assert "variants differ from" not in text
+
+
+def test_figures_of_students_have_captions(build):
+    for name in ("curves", "confusion", "attention"):
+        (build.folder / f"student_{name}.svg").write_text('<?xml version="1.0"?><svg id="a"></svg>')
+    names = [f"student_{name}.svg" for name in ("curves", "confusion", "attention")]
+    options = [f"--student-{name.split('_')[1].removesuffix('.svg')}={build.folder / name}" for name in names]
+    text = build("student.csv", "teachers.csv", more=options)
+    assert text.count("<figcaption>") == 4
+    assert 'id="student_curves-a"' in text

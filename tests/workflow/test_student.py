@@ -198,10 +198,7 @@ KILLS = {
     ),
     "train_student": (f"{RUN}/model.safetensors", f"{RUN}/.state/state.pt"),
     "predict_student": (f"{RUN}/predictions.csv", "results/tiny/logs/predict_student/*"),
-    "evaluate_student": (f"{RUN}/metrics.json", "results/tiny/logs/evaluate_student/*"),
-    "tabulate_teachers": (PATHS.teacher_table, "results/tiny/logs/tabulate_teachers/*"),
     "draw_student": (PATHS.student_curves, "results/tiny/logs/draw_student/*"),
-    "draw_attention": (PATHS.student_attention, "results/tiny/logs/draw_attention/*"),
     "export_student": (PATHS.exported, "results/tiny/logs/export_student/*"),
 }
 """What a rule makes, and the files that show that its job is running."""

@@ -95,9 +95,7 @@ def fit_teacher_head(
             split: {one: head.logits(feature_ND[split].float(), one) for one in HEADS}
             for split in ("val", "test")
         }
-    metrics = {
-        **about, **measured(logits, labels, settings), **_cost(network, head), "fitted_on": fitted_on
-    }  # fmt: skip
+    metrics = {**about, "fitted_on": fitted_on, **measured(logits, labels, settings), **_cost(network, head)}
     log.info("%s", metrics)
     config = {
         "settings": settings.model_dump(mode="json"), **about, "classes": classes, "words": words,

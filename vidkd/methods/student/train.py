@@ -203,8 +203,8 @@ def open_teacher(
     """The teacher, online or cached.
 
     Raises:
-        UserError: the gate refuses it, its head was made for other classes or features, its features are not as wide as the
-            student's, or the cache lacks videos.
+        UserError: the gate refuses it, its head was made for other classes or features, its features are not
+            as wide as the student's, or the cache lacks videos.
     """
     check_gate(teaching.head)
     head, device = load_head(teaching.head), accelerator.device
