@@ -141,15 +141,8 @@ def label_files(wildcards):
 
 
 def label_settings(wildcards):
-    """The settings of the data set that decide a label."""
-    away = {
-        "n_shards",
-        "max_excluded",
-        "max_missing",
-        "val_fraction",
-        "test_fraction",
-        "split_seed",
-    }
+    """The settings of the data set that decide a label, and which training videos are marked."""
+    away = {"n_shards", "max_excluded", "max_missing"}
     values = cfg.data.model_dump(mode="json", exclude=away)
     return json.dumps(values | {"label": wildcards.label}, sort_keys=True)
 

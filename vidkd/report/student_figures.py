@@ -54,7 +54,7 @@ def draw_confusion(predictions: Mapping[str, Path], classes: Sequence[str], figu
     columns = min(3, len(predictions))
     rows = -(-len(predictions) // columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.2 * columns + 0.6, 3.1 * rows + 0.3), layout="constrained")
+        figure = Figure(figsize=(3.4 * columns + 0.4, 3.7 * rows + 0.4), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for place, (name, path) in zip(axes, predictions.items(), strict=False):
             _draw_matrix(place, name, confusion(read_predictions(path), len(classes)), classes)
@@ -82,17 +82,17 @@ def draw_attention(
     """
     frames = max(len(weights) for _, _, weights in clips)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(1.1 * frames + 1, 1.75 * len(clips)), layout="constrained")
-        grid = figure.subplots(2 * len(clips), frames, squeeze=False, height_ratios=[3, 1] * len(clips))
-        for number, (title, images, weights) in enumerate(clips):
-            above, below = grid[2 * number], grid[2 * number + 1]
-            above[0].set_title(title, loc="left", fontsize=8)
+        figure = Figure(figsize=(1.3 * frames + 1, 2.4 * len(clips)), layout="constrained")
+        parts = figure.subfigures(len(clips), 1, squeeze=False).ravel()
+        for part, (title, images, weights) in zip(parts, clips, strict=True):
+            part.suptitle(title, x=0.01, ha="left", fontsize=9)
+            above, below = part.subplots(2, frames, squeeze=False, height_ratios=[3, 1])
             for place, bar, image, weight in zip(above, below, images, weights, strict=False):
                 place.imshow(image)
-                place.set_axis_off()
                 bar.bar([0], [weight], color="C0", width=0.6)
                 bar.text(0, weight, f"{weight:.2f}", ha="center", va="bottom", fontsize=7)
                 bar.set(xlim=(-0.5, 0.5), ylim=(0, 1.4 * max(weights)))
+                place.set_axis_off()
                 bar.set_axis_off()
         save_figure(figure, figures)
 
