@@ -1,7 +1,6 @@
 rule draw_student:
     input:
         histories=all_students(paths.student.history),
-        configs=all_students(paths.student.config),
         predictions=[
             first_student(name, paths.student.predictions)
             for name in cfg.student.variants

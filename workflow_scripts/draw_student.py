@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.named import named_places
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.data.tables import read_classes
+from vidkd.named import named_places
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.report.student_figures import draw_confusion, draw_curves
 

@@ -9,11 +9,11 @@ import click
 from vidkd.backbones.registry import module_of
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import FrameSettings
-from vidkd.config.named import named_files
 from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.fusion.bundle import CONFIG
 from vidkd.methods.fusion.export import export_bundle
+from vidkd.named import named_files
 from vidkd.provenance import code_digest, write_sidecar
 
 

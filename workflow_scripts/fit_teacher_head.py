@@ -25,7 +25,7 @@ from vidkd.provenance import code_digest, write_sidecar
 @click.option("--test", type=PATH, multiple=True, required=True, help="They are predicted, once.")
 @click.option("--classes", type=INPUT, required=True, help="Class names of the label, JSON.")
 @click.option("--labels", type=INPUT, required=True, help="Label of each video: CSV of list_labels.")
-@click.option("--marked-only/--all-labels", help="Fit on videos that are marked as labelled only.")
+@click.option("--marked-only/--not-marked-only", help="Fit on videos that are marked as labelled only.")
 @click.option("--label", required=True, help="Name of the label, for the results to say.")
 @click.option("--run-dir", type=PATH, required=True, help="Folder to write into.")
 def main(

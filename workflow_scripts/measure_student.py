@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.named import named_files
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.student.latency import measure
+from vidkd.named import named_files
 from vidkd.provenance import code_digest, write_sidecar
 
 

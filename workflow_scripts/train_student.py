@@ -12,7 +12,7 @@ from vidkd.config.student import StudentSettings
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
 from vidkd.methods.student.by_hand import place_options
-from vidkd.methods.student.train import Teaching, Videos, train
+from vidkd.methods.student.train import Teaching, Videos, network_files, train
 from vidkd.provenance import code_digest, stamp, write_sidecar
 
 NATURAL = click.IntRange(min=0)
@@ -41,7 +41,9 @@ def main(
     setup_logging()
     inputs = [*videos.train, *videos.val, videos.classes, videos.labels]
     if teaching is not None:
-        inputs += [teaching.head, *teaching.train, *teaching.val]
+        inputs += [teaching.head, teaching.head.with_name("config.json"), *teaching.train, *teaching.val]
+        inputs += network_files(teaching.backbone)
+    inputs += network_files(start) if start is not None else []
     code = code_digest("workflow_scripts.train_student")
     about = {"variant": variant, "label": label}
     networks = f"{start} {teaching and teaching.backbone} {videos.marked_only}"

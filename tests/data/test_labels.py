@@ -100,8 +100,8 @@ def test_the_demos_marks_are_those_of_its_file(tmp_path):
         (tmp_path / f"{split}.csv").write_text(text + "\n")
     write_labels(DataSettings(adapter="demo"), tmp_path, tmp_path, tmp_path / "l.csv", tmp_path / "l.json")
     names = [f"train/{n}" for n in range(6)]
-    assert read_labels(tmp_path / "l.csv", names).tolist() == [0, 1, 0, 1, 0, 1]
-    assert read_labels(tmp_path / "l.csv", names, marked_only=True).tolist() == [0, 1, 0, 1, -1, -1]
+    assert read_labels(tmp_path / "l.csv", names, 2).tolist() == [0, 1, 0, 1, 0, 1]
+    assert read_labels(tmp_path / "l.csv", names, 2, marked_only=True).tolist() == [0, 1, 0, 1, -1, -1]
 
 
 def test_training_videos_without_a_label_are_refused_or_kept(tmp_path):
@@ -129,4 +129,19 @@ def test_a_cut_takes_no_video_without_a_label(tmp_path):
 def test_other_files_are_no_labels(tmp_path):
     (tmp_path / "x.csv").write_text("video_id,label_id\na,0\n")
     with pytest.raises(UserError, match=r"is not what list_labels writes"):
-        read_labels(tmp_path / "x.csv", ["a"])
+        read_labels(tmp_path / "x.csv", ["a"], 2)
+
+
+def test_a_group_with_a_video_without_a_label_stays_in_train(tmp_path):
+    rows = [f"a/{n}.mp4,{'run' if n % 2 else 'walk'},g{n // 4}" for n in range(24)]
+    write_lists(tmp_path, [])
+    (tmp_path / "train.csv").write_text("path,label,group\n" + "\n".join([*rows, "u/0.mp4,,g0"]) + "\n")
+    (tmp_path / "val.csv").unlink()
+    settings = DataSettings(adapter="csv", unlabelled="keep", val_fraction=0.5)
+    videos, _ = find_adapter("csv")(settings, tmp_path, tmp_path)
+    splits = {
+        group: {v.split for v in videos if v.group == group} for group in {v.group for v in videos} - {""}
+    }
+    assert all(len(of) == 1 for of in splits.values())
+    assert splits["g0"] == {"train"}
+    assert {"val"} in splits.values()

@@ -134,12 +134,12 @@ CHANGES = [
     Change("one student", TINY, "distilled: {}", "distilled: {beta: 2}", students(1)),
     Change("one student more", TINY, "    ce:", "    kd: {alpha: 0}\n    ce:", students(1)),
     Change("default written out", TINY, "distilled: {}", "distilled: {temperature: 3}", {}),
-    Change("the loss", "vidkd/methods/student/loss.py", *CODE, students(3, fit_teacher_head=1)),
+    Change("the loss", "vidkd/methods/student/loss.py", *CODE, students(3)),
+    Change("the teacher", "vidkd/methods/student/prompts.py", *CODE, TAUGHT_ANEW),
     # Whatever teaches it, a student is predicted beside its teacher.
     Change("prompts", TINY, "margin: 3}", 'margin: 3, templates: ["a {} thing"]}', TAUGHT_ANEW),
     Change(
-        "code of the figures", "vidkd/evaluate/student.py", *CODE,
-        {"evaluate_student": 3, "measure_student": 1, **TABLE},
+        "code of the figures", "vidkd/evaluate/student.py", *CODE, {"evaluate_student": 3, **TABLE}
     ),
     Change("what it is compared with", TINY, "student:\n", "student:\n  baseline: cached\n", TABLE),
     Change("what is exported", TINY, "student:\n", "student:\n  export: cached\n", {}),

@@ -260,18 +260,25 @@ class Settings(Section):
         for name in experiment.variants:
             variant: StudentSettings = experiment.variant(name)
             named.append((("variants", name, "backbone"), variant.backbone, "timm"))
-            if (asked := variant.kept_frames(variant.frames, variant.frame_sampling)) > self.frames.per_video:
+            asked = max(
+                variant.kept_frames(variant.frames, sampling)
+                for sampling in (variant.frame_sampling, variant.eval_frame_sampling)
+            )
+            if asked > self.frames.per_video:
                 text = (
                     f"{asked} frames are asked of videos stored with {self.frames.per_video}: raise "
                     "frames.per_video or lower it"
                 )
                 found.append((("student", "variants", name, "frames"), text))
+        if teacher in known and (used := self.backbones[teacher]).views * used.crops > 1:
+            text = "a teacher takes one view and one crop: cache it a second time, under another name"
+            found.append((("backbones", teacher, "views" if used.views > 1 else "crops"), text))
         for where, wanted, kind in named:
             if wanted is not None and wanted not in known:
                 text = f"no backbone is called {wanted}; {nearest(wanted, known)}"
                 found.append((("student", *where), text))
             elif wanted is not None and self.backbones[wanted].kind != kind:
-                text = f"{name} is of the kind {self.backbones[name].kind}; allowed: one of the kind {kind}"
+                text = f"{wanted} is of the kind {self.backbones[wanted].kind}; allowed: the kind {kind}"
                 found.append((("student", *where), text))
         labels: list[tuple[Location, str]] = [(("also_judged",), name) for name in experiment.also_judged]
         labels += [(("label",), experiment.label)] if experiment.label else []

@@ -15,6 +15,9 @@ from vidkd.config.variants import Experiment
 Head = Literal["zero_shot", "probe", "average"]
 """What makes the teacher's logits of its features."""
 
+TEACHER = "teacher"
+"""The row of the teacher in the tables of students."""
+
 
 class TeacherSettings(LinearSettings):
     """The head that is made for the frozen teacher, and the gate that it has to pass."""
@@ -138,6 +141,9 @@ class StudentSettings(ClipSettings, TrainingSettings):
     @model_validator(mode="after")
     def _learns(self) -> StudentSettings:
         found: list[Problem] = []
+        if self.schedule == "step":
+            text = "step is not for students, whose gamma is the weight of the task: use cosine or constant"
+            found.append((("schedule",), text))
         if 0 < self.size < 16:
             found.append((("size",), f"found {self.size}; allowed: 0, or whole number from 16"))
         if not (self.taught or self.gamma):
@@ -153,7 +159,10 @@ class StudentSettings(ClipSettings, TrainingSettings):
 class StudentExperiment(Experiment):
     """Students of one CLIP teacher: a base recipe, and variants that each change a few of its settings."""
 
-    RESERVED: ClassVar[dict[str, str]] = {"teacher": "teacher is the row of the teacher"}
+    RESERVED: ClassVar[dict[str, str]] = {
+        TEACHER: "teacher is the row of the teacher",
+        "export": "export is the folder of the exported student",
+    }
 
     teacher: TeacherSettings = TeacherSettings()  # type: ignore[call-arg]
     label: str | None = Field(

@@ -13,17 +13,18 @@ from vidkd.errors import UserError
 
 
 def read_labels(
-    labels_csv: Path, video_ids: Sequence[str], *, marked_only: bool = False
+    labels_csv: Path, video_ids: Sequence[str], n_classes: int, *, marked_only: bool = False
 ) -> NDArray[np.int32]:
     """The label ids of these videos, in their order.
 
     Args:
         labels_csv: of `vidkd.data.labels.write_labels`.
         video_ids: the videos.
+        n_classes: K; every label id is below it.
         marked_only: videos that are not marked as labelled count as UNLABELLED.
 
     Raises:
-        UserError: a video is not listed, or the file is none of labels.
+        UserError: a video is not listed, a label is none of the classes, or the file is none of labels.
     """
     try:
         labels = {
@@ -41,4 +42,10 @@ def read_labels(
             f"{labels_csv} has no label of {len(missing)} videos, {missing[0]!r} among them: list_labels "
             "makes it anew from the annotations when it is deleted"
         )
-    return np.array([labels[name] for name in video_ids], np.int32)
+    found = np.array([labels[name] for name in video_ids], np.int32)
+    if len(wrong := np.flatnonzero((found < UNLABELLED) | (found >= n_classes))):
+        raise UserError(
+            f"{labels_csv} gives video {video_ids[wrong[0]]!r} the label {found[wrong[0]]}, and there are "
+            f"{n_classes} classes: give labels and class names of one label"
+        )
+    return found

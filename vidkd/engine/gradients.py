@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
-from itertools import islice
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -14,39 +13,27 @@ from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
 
-LOOKED_AT = 100
-"""Batches that are searched for a term that not every batch has."""
 
-
-def check_gradients(
-    method: nn.Module, terms: Collection[str], batches: Iterable[Any], device: torch.device, seed: int
-) -> dict[str, float]:
-    """The norm of each term's gradient at the trained parameters, in the first batch that has the term.
+def check_gradients(method: nn.Module, terms: Collection[str], batch: Any, seed: int) -> dict[str, float]:
+    """The norm of each term's gradient at the trained parameters.
 
     Nothing of the method, and no random generator, is another one afterwards.
 
     Args:
         method: as the training loop has it.
         terms: names of the terms that there must be.
-        batches: training batches.
-        device: of the method.
+        batch: a training batch that has all terms, on the method's device.
         seed: of what is random in a step.
 
     Raises:
-        UserError: a term has no gradient, or no batch has it.
+        UserError: a term has no gradient, or the batch does not have it.
     """
     before = {name: buffer.clone() for name, buffer in method.named_buffers()}
     method.train()
-    norms: dict[str, float] = {}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for batch in islice(batches, LOOKED_AT):
-            found = method(batch.to(device), torch.Generator().manual_seed(seed))
-            norms |= {
-                name: _norm(found[name], method) for name in terms if name in found and name not in norms
-            }
-            if len(norms) == len(terms):
-                break
+        found = method(batch, torch.Generator().manual_seed(seed))
+        norms = {name: _norm(found[name], method) for name in terms if name in found}
     with torch.no_grad():
         for name, buffer in method.named_buffers():
             buffer.copy_(before[name])

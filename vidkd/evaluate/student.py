@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from vidkd.config.student import TEACHER
 from vidkd.evaluate.classes import class_figures, class_gate, macro_f1, read_predictions, top_k_share
 from vidkd.evaluate.paired import comparisons, differences, read_runs
 from vidkd.evaluate.statistics import wilson_percent
@@ -24,8 +25,6 @@ OVER_SEEDS = ("top5", "mean_class", "f1", "agreement", "cosine")
 
 TIMES = ("ms_1", "ms_2")
 """Columns of the times, by the number of threads."""
-
-TEACHER = "teacher"
 
 
 def evaluate_student(predictions: Path, config_json: Path, efficiency: Path, metrics: Path) -> None:
@@ -56,6 +55,7 @@ def measure(table: pd.DataFrame, config: Mapping[str, Any], cost: Mapping[str, A
         **figures(table),
         "agreement": 100 * (table["pred"] == table["teacher_pred"]).mean(),
         "cosine": table["cosine"].mean() if "cosine" in table else None,
+        "frames": config["settings"]["frames"],
         **cost,
         "result_gate": class_gate(table),
     }
@@ -147,7 +147,13 @@ def _row(
     for column in OVER_SEEDS:
         values = seeds[column].astype(float)
         row |= {column: values.mean(), f"{column}_std": values.std()}
-    return row | {"chance": first["chance"], "params": first["params"], "gflops": first["gflops"], **times}
+    return row | {
+        "chance": first["chance"],
+        "frames": first["frames"],
+        "params": first["params"],
+        "gflops": first["gflops"],
+        **times,
+    }
 
 
 def _teacher_row(metrics: Path, times: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,6 +174,7 @@ def _teacher_row(metrics: Path, times: Mapping[str, Any]) -> dict[str, Any]:
         **{name: found[name] for name in ("top5", "mean_class", "f1", "chance")},
         "agreement": 100.0,
         "cosine": 1.0,
+        "frames": run["frames"],
         "params": run["params"],
         "gflops": run["gflops"],
         **times,

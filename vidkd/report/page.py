@@ -26,9 +26,7 @@ CURVES = (
     "Loss terms as they are added up, and validation figures, against the share of training; mean over seeds."
 )
 CONFUSION = "Of the test videos of each class (row), how many percent get which class; first seed."
-ATTENTION = (
-    "Frames of the first test video of each class, and the weight that temporal pooling gives to each."
-)
+ATTENTION = "Frames of the first test video of up to six classes, and the weight that pooling gives to each."
 
 
 @dataclass(frozen=True)

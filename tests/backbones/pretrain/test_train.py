@@ -117,7 +117,7 @@ def test_features_are_those_of_its_own_library(trained, kind):
         wanted = wanted.reshape(found.shape)
     else:
         wanted = BY_LIBRARY[kind](folder, clip).reshape(found.shape)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=3e-5)
 
 
 def with_short_side(folder: Path, clip: torch.Tensor) -> torch.Tensor:

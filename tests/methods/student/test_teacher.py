@@ -75,7 +75,7 @@ def test_the_probe_is_fitted_on_labelled_videos_alone(own, marked):
     assert metrics["fitted_on"] == (MARKED if marked else COUNTS["train"])
     train_ND, names = video_means(own.features("train"))
     val_ND, val_names = video_means(own.features("val"))
-    label_N = read_labels(own.labels(), names, marked_only=marked)
+    label_N = read_labels(own.labels(), names, 6, marked_only=marked)
     train_ND, label_N = train_ND.numpy()[label_N >= 0], label_N[label_N >= 0]
     mean, std = train_ND.mean(0), train_ND.std(0)
     found = []
@@ -83,7 +83,7 @@ def test_the_probe_is_fitted_on_labelled_videos_alone(own, marked):
         model = LogisticRegression(C=1 / (l2 * len(train_ND)), max_iter=5000, tol=1e-6)
         model.fit((train_ND - mean) / std, label_N)
         pred = model.predict((val_ND.numpy() - mean) / std)
-        found.append(100 * accuracy_score(read_labels(own.labels(), val_names), pred))
+        found.append(100 * accuracy_score(read_labels(own.labels(), val_names, 6), pred))
     assert metrics["val_probe"] == pytest.approx(max(found))
 
 

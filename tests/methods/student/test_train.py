@@ -95,7 +95,7 @@ def test_history_has_what_the_kept_weights_give(taught, tmp_path):
     model, chosen, about = load_student(weights)
     store = FrameStore(taught.frames("val"))
     seen = see(model, store, chosen, 0)
-    label_N = torch.from_numpy(read_labels(taught.labels(), store.video_ids)).long()
+    label_N = torch.from_numpy(read_labels(taught.labels(), store.video_ids, 6)).long()
     best = pd.read_csv(tmp_path / "run/history.csv").set_index("epoch").loc[about["best_epoch"]]
     right = 100 * (seen.logits.argmax(1) == label_N).double().mean().item()
     assert best["val_top1"] == pytest.approx(right)
@@ -162,7 +162,7 @@ def test_every_term_moves_the_student_and_every_parameter_is_moved(taught, respo
     teacher = OnlineTeacher(load_backbone(taught.clip), load_head(taught.head()), CPU)
     method = Distil(Student(pretrained_encoder(taught.start), 6, chosen), teacher, chosen)
     before = {name: value.clone() for name, value in method.state_dict().items()}
-    norms = check_gradients(method, terms_of(chosen), [found], CPU, seed=0)
+    norms = check_gradients(method, terms_of(chosen), found, seed=0)
     assert set(norms) == TERMS
     assert min(norms.values()) > 0
     assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
@@ -187,7 +187,7 @@ def test_a_term_that_reaches_nothing_is_refused(taught):
     clips = training_clips(settings(), taught.videos(), CLASSES["colour"], seed=0)
     found = collate([clips[(0, 0)]])
     with pytest.raises(UserError, match=r"response_loss would teach nothing: no gradient of it reaches"):
-        check_gradients(Dead(), ["task_loss", "response_loss"], [found], CPU, seed=0)
+        check_gradients(Dead(), ["task_loss", "response_loss"], found, seed=0)
 
 
 def test_the_teacher_gate_stops_the_training(taught, tmp_path):
@@ -250,3 +250,26 @@ def test_video_based_and_frame_based_loading_train_the_same_student(tmp_path):
         found.append(files(made.train(tmp_path / f"run_{encoding}", settings(epochs=1))))
     assert found[0]["model.safetensors"] == found[1]["model.safetensors"]
     assert found[0]["history.csv"] == found[1]["history.csv"]
+
+
+def test_pixels_that_a_network_does_not_take_are_refused(taught, tmp_path):
+    says = r"size: vit_tiny_patch16_224 takes no frames of 64 pixels .*set 0 for its own 224"
+    with pytest.raises(UserError, match=says):
+        taught.train(tmp_path / "run", settings(arch="vit_tiny_patch16_224", size=64), backbone=None)
+
+
+def test_labels_of_another_label_are_refused(taught, tmp_path):
+    videos = dataclasses.replace(taught.videos(), labels=taught.labels("motion"))
+    with pytest.raises(UserError, match=r"and there are 6 classes: give labels and class names of one label"):
+        taught.train(tmp_path / "run", settings(**CE), videos=videos)
+
+
+def test_few_labels_among_many_are_found(own, tmp_path):
+    """One labelled clip, far from the first batches."""
+    header, *lines = own.labels().read_text().splitlines()
+    marks = [line.replace(",true", ",false") if "_train_" in line else line for line in lines]
+    marks = [line.replace(",false", ",true") if "_train_00077" in line else line for line in marks]
+    own.labels().write_text("\n".join([header, *marks]) + "\n")
+    found = config(own.train(tmp_path / "run", settings(epochs=1), marked_only=True))
+    assert (found["train_clips"], found["labelled_clips"]) == (COUNTS["train"], 1)
+    assert found["gradient_norms"]["task_loss"] > 0

@@ -235,8 +235,10 @@ def cut_split(videos: Sequence[Video], split: str, fraction: float, seed: int) -
     """
     groups: dict[str, list[Video]] = defaultdict(list)
     for video in videos:
-        if video.split == "train" and video.label:
+        if video.split == "train":
             groups[f"group {video.group}" if video.group else f"video {video.video_id}"].append(video)
+    # Unlabelled videos stay, and so does what shares a group with one.
+    groups = {name: members for name, members in groups.items() if all(video.label for video in members)}
     total = Counter(video.label for members in groups.values() for video in members)
     wanted = {label: max(1, round(fraction * count)) for label, count in total.items()}
     taken: Counter[str] = Counter()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from vidkd.config.data import SPLITS
 from vidkd.config.fusion import FusionSettings
-from vidkd.config.named import named_files, named_places
 from vidkd.data.feature_splits import open_splits
 from vidkd.data.features import find_feature_shards
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
 from vidkd.methods.fusion.sources import Sources, Splits, open_sources
+from vidkd.named import named_files, named_places
 
 
 @dataclass(frozen=True)

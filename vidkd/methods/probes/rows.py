@@ -15,7 +15,7 @@ from vidkd.data.feature_batches import FeatureJoin
 from vidkd.data.feature_splits import open_splits
 from vidkd.data.feature_tokens import checked
 from vidkd.data.label_ids import read_labels
-from vidkd.data.tables import read_classes
+from vidkd.data.tables import UNLABELLED, read_classes
 from vidkd.errors import UserError
 
 
@@ -61,7 +61,7 @@ def open_rows(
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
     if labels_csv is not None:
         for join in joins.values():
-            join.label_ids = read_labels(labels_csv, join.video_ids)
+            join.label_ids = read_labels(labels_csv, join.video_ids, len(classes))
     check_labels(joins, classes, classes_json)
     return ProbeRows(classes, **joins)
 
@@ -101,6 +101,11 @@ def token_means(join: FeatureJoin) -> Tensor:
 
 
 def _check_known(join: FeatureJoin, classes: Sequence[str], what: str, source: Path) -> None:
+    if unlabelled := int((join.label_ids == UNLABELLED).sum()):
+        raise UserError(
+            f"{unlabelled} videos have no label, such as a {what}: a head learns from labels alone; set "
+            "data.unlabelled: refuse and leave them out, or ask Snakemake for results of students only"
+        )
     if len(wrong := np.flatnonzero((join.label_ids < 0) | (join.label_ids >= len(classes)))):
         raise UserError(
             f"{what} {join.video_ids[wrong[0]]!r} has label {join.label_ids[wrong[0]]}, and {source} has "

@@ -28,7 +28,7 @@ _OPTIONS = (
     ),
     click.option("--classes", type=INPUT, required=True, help="Class names of the label, JSON."),
     click.option("--labels", type=INPUT, required=True, help="Label of each video: CSV of list_labels."),
-    click.option("--marked-only/--use-all-labels", help="Training labels that are not marked are not used."),
+    click.option("--marked-only/--not-marked-only", help="Training labels that are not marked are not used."),
     click.option(
         "--start", default="null", metavar="JSON", help="Settings of the timm network to start from."
     ),

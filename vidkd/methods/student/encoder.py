@@ -11,6 +11,7 @@ import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which
 # isort: split
 
 import timm
+import torch
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
@@ -93,6 +94,22 @@ def new_encoder(arch: str) -> Encoder:
             f"arch {arch!r} takes {channels} channels of {wide}x{high} pixels; frames are square RGB"
         )
     return Encoder(EncoderSpec(arch, int(high), tuple(pixels["mean"]), tuple(pixels["std"])), network)
+
+
+def check_size(encoder: Encoder, size: int) -> None:
+    """Refuse pixels that a network does not take.
+
+    Raises:
+        UserError: it takes those of its own size alone.
+    """
+    try:
+        with torch.no_grad():
+            encoder.eval()(torch.zeros(1, 3, size, size, dtype=torch.uint8))
+    except (AssertionError, RuntimeError) as error:
+        name, own = encoder.spec.architecture, encoder.spec.size
+        raise UserError(
+            f"size: {name} takes no frames of {size} pixels ({error}): set 0 for its own {own}"
+        ) from error
 
 
 def pretrained_encoder(settings: BackboneSettings) -> Encoder:

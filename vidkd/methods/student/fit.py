@@ -83,7 +83,9 @@ def fit_teacher_head(
     torch.set_num_threads(settings.cpu_threads)
     stores = open_splits(shards)
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
-    labels = {split: _labels(labels_csv, split, join, marked_only) for split, join in joins.items()}
+    labels = {
+        split: _labels(labels_csv, len(classes), split, join, marked_only) for split, join in joins.items()
+    }
     network, meta = _clip(backbone), stores["train"].meta
     _check_cached(network, meta)
     feature_ND = {split: token_means(join) for split, join in joins.items()}
@@ -150,7 +152,11 @@ def gate(top1: float, largest: float, margin: float) -> dict[str, Any]:
 def _cost(network: CLIP, head: TeacherHead) -> dict[str, float]:
     """Parameters of the image tower and the head, and GFLOPs (multiply-adds) of a clip."""
     params = count_parameters(network.network.visual) + count_parameters(head) + head.text.numel()
-    return {"params": params, "gflops": gflops(network, network.spec.frames, network.spec.size)}
+    return {
+        "frames": network.spec.frames,
+        "params": params,
+        "gflops": gflops(network, network.spec.frames, network.spec.size),
+    }
 
 
 def _check_cached(network: CLIP, meta: FeatureMeta) -> None:
@@ -187,8 +193,10 @@ def _clip(backbone: BackboneSettings) -> CLIP:
     return cast(CLIP, load_backbone(backbone))
 
 
-def _labels(labels_csv: Path, split: str, join: FeatureJoin, marked_only: bool) -> NDArray[np.int32]:
-    labels = read_labels(labels_csv, join.video_ids, marked_only=marked_only and split == "train")
+def _labels(
+    labels_csv: Path, n_classes: int, split: str, join: FeatureJoin, marked_only: bool
+) -> NDArray[np.int32]:
+    labels = read_labels(labels_csv, join.video_ids, n_classes, marked_only=marked_only and split == "train")
     if split != "train" and (labels == UNLABELLED).any():
         raise UserError(f"{labels_csv}: a {split} video has no label; only training videos may be without")
     return labels

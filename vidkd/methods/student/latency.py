@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vidkd.backbones.clip import CLIP
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.evaluate.student import TEACHER
+from vidkd.config.student import TEACHER
 from vidkd.evaluate.timing import quartiles, time_rounds
 from vidkd.files import atomic
 from vidkd.methods.student.predict import load_student
@@ -27,8 +27,7 @@ def measure(
 ) -> None:
     """Write a row for each: `variant, ms_1, ms_1_low, ms_1_high, ms_2, …`, by the number of threads of a CPU.
 
-    `ms` is the median time of one clip that has been decoded, `low` and `high` are the quartiles. On a GPU
-    threads make no difference.
+    `ms` is the median time of one clip that has been decoded, `low` and `high` are the quartiles.
 
     Args:
         students: `model.safetensors` by variant.
@@ -40,11 +39,10 @@ def measure(
     Raises:
         UserError: a network cannot be loaded.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = cast(CLIP, load_backbone(backbone))
     check_network(head, network)
-    parts = {name: _student(weights, device) for name, weights in students.items()}
-    parts[TEACHER] = _teacher(network, load_head(head), device)
+    parts = {name: _student(weights) for name, weights in students.items()}
+    parts[TEACHER] = _teacher(network, load_head(head))
     rows: dict[str, dict[str, object]] = {name: {"variant": name} for name in parts}
     for threads in THREADS:
         torch.set_num_threads(threads)
@@ -57,24 +55,21 @@ def measure(
         pd.DataFrame(list(rows.values())).to_csv(temporary, index=False)
 
 
-def _student(weights: Path, device: torch.device) -> Callable[[], object]:
+def _student(weights: Path) -> Callable[[], object]:
     model, settings, _ = load_student(weights)
-    return _run(model.to(device), _clip(settings.frames, settings.size, device))
+    return _run(model, _clip(settings.frames, settings.size))
 
 
-def _teacher(network: CLIP, head: TeacherHead, device: torch.device) -> Callable[[], object]:
-    spec = network.spec
-    whole = nn.Sequential(network, nn.Flatten(1, 2), head).to(device)
-    return _run(whole, _clip(spec.frames, spec.size, device))
+def _teacher(network: CLIP, head: TeacherHead) -> Callable[[], object]:
+    whole = nn.Sequential(network, nn.Flatten(1, 2), head)
+    return _run(whole, _clip(network.spec.frames, network.spec.size))
 
 
 def _run(network: nn.Module, clip_1TCHW: Tensor) -> Callable[[], object]:
     return lambda: network(clip_1TCHW)
 
 
-def _clip(frames: int, size: int, device: torch.device) -> Tensor:
+def _clip(frames: int, size: int) -> Tensor:
     """A random clip: uint8 (1, T, 3, size, size)."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (1, frames, 3, size, size), dtype=torch.uint8, generator=generator).to(
-        device
-    )
+    return torch.randint(0, 256, (1, frames, 3, size, size), dtype=torch.uint8, generator=generator)

@@ -6,25 +6,15 @@ Shapes in names: B clips, T frames, D features, K classes. Every function gives 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vidkd.config.student import StudentSettings
+from vidkd.data.tables import UNLABELLED
 from vidkd.methods.student.model import Seen
-
-UNLABELLED = -1
-"""Label of a clip that has none."""
-
-
-class Taught(NamedTuple):
-    """What the teacher makes of clips: logits (B, K), features (B, D), frame_features (B, T, D)."""
-
-    logits: Tensor
-    features: Tensor
-    frame_features: Tensor
+from vidkd.methods.student.taught import Taught
 
 
 def loss_terms(

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from vidkd.config.student import StudentSettings
 from vidkd.data.clips import Batch
-from vidkd.methods.student.loss import Taught, loss_terms
+from vidkd.methods.student.loss import loss_terms
 from vidkd.methods.student.model import Student
+from vidkd.methods.student.taught import Taught
 
 Teacher = Callable[[Batch], Taught]
 """What a frozen teacher makes of a batch."""

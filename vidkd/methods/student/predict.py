@@ -70,7 +70,7 @@ def predict(
     Raises:
         UserError: the network, the videos or the teacher's features cannot be used.
     """
-    model, settings, _ = load_student(weights)
+    model, settings, config = load_student(weights)
     torch.set_num_threads(settings.cpu_threads)
     store = FrameStore(shards)
     check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
@@ -78,7 +78,7 @@ def predict(
     taught_ND = cached_features(head, features, store.video_ids)
     columns: dict[str, Any] = {
         "video_id": store.video_ids,
-        "label_id": read_labels(labels_csv, store.video_ids),
+        "label_id": read_labels(labels_csv, store.video_ids, len(config["classes"])),
         "pred": seen.logits.argmax(1).numpy(),
     }
     columns |= {f"s_{k}": column.numpy() for k, column in enumerate(seen.logits.softmax(1).T)}

@@ -25,7 +25,7 @@ from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
 from vidkd.methods.probes.model import LinearProbe
-from vidkd.methods.student.loss import Taught
+from vidkd.methods.student.taught import Taught
 
 HEADS: tuple[Head, ...] = get_args(Head)
 
@@ -149,8 +149,10 @@ class OnlineTeacher:
         (clip_BTCHW,) = batch.clips.values()
         frame_NCHW = resized(clip_BTCHW.flatten(0, 1), self.network.spec.size)
         clip_BTCHW = frame_NCHW.unflatten(0, clip_BTCHW.shape[:2])
-        feature_BTD = self.network.encode(self.network.normalise(clip_BTCHW)).squeeze(2)
-        taught: Taught = self.head(feature_BTD)
+        # In float32, as its head was made and measured, whatever the student computes in.
+        with torch.autocast(clip_BTCHW.device.type, enabled=False):
+            feature_BTD = self.network.encode(self.network.normalise(clip_BTCHW)).squeeze(2)
+            taught: Taught = self.head(feature_BTD)
         return taught
 
 
@@ -179,7 +181,8 @@ class CachedTeacher:
     def __call__(self, batch: Batch) -> Taught:
         """What it made of the videos of a batch."""
         feature_BTD = self.store.rows(self.rows[batch.row.numpy()])
-        taught: Taught = self.head(feature_BTD.to(self.device))
+        with torch.autocast(self.device.type, enabled=False):
+            taught: Taught = self.head(feature_BTD.to(self.device))
         return taught
 
 
@@ -187,4 +190,8 @@ def resized(pixels_NCHW: Tensor, size: int) -> Tensor:
     """uint8 frames of `size` x `size` pixels (bilinear, antialiased)."""
     if pixels_NCHW.shape[-1] == size:
         return pixels_NCHW
-    return F.interpolate(pixels_NCHW, (size, size), mode="bilinear", antialias=True)
+    if pixels_NCHW.device.type == "cpu":
+        return F.interpolate(pixels_NCHW, (size, size), mode="bilinear", antialias=True)
+    # Only the CPU resizes bytes.
+    resized_NCHW = F.interpolate(pixels_NCHW.float(), (size, size), mode="bilinear", antialias=True)
+    return resized_NCHW.round().clamp(0, 255).byte()

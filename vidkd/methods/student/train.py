@@ -16,9 +16,17 @@ from torch.nn import functional as F
 
 from vidkd.backbones.clip import CLIP
 from vidkd.backbones.registry import load_backbone
+from vidkd.backbones.source import find_source
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.student import StudentSettings
-from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
+from vidkd.data.clips import (
+    Batch,
+    ClipBatches,
+    TrainingClips,
+    check_clips,
+    collate,
+    evaluation_loader,
+)  # fmt: skip
 from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
@@ -33,7 +41,7 @@ from vidkd.engine.runtime import naming_knob, start
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
-from vidkd.methods.student.encoder import new_encoder, pretrained_encoder
+from vidkd.methods.student.encoder import check_size, new_encoder, pretrained_encoder
 from vidkd.methods.student.method import Distil, Teacher
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.teacher import (
@@ -107,7 +115,7 @@ def train(
         backbone: what it starts from; None: `settings.arch` with random weights.
         teaching: the teacher; None where no term needs it.
         run_dir: folder of the run.
-        about: further entries of `config.json`: names of the `variant`, the `label` and the `teacher`.
+        about: further entries of `config.json`: names of the `variant` and the `label`.
         seed: of the weights, the order and the augmentation.
         stamp: digest of all that the result depends on.
         workers: loader processes; no effect on the result.
@@ -122,6 +130,7 @@ def train(
     accelerator = start(settings, seed)
     encoder = new_encoder(settings.arch) if backbone is None else pretrained_encoder(backbone)
     settings = settings.model_copy(update={"size": settings.size or encoder.spec.size})
+    check_size(encoder, settings.size)
     classes = read_classes(videos.classes)
     clips = training_clips(settings, videos, classes, seed)
     model = Student(encoder, len(classes), settings)
@@ -131,9 +140,10 @@ def train(
     method = Distil(model, teacher, settings).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, seed, workers)
     validate = validation(settings, videos, teaching, accelerator, workers)
+    first = first_batch(clips, settings).to(accelerator.device)
     state_dir = run_dir / ".state"
     with only_run(state_dir), naming_knob(f"batch_size {settings.batch_size}: lower it, or frames"):
-        norms = check_gradients(method, terms_of(settings), data.batches(0, 0), accelerator.device, seed)
+        norms = check_gradients(method, terms_of(settings), first, seed)
         trainer = Trainer(
             method, one_group(method), data, validate, settings, accelerator, seed, state_dir, stamp
         )
@@ -143,8 +153,15 @@ def train(
             encoder=encoder.spec.described(), params=count_parameters(model), gradient_norms=norms,
             train_clips=len(labelled), labelled_clips=int(labelled.sum()),
             teacher_view=settings.teacher_view if settings.taught else "none",
+            teacher=None if teaching is None else head_config(teaching.head)["features"]["weights_sha256"],
         )  # fmt: skip
         drop_state(state_dir)
+
+
+def first_batch(clips: TrainingClips, settings: StudentSettings) -> Batch:
+    """A batch of the first epoch that has a clip with a label, if there is one."""
+    labelled_first = np.argsort(clips.store.label_ids == UNLABELLED, kind="stable")
+    return collate([clips[(0, int(row))] for row in labelled_first[: settings.batch_size]])
 
 
 def check_width(student: int, teacher: int, settings: StudentSettings) -> None:
@@ -158,6 +175,16 @@ def check_width(student: int, teacher: int, settings: StudentSettings) -> None:
             f"the student has {student} features and the teacher {teacher}: set projection: true and width: "
             f"{teacher}, or alpha and hint to 0"
         )
+
+
+def network_files(settings: BackboneSettings) -> list[Path]:
+    """The files that a network is loaded from.
+
+    Raises:
+        UserError: they are not there.
+    """
+    source = find_source(settings)
+    return [*source.files, *sorted(source.folder.glob("*config.json"))]
 
 
 def terms_of(settings: StudentSettings) -> list[str]:
@@ -178,9 +205,8 @@ def training_clips(settings: StudentSettings, videos: Videos, classes: list[str]
     if len(classes) < 2:
         raise UserError(f"{videos.classes} has {len(classes)} class: a student has nothing to tell apart")
     store = FrameStore(videos.train)
-    labels = read_labels(
-        videos.labels, store.video_ids, marked_only=videos.marked_only and not settings.all_labels
-    )
+    marked_only = videos.marked_only and not settings.all_labels
+    labels = read_labels(videos.labels, store.video_ids, len(classes), marked_only=marked_only)
     rows = np.arange(len(store))
     if settings.unlabelled == "drop" or not settings.taught:
         rows = np.flatnonzero(labels != UNLABELLED)
@@ -245,7 +271,8 @@ def validation(
     store = FrameStore(videos.val)
     check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
     loader = evaluation_loader(store, [settings.frames], settings, settings.batch_size, workers)
-    labels = torch.from_numpy(read_labels(videos.labels, store.video_ids).astype(np.int64))
+    n_classes = len(read_classes(videos.classes))
+    labels = torch.from_numpy(read_labels(videos.labels, store.video_ids, n_classes).astype(np.int64))
     taught_ND = None if teaching is None else cached_features(teaching.head, teaching.val, store.video_ids)
 
     @torch.inference_mode()
