@@ -30,7 +30,8 @@ from vidkd.methods.probes.rows import token_means, tokens
 
 def every_label(value) -> str:
     ids = [video_id for split in COUNTS for video_id in video_ids(split)]
-    return "video_id,label_id\n" + "".join(f"{video_id},{value(video_id)}\n" for video_id in reversed(ids))
+    rows = [f"{video_id},{value(video_id)},true\n" for video_id in reversed(ids)]
+    return "video_id,label_id,labelled\n" + "".join(rows)
 
 
 def test_rows_are_joined_by_video_id(cache, tmp_path):
@@ -66,7 +67,7 @@ def test_means_and_statistics_are_numpys(cache, monkeypatch):
 
 def test_a_video_without_that_label_is_named(cache, tmp_path):
     labels = tmp_path / "labels.csv"
-    labels.write_text(every_label(lambda _: 0).replace("val_007,0\n", ""))
+    labels.write_text(every_label(lambda _: 0).replace("val_007,0,true\n", ""))
     with pytest.raises(UserError, match=r"labels\.csv has no label of 1 videos, 'val_007' among them"):
         cache.open(labels)
 
