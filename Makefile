@@ -9,7 +9,8 @@ CORES ?= all
 demo: .venv/.installed  ## generate the demo's videos, train everything, print the table
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/python -m workflow_scripts.show_tables results/ffn/tfd.csv results/features/probes.csv \
-		results/converters/quality.csv results/fusion/fusion.csv --page results/report/index.html
+		results/converters/quality.csv results/fusion/fusion.csv results/student/teachers.csv \
+		results/student/student.csv --page results/report/index.html
 
 test: .venv/.installed-dev lint  ## everything
 	$(BIN)/python -m pytest
