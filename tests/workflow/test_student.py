@@ -96,6 +96,11 @@ def test_each_student_reads_what_it_learns_from_and_no_more(taught):
         weights = taught.root / sidecar(PATHS.student.weights.format(student=name, seed=0))
         inputs = json.loads(weights.read_text())["inputs"]
         read[name] = {"/".join(file.removeprefix("results/tiny/").split("/")[:3]) for file in inputs}
+    networks = {
+        name: {of.split("/")[1] for of in read[name] if of.startswith("weights/")} for name in STUDENTS
+    }
+    assert networks == {"ce": {"timm"}, "distilled": {"timm", "clip"}, "cached": {"timm", "clip"}}
+    read = {name: {of for of in files if not of.startswith("weights/")} for name, files in read.items()}
     frames = {f"frames/{split}/shard_{shard}.h5" for split in ("train", "val") for shard in (0, 1)}
     labels = frames | {"data/labels/colour.csv", "data/labels/colour.json"}
     assert read["ce"] == labels
