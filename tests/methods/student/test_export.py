@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -25,6 +26,7 @@ from workflow_scripts import predict_videos
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("exported")]
 
+ROOT = Path(__file__).resolve().parents[3]
 FRAMES = FrameSettings(per_video=8, short_side=40, encoding="raw")
 
 
@@ -48,6 +50,12 @@ def test_onnx_has_the_logits_of_pytorch(filmed, count):
     (found,) = session.run(None, {"frames": pixels.numpy()})
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert json.loads((filmed.root / "export/config.json").read_text())["onnx_difference"] <= 1e-4
+
+
+def test_it_names_no_place_of_this_machine(filmed):
+    content = (filmed.root / "export/student.onnx").read_bytes()
+    assert b"export.py" not in content
+    assert str(ROOT).encode() not in content
 
 
 def test_video_files_get_the_classes_of_the_pipeline(filmed, tmp_path):
