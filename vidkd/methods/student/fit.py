@@ -92,11 +92,7 @@ def fit_teacher_head(
     words = class_words(classes, settings.class_names)
     head, history = _make_head(settings, network, words, feature_ND, labels, classes)
     fitted_on = int((labels["train"] != UNLABELLED).sum())
-    with torch.no_grad():
-        logits = {
-            split: {one: head.logits(feature_ND[split].float(), one) for one in HEADS}
-            for split in ("val", "test")
-        }
+    logits = {split: _logits(head, feature_ND[split]) for split in ("val", "test")}
     metrics = {**about, "fitted_on": fitted_on, **measured(logits, labels, settings), **_cost(network, head)}
     log.info("%s", metrics)
     config = {
@@ -157,6 +153,12 @@ def _cost(network: CLIP, head: TeacherHead) -> dict[str, float]:
         "params": params,
         "gflops": gflops(network, network.spec.frames, network.spec.size),
     }
+
+
+@torch.no_grad()
+def _logits(head: TeacherHead, feature_ND: Tensor) -> dict[Head, Tensor]:
+    """Logits (N, K) of each of HEADS."""
+    return {one: head.logits(feature_ND.float(), one) for one in HEADS}
 
 
 def _check_cached(network: CLIP, meta: FeatureMeta) -> None:

@@ -121,8 +121,7 @@ def train(
         workers: loader processes; no effect on the result.
 
     Raises:
-        UserError: the teacher is refused, data, teacher and settings do not fit together, a term teaches
-            nothing, memory is too small, or the loss diverged.
+        UserError: the teacher is refused, something does not fit together, or the loss diverged.
     """
     if settings.taught and teaching is None:
         raise UserError("alpha, beta or hint need a teacher: give --teacher-head, or set them to 0")
@@ -134,9 +133,7 @@ def train(
     classes = read_classes(videos.classes)
     clips = training_clips(settings, videos, classes, seed)
     model = Student(encoder, len(classes), settings)
-    teacher = (
-        None if teaching is None else open_teacher(settings, teaching, model, clips, classes, accelerator)
-    )
+    teacher = open_teacher(settings, teaching, model, clips, classes, accelerator)
     method = Distil(model, teacher, settings).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, seed, workers)
     validate = validation(settings, videos, teaching, accelerator, workers)
@@ -220,18 +217,20 @@ def training_clips(settings: StudentSettings, videos: Videos, classes: list[str]
 
 def open_teacher(
     settings: StudentSettings,
-    teaching: Teaching,
+    teaching: Teaching | None,
     model: Student,
     clips: TrainingClips,
     classes: list[str],
     accelerator: Accelerator,
-) -> Teacher:
-    """The teacher, online or cached.
+) -> Teacher | None:
+    """The teacher, online or cached; None where there is none.
 
     Raises:
         UserError: the gate refuses it, its head was made for other classes or features, its features are not
             as wide as the student's, or the cache lacks videos.
     """
+    if teaching is None:
+        return None
     check_gate(teaching.head)
     head, device = load_head(teaching.head), accelerator.device
     config = head_config(teaching.head)
