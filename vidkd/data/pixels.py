@@ -15,9 +15,7 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 import PIL.Image
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
 from vidkd.data.decode import decode_frames, decoder_of, decoder_version
 from vidkd.data.video import Image, UnreadableVideo
@@ -144,6 +142,9 @@ def shrink_short_side(image: Image, short_side: int) -> Image:
     scale = short_side / min(height, width)
     if scale >= 1:
         return image
+    import torch  # two seconds, in which a shard of small videos that are never shrunk is extracted
+    from torch.nn.functional import interpolate
+
     size = [max(short_side, round(height * scale)), max(short_side, round(width * scale))]
     pixels_1chw = torch.from_numpy(image).permute(2, 0, 1)[None]
     resized = interpolate(pixels_1chw, size=size, mode="bilinear", antialias=True)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidkd.backbones.clip import CLIP
 from vidkd.config.student import Head
 from vidkd.data.clips import Batch
 from vidkd.data.feature_batches import FeatureSource
@@ -26,6 +25,9 @@ from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
 from vidkd.methods.probes.model import LinearProbe
 from vidkd.methods.student.taught import Taught
+
+if TYPE_CHECKING:  # open_clip, which predicting a student does without
+    from vidkd.backbones.clip import CLIP
 
 HEADS: tuple[Head, ...] = get_args(Head)
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidkd.backbones.clip import CLIP
 from vidkd.backbones.registry import load_backbone
 from vidkd.backbones.source import find_source
 from vidkd.config.backbones import BackboneSettings
@@ -53,6 +52,9 @@ from vidkd.methods.student.teacher import (
     head_config,
     load_head,
 )
+
+if TYPE_CHECKING:  # open_clip, which a student without an online teacher does without
+    from vidkd.backbones.clip import CLIP
 
 log = logging.getLogger(__name__)
 
@@ -241,7 +243,7 @@ def open_teacher(
         )
     check_width(model.width, config["width"], settings)
     if settings.teacher_view == "online":
-        network = cast(CLIP, load_backbone(teaching.backbone))
+        network = cast("CLIP", load_backbone(teaching.backbone))
         check_network(teaching.head, network)
         return OnlineTeacher(network, head, device)
     store = FeatureStore(teaching.train)
