@@ -13,7 +13,7 @@ demo: .venv/.installed  ## generate the demo's videos, train everything, print t
 		results/student/student.csv --page results/report/index.html
 
 test: .venv/.installed-dev lint  ## everything
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-fast: .venv/.installed-dev  ## under three minutes, for daily work
 	$(BIN)/python -m pytest -m "not slow"

@@ -101,8 +101,10 @@ def test_a_file_to_start_from_is_an_input(project, name):
 def test_demo_seeds_repeats_the_demo():
     demo = load_settings(ROOT / "config" / "config.yaml")
     seeds = load_settings(ROOT / "config" / "experiments" / "demo_seeds.yaml")
-    for section in ("data", "demo", "frames", "compute"):
+    for section in ("demo", "frames", "compute", "checkpoints", "source", "backbones"):
         assert getattr(seeds, section) == getattr(demo, section)
+    assert seeds.data == demo.data.model_copy(update={"n_shards": seeds.data.n_shards})
+    assert seeds.student.base == demo.student.base
     assert seeds.ffn.base == demo.ffn.base
     assert {name: seeds.ffn.variants[name] for name in demo.ffn.variants} == demo.ffn.variants
     assert seeds.seeds == (0, 1, 2)
