@@ -110,6 +110,17 @@ class Normalise(nn.Module):
         return (pixels.float() - self.mean) / self.std
 
 
+def resized(pixels_NCHW: Tensor, size: int) -> Tensor:
+    """uint8 frames (N, 3, H, W) of `size` x `size` pixels (bilinear, antialiased)."""
+    if pixels_NCHW.shape[-1] == size:
+        return pixels_NCHW
+    if pixels_NCHW.device.type == "cpu":
+        return F.interpolate(pixels_NCHW, (size, size), mode="bilinear", antialias=True)
+    # Only the CPU resizes bytes.
+    resized_NCHW = F.interpolate(pixels_NCHW.float(), (size, size), mode="bilinear", antialias=True)
+    return resized_NCHW.round().clamp(0, 255).byte()
+
+
 def _square(
     height: int, width: int, scales: Sequence[float], rng: np.random.Generator
 ) -> tuple[int, int, int, int]:

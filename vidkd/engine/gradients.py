@@ -14,13 +14,16 @@ from vidkd.errors import UserError
 log = logging.getLogger(__name__)
 
 
-def check_gradients(method: nn.Module, terms: Collection[str], batch: Any, seed: int) -> dict[str, float]:
-    """The norm of each term's gradient at the trained parameters.
+def check_gradients(
+    method: nn.Module, student: nn.Module, terms: Collection[str], batch: Any, seed: int
+) -> dict[str, float]:
+    """The norm of each term's gradient at the student's parameters.
 
     Nothing of the method, and no random generator, is another one afterwards.
 
     Args:
         method: as the training loop has it.
+        student: the part of it that terms are to move; a projector that is moved teaches nothing.
         terms: names of the terms that there must be.
         batch: a training batch that has all terms, on the method's device.
         seed: of what is random in a step.
@@ -33,7 +36,7 @@ def check_gradients(method: nn.Module, terms: Collection[str], batch: Any, seed:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         found = method(batch, torch.Generator().manual_seed(seed))
-        norms = {name: _norm(found[name], method) for name in terms if name in found}
+        norms = {name: _norm(found[name], student) for name in terms if name in found}
     with torch.no_grad():
         for name, buffer in method.named_buffers():
             buffer.copy_(before[name])
@@ -49,8 +52,8 @@ def check_gradients(method: nn.Module, terms: Collection[str], batch: Any, seed:
     return norms
 
 
-def _norm(term: Tensor, method: nn.Module) -> float:
-    trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
+def _norm(term: Tensor, student: nn.Module) -> float:
+    trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
     gradients = torch.autograd.grad(term, trained, retain_graph=True, allow_unused=True)
     squares = [gradient.double().square().sum() for gradient in gradients if gradient is not None]
     return torch.stack(squares).sum().sqrt().item() if squares else 0.0

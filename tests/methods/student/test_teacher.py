@@ -30,6 +30,7 @@ from vidkd.data.clips import collate
 from vidkd.data.features import FeatureStore
 from vidkd.data.label_ids import read_labels
 from vidkd.errors import UserError
+from vidkd.methods.gate import gate
 from vidkd.methods.student import fit
 from vidkd.methods.student.prompts import class_words, words_of
 from vidkd.methods.student.teacher import CachedTeacher, OnlineTeacher, load_head
@@ -116,22 +117,22 @@ def test_single_frames_tell_the_colour_and_not_the_motion(taught):
     [(40, 30, 10, True), (39.9, 30, 10, False), (30, 30, 0, False), (30.1, 30, 0, True), (20, 30, 0, False)],
 )
 def test_the_gate_asks_for_its_margin_and_for_more_than_the_largest_class(top1, largest, margin, passed):
-    found = fit.gate(top1, largest, margin)
+    found = gate(top1, largest, margin)
     assert found["passed"] is passed
     assert bool(found["reason"]) is not passed
 
 
 def test_a_random_head_is_refused(own, monkeypatch, tmp_path):
     """The public code's teacher: with such a head nothing is trained."""
-    made = fit._probe
+    made = fit.fit_linear
 
     def random_probe(*arguments):
-        probe, history = made(*arguments)
+        found = made(*arguments)
         torch.manual_seed(0)
-        torch.nn.init.normal_(probe.classifier.weight)
-        return probe, history
+        torch.nn.init.normal_(found.probe.classifier.weight)
+        return found
 
-    monkeypatch.setattr(fit, "_probe", random_probe)
+    monkeypatch.setattr(fit, "fit_linear", random_probe)
     own.fit(settings=settings(head="probe", margin=10))
     with pytest.raises(UserError, match=r"the teacher is refused: its validation top-1 is"):
         own.train(tmp_path / "run")

@@ -162,7 +162,7 @@ def test_every_term_moves_the_student_and_every_parameter_is_moved(taught, respo
     teacher = OnlineTeacher(load_backbone(taught.clip), load_head(taught.head()), CPU)
     method = Distil(Student(pretrained_encoder(taught.start), 6, chosen), teacher, chosen)
     before = {name: value.clone() for name, value in method.state_dict().items()}
-    norms = check_gradients(method, terms_of(chosen), found, seed=0)
+    norms = check_gradients(method, method.model, terms_of(chosen), found, seed=0)
     assert set(norms) == TERMS
     assert min(norms.values()) > 0
     assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
@@ -185,9 +185,9 @@ class Dead(torch.nn.Module):
 
 def test_a_term_that_reaches_nothing_is_refused(taught):
     clips = training_clips(settings(), taught.videos(), CLASSES["colour"], seed=0)
-    found = collate([clips[(0, 0)]])
+    found, dead = collate([clips[(0, 0)]]), Dead()
     with pytest.raises(UserError, match=r"response_loss would teach nothing: no gradient of it reaches"):
-        check_gradients(Dead(), ["task_loss", "response_loss"], found, seed=0)
+        check_gradients(dead, dead, ["task_loss", "response_loss"], found, seed=0)
 
 
 def test_the_teacher_gate_stops_the_training(taught, tmp_path):

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,12 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor
+from torch.nn import functional as F
 
 from vidkd.config.probes import HeadSettings, LinearSettings
 from vidkd.engine.run import write_files
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
-from vidkd.methods.probes.loss import cross_entropy
 from vidkd.methods.probes.model import LinearProbe, Standardise
 from vidkd.methods.probes.rows import ProbeRows, token_means
 
@@ -29,12 +30,24 @@ TOLERANCE = 1e-5
 """Largest slope of the penalised mean loss at which L-BFGS stops."""
 
 
+class Chosen(NamedTuple):
+    """The regression that validation prefers.
+
+    Attributes:
+        probe: the head.
+        l2: its penalty.
+        history: `l2, iterations, val_loss, val_top1` of each penalty, in the order of the fits.
+    """
+
+    probe: LinearProbe
+    l2: float
+    history: list[dict[str, float]]
+
+
 def fit(
     settings: HeadSettings, rows: ProbeRows, run_dir: Path, about: dict[str, object], *, seed: int, stamp: str
 ) -> None:
     """Fit at every strength of the penalty, and write the run of the one that validation prefers.
-
-    Of strengths with the same accuracy the one with the smaller loss is taken.
 
     Args:
         settings: of all heads.
@@ -50,21 +63,7 @@ def fit(
     own = settings.linear
     torch.set_num_threads(own.cpu_threads)
     train_ND, val_ND = token_means(rows.train), token_means(rows.val)
-    val_label_B = torch.from_numpy(rows.val.label_ids.astype(np.int64))
-    history: list[dict[str, float]] = []
-    best: tuple[tuple[float, float], LinearProbe, float] | None = None
-    with threadpool_limits(own.cpu_threads):
-        for l2, probe, iterations in regressions(train_ND, rows.train.label_ids, own):
-            with torch.no_grad():
-                logit_BK = probe(val_ND[:, None])
-            loss = cross_entropy(logit_BK, val_label_B)["ce_loss"].item()
-            accuracy = top_k(logit_BK, val_label_B)
-            log.info("l2 %g: validation top-1 %.2f, loss %.4f", l2, accuracy, loss)
-            history.append({"l2": l2, "iterations": iterations, "val_loss": loss, "val_top1": accuracy})
-            if best is None or (accuracy, -loss) > best[0]:
-                best = (accuracy, -loss), probe, l2
-    assert best is not None
-    _, probe, l2 = best
+    probe, l2, history = chosen(train_ND, rows.train.label_ids, val_ND, rows.val.label_ids, own)
     config = {
         "settings": own.model_dump(mode="json"),
         "classes": rows.classes,
@@ -73,6 +72,40 @@ def fit(
         "params": count_parameters(probe),
     }
     write_files(run_dir, history, config | about, probe.state_dict())
+
+
+def chosen(
+    train_ND: Tensor,
+    train_label_N: NDArray[np.int32],
+    val_ND: Tensor,
+    val_label_N: NDArray[np.int32],
+    settings: LinearSettings,
+) -> Chosen:
+    """Of the regressions at every strength the one of the best validation top-1.
+
+    Of strengths with the same accuracy the one with the smaller loss is taken.
+
+    Args:
+        train_ND: (N, D) mean tokens, float64.
+        train_label_N: (N) every class at least once.
+        val_ND: those of validation.
+        val_label_N: their labels.
+        settings: of the head.
+    """
+    label_N = torch.from_numpy(val_label_N.astype(np.int64))
+    history: list[dict[str, float]] = []
+    best: tuple[tuple[float, float], LinearProbe, float] | None = None
+    with threadpool_limits(settings.cpu_threads):
+        for l2, probe, iterations in regressions(train_ND, train_label_N, settings):
+            with torch.no_grad():
+                logit_NK = probe(val_ND[:, None])
+            loss, accuracy = F.cross_entropy(logit_NK, label_N).item(), top_k(logit_NK, label_N)
+            log.info("l2 %g: validation top-1 %.2f, loss %.4f", l2, accuracy, loss)
+            history.append({"l2": l2, "iterations": iterations, "val_loss": loss, "val_top1": accuracy})
+            if best is None or (accuracy, -loss) > best[0]:
+                best = (accuracy, -loss), probe, l2
+    assert best is not None
+    return Chosen(best[1], best[2], history)
 
 
 def regressions(

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,15 +25,13 @@ from vidkd.config.student import Head, TeacherSettings
 from vidkd.data.feature_batches import FeatureJoin
 from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_splits import open_splits
-from vidkd.data.label_ids import read_labels
 from vidkd.data.tables import UNLABELLED, read_classes
 from vidkd.engine.run import write_files
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters, gflops
 from vidkd.files import atomic, write_text
-from vidkd.methods.probes.linear import regressions
-from vidkd.methods.probes.model import LinearProbe
+from vidkd.methods.gate import fit_linear, gate, largest_class, split_labels
 from vidkd.methods.probes.rows import token_means
 from vidkd.methods.student.prompts import class_words
 from vidkd.methods.student.teacher import HEADS, TeacherHead
@@ -83,9 +80,7 @@ def fit_teacher_head(
     torch.set_num_threads(settings.cpu_threads)
     stores = open_splits(shards)
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
-    labels = {
-        split: _labels(labels_csv, len(classes), split, join, marked_only) for split, join in joins.items()
-    }
+    labels = split_labels(labels_csv, len(classes), joins, marked_only=marked_only)
     network, meta = _clip(backbone), stores["train"].meta
     _check_cached(network, meta)
     feature_ND = {split: token_means(join) for split, join in joins.items()}
@@ -129,20 +124,10 @@ def measured(
     for split, heads in logits.items():
         label_N = torch.from_numpy(labels[split].astype(np.int64))
         found[f"{split}_clips"] = len(label_N)
-        found[f"{split}_largest_class"] = 100 * label_N.bincount().max().item() / len(label_N)
+        found[f"{split}_largest_class"] = largest_class(labels[split])
         found |= {f"{split}_{one}": top_k(logit_NK, label_N) for one, logit_NK in heads.items()}
     gates = {one: gate(found[f"val_{one}"], found["val_largest_class"], settings.margin) for one in HEADS}
     return found | {"gates": gates, "gate": gates[settings.head]}
-
-
-def gate(top1: float, largest: float, margin: float) -> dict[str, Any]:
-    """Whether validation top-1 is above the share of the largest class by the margin, all in percent."""
-    reason = (
-        f"its validation top-1 is {top1:.1f}%, and saying the largest class of every video has "
-        f"{largest:.1f}%: less than {margin:g} points above"
-    )
-    passed = top1 - largest >= margin and top1 > largest
-    return {"passed": passed, "reason": "" if passed else reason, "margin": margin}
 
 
 def _cost(network: CLIP, head: TeacherHead) -> dict[str, float]:
@@ -182,9 +167,9 @@ def _make_head(
     head = TeacherHead(feature_ND["train"].shape[1], len(classes), settings.head)
     head.text.copy_(text_features(network, words, settings.templates))
     head.scale.copy_(network.network.logit_scale.exp())
-    probe, history = _probe(settings, feature_ND, labels, classes)
-    head.probe.load_state_dict(probe.state_dict())
-    return head, history
+    found = fit_linear(settings, feature_ND, labels, classes)
+    head.probe.load_state_dict(found.probe.state_dict())
+    return head, found.history
 
 
 def _clip(backbone: BackboneSettings) -> CLIP:
@@ -193,44 +178,6 @@ def _clip(backbone: BackboneSettings) -> CLIP:
             f"the teacher is of the kind {backbone.kind}; only clip has a text tower: name a CLIP"
         )
     return cast(CLIP, load_backbone(backbone))
-
-
-def _labels(
-    labels_csv: Path, n_classes: int, split: str, join: FeatureJoin, marked_only: bool
-) -> NDArray[np.int32]:
-    labels = read_labels(labels_csv, join.video_ids, n_classes, marked_only=marked_only and split == "train")
-    if split != "train" and (labels == UNLABELLED).any():
-        raise UserError(f"{labels_csv}: a {split} video has no label; only training videos may be without")
-    return labels
-
-
-def _probe(
-    settings: TeacherSettings,
-    feature_ND: Mapping[str, Tensor],
-    labels: Mapping[str, NDArray[np.int32]],
-    classes: Sequence[str],
-) -> tuple[LinearProbe, list[dict[str, float]]]:
-    """The linear probe of the penalty that validation prefers, and what each had there."""
-    known_N = labels["train"] != UNLABELLED
-    there = set(labels["train"][known_N].tolist())
-    if missing := [name for number, name in enumerate(classes) if number not in there]:
-        raise UserError(
-            f"no labelled training video is of class {', '.join(missing[:5])}: the probe cannot learn it. "
-            "Mark more videos as labelled (demo.low_label, data.labelled), or set labels: all"
-        )
-    label_N = torch.from_numpy(labels["val"].astype(np.int64))
-    history: list[dict[str, float]] = []
-    best: tuple[tuple[float, float], LinearProbe] | None = None
-    fitted_on = feature_ND["train"][torch.from_numpy(known_N)]
-    with threadpool_limits(settings.cpu_threads), torch.no_grad():
-        for l2, probe, iterations in regressions(fitted_on, labels["train"][known_N], settings):
-            logit_NK = probe(feature_ND["val"][:, None])
-            merit = top_k(logit_NK, label_N), -F.cross_entropy(logit_NK, label_N).item()
-            history.append({"l2": l2, "iterations": iterations, "val_top1": merit[0], "val_loss": -merit[1]})
-            if best is None or merit > best[0]:
-                best = merit, probe
-    assert best is not None
-    return best[1], history
 
 
 def _write_predictions(

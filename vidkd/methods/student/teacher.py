@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidkd.config.student import Head
+from vidkd.data.augment import resized
 from vidkd.data.clips import Batch
 from vidkd.data.feature_batches import FeatureSource
 from vidkd.data.feature_meta import FeatureMeta
@@ -186,14 +187,3 @@ class CachedTeacher:
         with torch.autocast(self.device.type, enabled=False):
             taught: Taught = self.head(feature_BTD.to(self.device))
         return taught
-
-
-def resized(pixels_NCHW: Tensor, size: int) -> Tensor:
-    """uint8 frames of `size` x `size` pixels (bilinear, antialiased)."""
-    if pixels_NCHW.shape[-1] == size:
-        return pixels_NCHW
-    if pixels_NCHW.device.type == "cpu":
-        return F.interpolate(pixels_NCHW, (size, size), mode="bilinear", antialias=True)
-    # Only the CPU resizes bytes.
-    resized_NCHW = F.interpolate(pixels_NCHW.float(), (size, size), mode="bilinear", antialias=True)
-    return resized_NCHW.round().clamp(0, 255).byte()

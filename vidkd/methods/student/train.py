@@ -142,7 +142,7 @@ def train(
     first = first_batch(clips, settings).to(accelerator.device)
     state_dir = run_dir / ".state"
     with only_run(state_dir), naming_knob(f"batch_size {settings.batch_size}: lower it, or frames"):
-        norms = check_gradients(method, terms_of(settings), first, seed)
+        norms = check_gradients(method, model, terms_of(settings), first, seed)
         trainer = Trainer(
             method, one_group(method), data, validate, settings, accelerator, seed, state_dir, stamp
         )
