@@ -20,6 +20,7 @@ include: "rules/common.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
 include: "rules/teaching.smk"
+include: "rules/assisting.smk"
 
 
 ##### stages #####
@@ -38,6 +39,8 @@ include: "rules/bundle.smk"
 include: "rules/teacher.smk"
 include: "rules/student.smk"
 include: "rules/deployment.smk"
+include: "rules/trimodel.smk"
+include: "rules/trimodel_table.smk"
 include: "rules/ffn.smk"
 include: "rules/report.smk"
 

@@ -55,6 +55,7 @@ wildcard_constraints:
     converter="|".join(cfg.converters.variants) or "(?!)",
     teacher="|".join(cfg.converters.teachers) or "(?!)",
     student="|".join(cfg.student.variants) or "(?!)",
+    trimodel="|".join(cfg.trimodel.variants) or "(?!)",
     fusion="|".join(cfg.fusion.variants) or "(?!)",
     shard=r"\d+",
     seed=r"\d+",

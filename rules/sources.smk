@@ -140,6 +140,7 @@ def all_fusions(artefact):
 def all_distilled_metrics():
     """Figures of every student, converter and fusion head, where there are some."""
     students = all_students(paths.student.metrics) if TEACHER else []
+    students += all_trimodels(paths.trimodel.metrics) if cfg.trimodel.teacher else []
     if not STUDENT:
         return students
     converters = all_converters(paths.converters.metrics)
@@ -156,7 +157,7 @@ def optional_results():
         found["fusion_figure"] = paths.fusion_figure
     if STUDENT and cfg.fusion.bundle:
         found |= {"modes": paths.modes, "latency": paths.latency}
-    return found | student_results()
+    return found | student_results() | trimodel_results()
 
 
 def optional_sections(wildcards):

@@ -33,7 +33,7 @@ rule train_student:
         train=each_shard("--train", "train"),
         val=each_shard("--val", "val"),
         start=start_settings,
-        marked=marked_only(),
+        marked=marked_of(cfg.student),
         teaching=teaching_options,
         label=cfg.student_label,
         run_dir=paths.student.folder,

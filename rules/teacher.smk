@@ -34,7 +34,7 @@ rule fit_teacher_head:
         train=lambda wildcards: teacher_word("--train", "train"),
         val=lambda wildcards: teacher_word("--val", "val"),
         test=lambda wildcards: teacher_word("--test", "test"),
-        marked=marked_only(),
+        marked=marked_of(cfg.student),
         run_dir=paths.teacher.folder,
     shell:
         "python -m workflow_scripts.fit_teacher_head {params.train} {params.val} {params.test}"

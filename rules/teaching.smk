@@ -31,9 +31,9 @@ def teacher_word(option, split):
     return feature_word(option, TEACHER, split) if TEACHER else ""
 
 
-def marked_only():
+def marked_of(experiment):
     """The option that leaves out labels that are not marked."""
-    return "--marked-only" if cfg.student.labels == "marked" else ""
+    return "--marked-only" if experiment.labels == "marked" else ""
 
 
 def student_of(wildcards):

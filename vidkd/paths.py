@@ -234,6 +234,46 @@ class Paths:
         return f"{self.root}/student/export"
 
     @property
+    def trimodel_head(self) -> RunPaths:
+        """The linear head of a teacher or an assistant."""
+        return RunPaths(f"{self.root}/trimodel/heads/{{backbone}}")
+
+    @property
+    def trimodel_networks(self) -> str:
+        """Table of teacher and assistant, and what the gate says of them."""
+        return f"{self.root}/trimodel/networks.csv"
+
+    @property
+    def trimodel(self) -> RunPaths:
+        """One student of a teacher and an assistant."""
+        return RunPaths(f"{self.root}/trimodel/{{trimodel}}/seed{{seed}}")
+
+    @property
+    def trimodel_network(self) -> str:
+        """The same in the format of transformers."""
+        return f"{self.trimodel.folder}/network"
+
+    @property
+    def trimodel_table(self) -> str:
+        """Table of all these students, their teacher and their assistant."""
+        return f"{self.root}/trimodel/trimodel.csv"
+
+    @property
+    def trimodel_classes(self) -> str:
+        """Accuracy of each class."""
+        return f"{self.root}/trimodel/per_class.csv"
+
+    @property
+    def trimodel_latency(self) -> str:
+        """What a clip takes and costs each of them."""
+        return f"{self.root}/trimodel/latency.csv"
+
+    @property
+    def trimodel_curves(self) -> str:
+        """Loss terms and validation accuracy, epoch by epoch."""
+        return f"{self.root}/trimodel/curves.svg"
+
+    @property
     def ffn(self) -> RunPaths:
         """One trained network."""
         return RunPaths(f"{self.root}/ffn/{{variant}}/seed{{seed}}")

@@ -30,6 +30,10 @@ from vidkd.report.page import Sections, build_page
 @click.option("--student-curves", type=INPUT, help="Loss terms and accuracies, SVG.")
 @click.option("--student-confusion", type=INPUT, help="Confusion matrices, SVG.")
 @click.option("--student-attention", type=INPUT, help="Weights of frames, SVG.")
+@click.option("--trimodel", type=INPUT, help="Table of students of a teacher and an assistant, CSV.")
+@click.option("--trimodel-networks", type=INPUT, help="Table of these two, CSV.")
+@click.option("--trimodel-classes", type=INPUT, help="Accuracy of each class, CSV.")
+@click.option("--trimodel-curves", type=INPUT, help="Loss terms and accuracies, SVG.")
 @click.option("--page", type=PATH, required=True, help="The page to write, HTML.")
 @click.argument("metrics", nargs=-1, type=INPUT)
 def main(

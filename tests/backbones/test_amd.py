@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import logging
 from pathlib import Path
 
@@ -24,6 +25,13 @@ STD = torch.tensor([0.229, 0.224, 0.225]).reshape(3, 1, 1)
 HTML = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>\n"
 
 
+BESIDE = {"num_attention_heads": 2, "image_size": 32, "num_frames": 4}
+PREPROCESSOR = {
+    "size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}, "image_mean": [0.4, 0.5, 0.3],
+    "image_std": [0.2, 0.3, 0.25],
+}  # fmt: skip
+
+
 def settings_of(path: Path, **more: object) -> BackboneSettings:
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return BackboneSettings(kind="videomae", file=str(path), **{"sha256": sha256, **more})
@@ -38,6 +46,15 @@ def logits(settings: BackboneSettings, clip_BTCHW: Tensor) -> Tensor:
     source = find_source(settings)
     with torch.no_grad():
         return load_original(source.weights(), settings, source).eval()(clip_BTCHW).logits
+
+
+def in_folder(folder: Path, state: dict[str, Tensor], **beside: object) -> BackboneSettings:
+    """An original file and, beside it, what it does not say; a value of None is left out."""
+    torch.save({"module": state}, folder / "pytorch_model.bin")
+    config = {name: value for name, value in (BESIDE | beside).items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
+    return BackboneSettings(kind="videomae", folder=str(folder))
 
 
 def small(frames: int = 16) -> tuple[Tensor, Tensor]:
@@ -118,6 +135,35 @@ def test_a_folder_with_nothing_but_the_file(tmp_path):
     assert backbone.spec.width == 384
 
 
+@pytest.mark.parametrize("heads", [1, 2, 8])
+def test_what_lies_beside_a_file_in_a_folder_is_read(tmp_path, heads):
+    state = finetuned(32, 2)
+    backbone = load_backbone(in_folder(tmp_path, state, num_attention_heads=heads))
+    spec = backbone.spec
+    assert (spec.frames, spec.steps, spec.size, spec.crop) == (4, 2, 32, 0.8)
+    mean, std = (torch.tensor(PREPROCESSOR[name]).view(3, 1, 1) for name in ("image_mean", "image_std"))
+    clip = clips(1, 4)
+    wanted_BND = run(state, heads, (clip / 255 - mean) / std)
+    torch.testing.assert_close(backbone(clip).flatten(1, 2), wanted_BND, rtol=0, atol=1e-5)
+
+
+def test_the_heads_beside_a_file_are_part_of_where_features_come_from(tmp_path):
+    """The sum of the weights alone does not tell one network from the other."""
+    sums = {
+        load_backbone(in_folder(tmp_path, finetuned(32, 1), num_attention_heads=heads)).origin.config_sha256
+        for heads in (1, 2)
+    }
+    assert len(sums) == 2
+
+
+def test_what_lies_beside_a_file_that_is_named_by_itself_is_not(tmp_path):
+    """It may belong to another network."""
+    in_folder(tmp_path, finetuned(384, 1), num_attention_heads=2)
+    backbone = load_backbone(settings_of(tmp_path / "pytorch_model.bin"))
+    assert (backbone.spec.size, backbone.network.config.num_attention_heads) == (224, 6)
+    assert backbone.origin.files == (tmp_path / "pytorch_model.bin",)
+
+
 def test_eager_attention(tmp_path):
     settings = saved(tmp_path / "w.pth", finetuned(384, 1)).model_copy(update={"frames": 2})
     eager = load_backbone(settings.model_copy(update={"attention": "eager"}))
@@ -171,6 +217,31 @@ def test_a_zeroed_bias(tmp_path, name):
 def test_a_width_of_no_published_network(tmp_path):
     with pytest.raises(UserError, match="no published network is 192 wide; known: 384, 768"):
         load_backbone(saved(tmp_path / "w.pth", finetuned(192, 1)))
+
+
+@pytest.mark.parametrize(
+    ("width", "beside", "sentence"),
+    [
+        (32, {"num_attention_heads": None}, r"config\.json does not say num_attention_heads in whole"),
+        (32, {"image_size": "32", "num_frames": 0}, r"config\.json does not say image_size, num_frames"),
+        (32, {"num_attention_heads": 5}, "says 5 attention heads, by which its width of 32 does not divide"),
+        (32, {"image_size": 64}, "its preprocessing gives 32 pixels, its network takes 64"),
+        (32, {"num_frames": 3}, "3 frames do not divide into tubelets of 2"),
+        (384, {"num_attention_heads": 16}, "its config says 16 attention heads of 24; the network of width"),
+    ],
+)
+def test_what_lies_beside_it_and_cannot_be_right(tmp_path, width, beside, sentence):
+    with pytest.raises(UserError, match=sentence):
+        load_backbone(in_folder(tmp_path, finetuned(width, 1), **beside))
+
+
+def test_a_small_network_says_what_has_to_lie_beside_it(tmp_path):
+    torch.save(finetuned(64, 1), tmp_path / "pytorch_model.bin")
+    sentence = (
+        r"64 wide.*its preprocessor_config\.json, and a config\.json with num_attention_heads, image_size"
+    )
+    with pytest.raises(UserError, match=sentence):
+        load_backbone(BackboneSettings(kind="videomae", folder=str(tmp_path)))
 
 
 def test_a_file_without_its_patch_embedding(tmp_path):

@@ -94,6 +94,14 @@ def test_the_source_is_generated_in_its_own_style():
             {"checkpoints": {"small": {"kind": "vivit"}, "a": {"kind": "timm", "appearance": 0}}},
             "checkpoints.a.appearance: timm is trained on nothing else: set it above 0",
         ),
+        (
+            {"checkpoints": {"small": {"kind": "vivit", "layout": "original"}}},
+            "checkpoints.small.layout: original is a layout of videomae alone: set library",
+        ),
+        (
+            {"checkpoints": {"small": {"kind": "vivit"}, "a": {"layout": "amd"}}},
+            'checkpoints.a.layout: found "amd"; allowed: one of library, original',
+        ),
         ({"checkpoints": {"small": {"kind": "vivit"}, "A b": {}}}, "checkpoints.A b: wrong name; allowed: "),
         (
             {"checkpoints": {"small": {"kind": "vit"}}},

@@ -3,7 +3,8 @@
 The layout is that of github.com/MCG-NJU/VideoMAE and github.com/MCG-NJU/AMD: fine-tuned files have
 `patch_embed`, `blocks`, `fc_norm` and `head`; pre-trained ones have `encoder.` in front, a last `norm`, and
 parts for pre-training only. Queries and values have biases, keys have none. Positions are fixed. What the
-network is follows from the shapes, all but the number of heads, which follows from the width.
+network is follows from the shapes, all but the number of heads, which follows from the width. Of a network
+that is none of the published, what the file does not say lies beside it, in a folder.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which transformers imports
 
 # isort: split
 
+import torch
 from torch import Tensor, nn
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
-from vidkd.backbones.huggingface import Pixels
-from vidkd.backbones.source import Source, check_names
+from vidkd.backbones.huggingface import CONFIG, PREPROCESSORS, Pixels
+from vidkd.backbones.source import OF_TRANSFORMERS, Source, check_names
 from vidkd.config.backbones import BackboneSettings
 from vidkd.errors import UserError
 
@@ -28,6 +31,9 @@ log = logging.getLogger(__name__)
 
 PIXELS = Pixels(224, 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), {})
 """What the original code gives every one of its networks; a checkpoint does not say."""
+
+BESIDE = ("num_attention_heads", "image_size", "num_frames")
+"""What a checkpoint does not say either, under the names that CONFIG has for it where it lies beside one."""
 
 FRAMES = 16
 HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
@@ -80,18 +86,54 @@ def load_original(
     Args:
         weights: as the file has them, outer wrappers such as `module` or `model` taken off.
         settings: frames and attention.
-        source: the checkpoint, for messages.
+        source: the checkpoint: what lies beside it, and for messages.
 
     Raises:
-        UserError: a tensor is missing or unknown, a bias is zero, or the width is of no known network.
+        UserError: a tensor is missing or unknown, a bias is zero, or nothing says a network of this width.
     """
     found = _bare(weights)
     _refuse_zero_biases(found, source)
-    model = VideoMAEForVideoClassification(_config(found, settings, source))
-    if model.fc_norm is not None:
-        model.fc_norm.eps = EPS
+    model = new_network(_config(found, settings, source))
     _fill(model, found, source)
     return model
+
+
+def new_network(config: VideoMAEConfig) -> VideoMAEForVideoClassification:
+    """A network with random weights, with EPS in every norm."""
+    config.layer_norm_eps = EPS
+    model = VideoMAEForVideoClassification(config)
+    if model.fc_norm is not None:  # its epsilon is no setting of the library
+        model.fc_norm.eps = EPS
+    return model
+
+
+def read_beside(settings: BackboneSettings, source: Source) -> dict[str, Any]:
+    """What the folder's CONFIG says of BESIDE; empty without one: the network is one of the published.
+
+    Only in a folder: beside a file that is named by itself may lie what belongs to other networks.
+
+    Raises:
+        UserError: it does not say all of it.
+    """
+    if settings.file is not None or not (source.folder / CONFIG).is_file():
+        return {}
+    found = source.json(CONFIG)
+    if wrong := [name for name in BESIDE if not isinstance(found.get(name), int) or found[name] < 1]:
+        raise UserError(
+            f"{source.name}: {CONFIG} does not say {', '.join(wrong)} in whole numbers, and weights in the "
+            "original layout say nothing of it. Complete it; of a published network, name the file alone, by "
+            "file and sha256."
+        )
+    return {name: found[name] for name in BESIDE}
+
+
+def original_state(model: VideoMAEForVideoClassification) -> dict[str, Tensor]:
+    """All tensors of a network under their original names, on the CPU: what `load_original` reads."""
+    parts: dict[str, dict[int, Tensor]] = {}
+    for name, value in model.state_dict().items():
+        origin, third = _original_name(name)
+        parts.setdefault(origin, {})[third or 0] = value.cpu()
+    return {origin: torch.cat([part[i] for i in sorted(part)]) for origin, part in parts.items()}
 
 
 def refuse_heads(width: int, heads: int, source: Source) -> None:
@@ -138,22 +180,37 @@ def _config(found: Mapping[str, Tensor], settings: BackboneSettings, source: Sou
             "and one of them is missing: it is not an original VideoMAE or AMD checkpoint"
         )
     width, _, tubelet, side, _ = patch.shape
-    if width not in HEADS:
-        raise UserError(
-            f"{source.name}: the file does not say its attention heads, and no published network is {width} "
-            f"wide; known: {', '.join(map(str, HEADS))}"
-        )
+    beside = read_beside(settings, source)
+    heads = _heads(width, beside, source)
     head = found.get("head.weight")
     blocks = [int(match[1]) for name in found if (match := re.match(r"blocks\.(\d+)\.", name))]
     depth = 1 + max(blocks)
-    log.info("%s: %d wide, %d blocks, %d heads", source.name, width, depth, HEADS[width])
+    log.info("%s: %d wide, %d blocks, %d heads", source.name, width, depth, heads)
     more = {"num_labels": 0 if head is None else len(head), "attn_implementation": settings.attention}
     return VideoMAEConfig(
-        image_size=PIXELS.size, patch_size=side, num_frames=settings.frames or FRAMES, tubelet_size=tubelet,
-        hidden_size=width, num_hidden_layers=depth, num_attention_heads=HEADS[width],
-        intermediate_size=len(hidden), layer_norm_eps=EPS, use_mean_pooling="norm.weight" not in found,
-        **more,  # type: ignore[arg-type]
+        image_size=beside.get("image_size", PIXELS.size), patch_size=side, tubelet_size=tubelet,
+        num_frames=settings.frames or beside.get("num_frames", FRAMES),
+        hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads,
+        intermediate_size=len(hidden), use_mean_pooling="norm.weight" not in found, **more,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _heads(width: int, beside: Mapping[str, Any], source: Source) -> int:
+    """Attention heads, as the folder says or as the published network of this width has them."""
+    heads: int | None = beside.get("num_attention_heads", HEADS.get(width))
+    if heads is None:
+        raise UserError(
+            f"{source.name}: the file does not say its attention heads, and no published network is {width} "
+            f"wide; known: {', '.join(map(str, HEADS))}. Of any other, set folder to one that holds the file "
+            f"as {OF_TRANSFORMERS[1]}, its {PREPROCESSORS[1]}, and a {CONFIG} with {', '.join(BESIDE)}."
+        )
+    refuse_heads(width, heads, source)
+    if width % heads:
+        raise UserError(
+            f"{source.name}: {CONFIG} says {heads} attention heads, by which its width of {width} does not "
+            "divide: mend num_attention_heads"
+        )
+    return heads
 
 
 def _fill(model: nn.Module, found: Mapping[str, Tensor], source: Source) -> None:

@@ -114,6 +114,16 @@ def find_source(settings: BackboneSettings) -> Source:
     return Source(name, folder, files, _checked_sum(settings, files, name))
 
 
+def network_files(settings: BackboneSettings) -> list[Path]:
+    """The files that a network is loaded from.
+
+    Raises:
+        UserError: they are not there.
+    """
+    source = find_source(settings)
+    return [*source.files, *sorted(source.folder.glob("*config.json"))]
+
+
 def place_of(settings: BackboneSettings) -> str:
     """Where the weights are, in words."""
     return settings.file or settings.folder or f"{settings.hub} at {settings.revision}"

@@ -31,6 +31,7 @@ class VideoMAE(Backbone):
 def load(settings: BackboneSettings) -> VideoMAE:
     """A checkpoint from a folder as on the hub, or an original one; the names of its tensors tell which.
 
+    An original one sees what the original code gives every network, or what the files beside it say.
     Its fixed positions take any number of frames that divides into tubelets.
 
     Raises:
@@ -40,7 +41,9 @@ def load(settings: BackboneSettings) -> VideoMAE:
     weights = source.weights()
     if amd.is_original(weights):
         network = amd.load_original(weights, settings, source).videomae
-        return _backbone(network, amd.PIXELS, source, {"layout": "original"})
+        beside = amd.read_beside(settings, source)
+        pixels = huggingface.read_pixels(source, beside["image_size"]) if beside else amd.PIXELS
+        return _backbone(network, pixels, source, {"layout": "original"} | beside)
     return _from_transformers(weights, settings, source)
 
 

@@ -35,6 +35,12 @@ class CheckpointSettings(TrainingSettings):
     """A small network of a library's own class, trained on `source`, saved in that library's format."""
 
     kind: Kind = Field("videomae", description="As in `backbones`.")
+    layout: Literal["library", "original"] = Field(
+        "library",
+        description="How the weights are saved. library: by the kind's library. original: as a file of the "
+        "original VideoMAE and AMD code, fine-tuned, without its head, beside which lies what such a file "
+        "does not say; videomae only.",
+    )
     seed: int = Field(0, ge=0, description="Seed of the weights, the order, the augmentation, the captions.")
     epochs: int = Field(8, ge=1, description="Passes over the training split.")
     batch_size: int = Field(16, ge=1, description="Clips in a batch, in each process.")
@@ -87,6 +93,8 @@ class CheckpointSettings(TrainingSettings):
                 found.append((("patch",), f"{self.size} pixels do not divide into patches of {self.patch}"))
             if self.width % self.heads:
                 found.append((("heads",), f"a width of {self.width} does not divide by {self.heads}"))
+        if self.layout == "original" and self.kind != "videomae":
+            found.append((("layout",), "original is a layout of videomae alone: set library"))
         if self.kind == "timm" and not self.appearance:
             found.append((("appearance",), "timm is trained on nothing else: set it above 0"))
         if self.kind == "clip" and self.crop != 1:

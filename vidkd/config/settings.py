@@ -16,7 +16,8 @@ from vidkd.config.ffn import FFNExperiment
 from vidkd.config.fusion import FusionExperiment, FusionSettings
 from vidkd.config.probes import ProbeSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest
-from vidkd.config.student import StudentExperiment, StudentSettings
+from vidkd.config.student import StudentExperiment
+from vidkd.config.trimodel import TriModelExperiment
 from vidkd.config.variants import NAME
 
 
@@ -80,6 +81,7 @@ class Settings(Section):
     converters: ConverterExperiment = ConverterExperiment()  # type: ignore[call-arg]
     fusion: FusionExperiment = FusionExperiment()  # type: ignore[call-arg]
     student: StudentExperiment = StudentExperiment()  # type: ignore[call-arg]
+    trimodel: TriModelExperiment = TriModelExperiment()  # type: ignore[call-arg]
     ffn: FFNExperiment = FFNExperiment()  # type: ignore[call-arg]
     report: ReportSettings = ReportSettings()  # type: ignore[call-arg]
     compute: ComputeSettings = ComputeSettings()  # type: ignore[call-arg]
@@ -141,6 +143,7 @@ class Settings(Section):
             found.append((("probes", "labels"), text))
         found += self._converter_problems()
         found += self._student_problems()
+        found += self._trimodel_problems()
         for name in self.ffn.variants:
             found += [
                 (("ffn", "variants", name, *where), text) for where, text in self._variant_problems(name)
@@ -161,8 +164,14 @@ class Settings(Section):
 
     @property
     def learnt_labels(self) -> tuple[str, ...]:
-        """The labels that the teacher is measured for, where there is one."""
-        return (self.student_label, *self.student.also_judged) if self.student.teacher.backbone else ()
+        """The labels that students learn, and that a teacher is measured for."""
+        found = (self.student_label, *self.student.also_judged) if self.student.teacher.backbone else ()
+        return found + ((self.trimodel_label,) if self.trimodel.teacher else ())
+
+    @property
+    def trimodel_label(self) -> str:
+        """The label that students of a teacher and an assistant learn."""
+        return self.trimodel.label or self.data.own_label
 
     def fusion_variant(self, name: str) -> FusionSettings:
         """The complete settings of a fusion head, with the names of its teachers."""
@@ -251,42 +260,90 @@ class Settings(Section):
 
     def _student_problems(self) -> list[Problem]:
         """Networks that are none or of another kind, labels that the videos do not have, too many frames."""
-        experiment, known = self.student, list(self.backbones)
-        teacher = experiment.teacher.backbone
-        if teacher is None:
+        experiment = self.student
+        if experiment.teacher.backbone is None:
             return []
-        named: list[tuple[Location, str | None, str]] = [(("teacher", "backbone"), teacher, "clip")]
+        named: list[tuple[Location, str | None]] = [(("teacher", "backbone"), experiment.teacher.backbone)]
+        found = self._taught_problems("student", experiment, "timm")
+        found += self._network_problems("student", named, "clip")
+        found += self._view_problems(experiment.teacher.backbone)
+        labels: list[tuple[Location, str]] = [(("also_judged",), name) for name in experiment.also_judged]
+        labels += [(("label",), experiment.label)] if experiment.label else []
+        return found + self._label_problems("student", labels)
+
+    def _trimodel_problems(self) -> list[Problem]:
+        """The same of students with a teacher and an assistant."""
+        experiment = self.trimodel
+        if experiment.teacher is None:
+            return []
+        named: list[tuple[Location, str | None]] = [
+            (("teacher",), experiment.teacher), (("assistant",), experiment.assistant)
+        ]  # fmt: skip
+        found = self._taught_problems("trimodel", experiment, "videomae")
+        found += self._network_problems("trimodel", named, "videomae")
+        found += self._view_problems(experiment.teacher, experiment.assistant)
+        if experiment.assistant is None:
+            text = "found null; allowed: a backbone, as there is a teacher"
+            found.append((("trimodel", "assistant"), text))
+        if experiment.assistant == experiment.teacher:
+            text = f"{experiment.teacher} is the teacher: name another network"
+            found.append((("trimodel", "assistant"), text))
+        labels: list[tuple[Location, str]] = [(("label",), experiment.label)] if experiment.label else []
+        return found + self._label_problems("trimodel", labels)
+
+    def _taught_problems(
+        self, section: str, experiment: StudentExperiment | TriModelExperiment, kind: str
+    ) -> list[Problem]:
+        """Variants that start from a network that is none, or ask for more frames than are kept."""
         found: list[Problem] = []
         for name in experiment.variants:
-            variant: StudentSettings = experiment.variant(name)
-            named.append((("variants", name, "backbone"), variant.backbone, "timm"))
-            asked = max(
-                variant.kept_frames(variant.frames, sampling)
-                for sampling in (variant.frame_sampling, variant.eval_frame_sampling)
-            )
+            variant = experiment.variant(name)
+            place: list[tuple[Location, str | None]] = [(("variants", name, "backbone"), variant.backbone)]
+            found += self._network_problems(section, place, kind)
+            samplings = (variant.frame_sampling, variant.eval_frame_sampling)
+            asked = max(variant.kept_frames(variant.frames, sampling) for sampling in samplings)
             if asked > self.frames.per_video:
                 text = (
                     f"{asked} frames are asked of videos stored with {self.frames.per_video}: raise "
                     "frames.per_video or lower it"
                 )
-                found.append((("student", "variants", name, "frames"), text))
-        if teacher in known and (used := self.backbones[teacher]).views * used.crops > 1:
-            text = "a teacher takes one view and one crop: cache it a second time, under another name"
-            found.append((("backbones", teacher, "views" if used.views > 1 else "crops"), text))
-        for where, wanted, kind in named:
-            if wanted is not None and wanted not in known:
-                text = f"no backbone is called {wanted}; {nearest(wanted, known)}"
-                found.append((("student", *where), text))
-            elif wanted is not None and self.backbones[wanted].kind != kind:
-                text = f"{wanted} is of the kind {self.backbones[wanted].kind}; allowed: the kind {kind}"
-                found.append((("student", *where), text))
-        labels: list[tuple[Location, str]] = [(("also_judged",), name) for name in experiment.also_judged]
-        labels += [(("label",), experiment.label)] if experiment.label else []
+                found.append(((section, "variants", name, "frames"), text))
+        return found
+
+    def _network_problems(
+        self, section: str, named: list[tuple[Location, str | None]], kind: str
+    ) -> list[Problem]:
+        """Names that are no backbones, or of another kind, or are cached with several views."""
+        found: list[Problem] = []
+        for where, name in named:
+            if name is None:
+                continue
+            used = self.backbones.get(name)
+            if used is None:
+                text = f"no backbone is called {name}; {nearest(name, list(self.backbones))}"
+                found.append(((section, *where), text))
+            elif used.kind != kind:
+                text = f"{name} is of the kind {used.kind}; allowed: the kind {kind}"
+                found.append(((section, *where), text))
+        return found
+
+    def _view_problems(self, *names: str | None) -> list[Problem]:
+        """Teachers whose features are cached with several views."""
+        text = "a teacher takes one view and one crop: cache it a second time, under another name"
+        return [
+            (("backbones", name, "views" if used.views > 1 else "crops"), text)
+            for name in names
+            if name in self.backbones and (used := self.backbones[name]).views * used.crops > 1
+        ]
+
+    def _label_problems(self, section: str, labels: list[tuple[Location, str]]) -> list[Problem]:
+        """Labels of videos that have one only, and names that name no file."""
+        found: list[Problem] = []
         if self.data.adapter not in WITH_LABELS:
             text = f"the videos of data.adapter {self.data.adapter} have one label each: leave it empty"
-            found += [(("student", *where), text) for where, _ in labels]
+            found += [((section, *where), text) for where, _ in labels]
         wrong = [(where, name) for where, name in labels if not re.fullmatch(NAME, name)]
-        return found + [(("student", *where), f"found {name!r}; allowed: {NAME}") for where, name in wrong]
+        return found + [((section, *where), f"found {name!r}; allowed: {NAME}") for where, name in wrong]
 
     def _variant_problems(self, name: str) -> list[Problem]:
         variant, kept = self.ffn.variant(name), self.frames

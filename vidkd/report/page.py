@@ -46,6 +46,10 @@ class Sections:
         student_curves: drawing of loss terms and accuracies.
         student_confusion: drawing of confusion matrices.
         student_attention: drawing of the weights of frames.
+        trimodel: table of students of a teacher and an assistant.
+        trimodel_networks: table of these two, and what the gate says of them.
+        trimodel_classes: accuracy of each class.
+        trimodel_curves: drawing of loss terms and accuracies.
     """
 
     probes: Path | None = None
@@ -60,6 +64,10 @@ class Sections:
     student_curves: Path | None = None
     student_confusion: Path | None = None
     student_attention: Path | None = None
+    trimodel: Path | None = None
+    trimodel_networks: Path | None = None
+    trimodel_classes: Path | None = None
+    trimodel_curves: Path | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -103,6 +111,12 @@ def build_page(
             )
             if path is not None
         ],
+        trimodel=_table(sections.trimodel),
+        trimodels_told_apart=_told_apart(sections.trimodel, "delta"),
+        trimodel_networks=_networks(sections.trimodel_networks),
+        trimodel_classes=_table(sections.trimodel_classes),
+        trimodel_curves=_drawing(sections.trimodel_curves),
+        curves_caption=CURVES,
         modes=_modes(sections.modes),
         latency=_table(sections.latency),
         figure=_inline_svg(figure_svg),
@@ -161,6 +175,20 @@ def _teachers(file: Path | None) -> dict[str, Any] | None:
         "table": _main_columns(table.drop(columns="reason")),
         "refused": [
             {name: row[name] for name in ("teacher", "label", "reason")} for row in refused.to_dict("records")
+        ],
+    }
+
+
+def _networks(file: Path | None) -> dict[str, Any] | None:
+    """The table of teacher and assistant, and those that the gate refuses."""
+    if file is None:
+        return None
+    table = read_table(file)
+    refused = table[~table["gate"].astype(bool)]
+    return {
+        "table": _main_columns(table.drop(columns="reason")),
+        "refused": [
+            {name: row[name] for name in ("role", "network", "reason")} for row in refused.to_dict("records")
         ],
     }
 

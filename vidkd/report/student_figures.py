@@ -26,22 +26,36 @@ PANELS = {
 }
 """Columns of `history.csv` that are drawn, where some run has them; terms are as they are added up."""
 
+TRIMODEL_PANELS = {
+    "task_loss": "task term",
+    "teacher_feature_loss": "teacher's features",
+    "assistant_feature_loss": "assistant's features",
+    "teacher_attention_loss": "teacher's attention",
+    "assistant_attention_loss": "assistant's attention",
+    "asymmetric_loss": "asymmetric term",
+    "val_loss": "validation loss",
+    "val_top1": "validation top-1 (%)",
+}
+"""The same of students with a teacher and an assistant."""
+
 SEVERAL = 12
 """Classes of which a matrix still has numbers and names."""
 
 
-def draw_curves(histories: Mapping[str, Sequence[Path]], figures: Sequence[Path]) -> None:
-    """A panel for each of PANELS, a curve for each variant: mean over seeds, against the share of training.
+def draw_curves(
+    histories: Mapping[str, Sequence[Path]], figures: Sequence[Path], panels: Mapping[str, str] = PANELS
+) -> None:
+    """A panel for each of the columns, a curve for each variant: mean over seeds, by the share of training.
 
     Variants differ in how many epochs they have; what they have in common is that they end.
     """
     tables = {name: [pd.read_csv(path) for path in paths] for name, paths in histories.items()}
-    there = [name for name in PANELS if any(name in runs[0] for runs in tables.values())]
+    there = [name for name in panels if any(name in runs[0] for runs in tables.values())]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 2.6 * -(-len(there) // 3) + 0.6), layout="constrained")
         axes = figure.subplots(-(-len(there) // 3), 3, squeeze=False).ravel()
         for place, column in zip(axes, there, strict=False):
-            _draw_panel(place, tables, column)
+            _draw_panel(place, tables, column, panels[column])
         for place in axes[len(there) :]:
             place.set_axis_off()
         handles, labels = axes[len(there) - 1].get_legend_handles_labels()
@@ -110,7 +124,7 @@ def _draw_weight(axes: Axes, weight: float, largest: float) -> None:
     axes.set_axis_off()
 
 
-def _draw_panel(axes: Axes, tables: Mapping[str, Sequence[pd.DataFrame]], column: str) -> None:
+def _draw_panel(axes: Axes, tables: Mapping[str, Sequence[pd.DataFrame]], column: str, title: str) -> None:
     for number, (name, runs) in enumerate(tables.items()):
         drawn = [run.dropna(subset=[column]) for run in runs if column in run]
         style: Any = {
@@ -124,7 +138,7 @@ def _draw_panel(axes: Axes, tables: Mapping[str, Sequence[pd.DataFrame]], column
             continue
         mean = pd.concat(drawn).groupby("epoch")[column].mean()
         axes.plot(mean.index / runs[0]["epoch"].max(), mean, **style)
-    axes.set(title=PANELS[column], xlim=(0, 1.02), xlabel="share of training")
+    axes.set(title=title, xlim=(0, 1.02), xlabel="share of training")
     axes.title.set_fontsize(10)
     axes.grid(alpha=0.3)
 

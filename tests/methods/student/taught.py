@@ -27,8 +27,9 @@ from vidkd.config.student import StudentSettings, TeacherSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import COLOURS, MOTIONS, video_spec
 from vidkd.data.frame_writer import StoredClip, frame_writer
+from vidkd.methods.labelled import Videos
 from vidkd.methods.student.fit import fit_teacher_head
-from vidkd.methods.student.train import Teaching, Videos, train
+from vidkd.methods.student.train import Teaching, train
 
 COUNTS = {"train": 120, "val": 48, "test": 30}
 FRAMES = FrameSettings(per_video=8, short_side=40, encoding="raw")

@@ -34,7 +34,7 @@ from vidkd.methods.gate import gate
 from vidkd.methods.student import fit
 from vidkd.methods.student.prompts import class_words, words_of
 from vidkd.methods.student.teacher import CachedTeacher, OnlineTeacher, load_head
-from vidkd.methods.student.train import training_clips
+from vidkd.methods.student.train import student_clips
 
 CPU = torch.device("cpu")
 
@@ -140,7 +140,7 @@ def test_a_random_head_is_refused(own, monkeypatch, tmp_path):
 
 
 def batch(taught, count=6):
-    clips = training_clips(STUDENT, taught.videos(), CLASSES["colour"], seed=0)
+    clips = student_clips(STUDENT, taught.videos(), CLASSES["colour"], seed=0)
     return collate([clips[(3, row)] for row in range(count)]), clips
 
 

@@ -29,7 +29,7 @@ from vidkd.methods.student.method import Distil
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student, see
 from vidkd.methods.student.teacher import OnlineTeacher, load_head
-from vidkd.methods.student.train import terms_of, training_clips
+from vidkd.methods.student.train import student_clips, terms_of
 
 CE = {"alpha": 0, "beta": 0, "gamma": 1}
 TERMS = {"feature_loss", "hint_loss", "response_loss", "task_loss"}
@@ -157,7 +157,7 @@ def test_a_clip_of_one_frame_and_a_batch_of_one(taught, tmp_path, pooling):
 @pytest.mark.parametrize("feature", ["mse", "cosine"])
 def test_every_term_moves_the_student_and_every_parameter_is_moved(taught, response, feature):
     chosen = settings(response=response, feature=feature, hint=0.1)
-    clips = training_clips(chosen, taught.videos(), CLASSES["colour"], seed=0)
+    clips = student_clips(chosen, taught.videos(), CLASSES["colour"], seed=0)
     found = collate([clips[(0, row)] for row in range(12)])
     teacher = OnlineTeacher(load_backbone(taught.clip), load_head(taught.head()), CPU)
     method = Distil(Student(pretrained_encoder(taught.start), 6, chosen), teacher, chosen)
@@ -184,7 +184,7 @@ class Dead(torch.nn.Module):
 
 
 def test_a_term_that_reaches_nothing_is_refused(taught):
-    clips = training_clips(settings(), taught.videos(), CLASSES["colour"], seed=0)
+    clips = student_clips(settings(), taught.videos(), CLASSES["colour"], seed=0)
     found, dead = collate([clips[(0, 0)]]), Dead()
     with pytest.raises(UserError, match=r"response_loss would teach nothing: no gradient of it reaches"):
         check_gradients(dead, dead, ["task_loss", "response_loss"], found, seed=0)

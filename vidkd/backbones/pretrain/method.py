@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidkd.backbones.pretrain.captions import ADJECTIVES, LENGTH, LOOKS, draw_captions
-from vidkd.backbones.protocol import Backbone
+from vidkd.backbones.pretrain.trainable import Trainable
 from vidkd.data.clips import Batch
 from vidkd.data.demo_specs import COLOURS, MOTIONS, SHAPES, TEXTURES
 
@@ -28,23 +28,24 @@ PROMPTS = ("a photo of a {}.", "a photo of {}.", "something {}")
 
 
 class Pretraining(nn.Module):
-    """A backbone with a linear classifier for each label on its mean feature; only the backbone is kept."""
+    """A network with a linear classifier for each label on its mean feature; only the network is kept."""
 
     def __init__(
-        self, backbone: Backbone, videos: Sequence[Mapping[str, str]], weights: Mapping[str, float]
+        self, trainable: Trainable, videos: Sequence[Mapping[str, str]], weights: Mapping[str, float]
     ) -> None:
-        """Take a backbone into training.
+        """Take a network into training.
 
         Args:
-            backbone: with random weights.
+            trainable: the network, with random weights.
             videos: row of the annotation file for each training video, in the order of the frame store.
             weights: of the loss of each label; a label of weight 0 has no classifier.
         """
         super().__init__()
-        self.backbone = backbone.requires_grad_(True)
+        self.backbone = trainable.backbone.requires_grad_(True)
+        self.norm = trainable.norm
         self.videos = videos
         self.weights = {label: weight for label, weight in weights.items() if weight}
-        width = backbone.spec.width
+        width = self.backbone.spec.width
         self.heads = nn.ModuleDict({label: nn.Linear(width, len(NAMES[label])) for label in self.weights})
 
     def train(self, mode: bool = True) -> Pretraining:
@@ -58,10 +59,11 @@ class Pretraining(nn.Module):
         return self.label_terms(self.features(batch), batch)
 
     def features(self, batch: Batch) -> Tensor:
-        """Mean feature (B, D) over time steps and tokens."""
+        """Mean feature (B, D) over time steps and tokens, normed where the network has a norm for it."""
         (clip_BTCHW,) = batch.clips.values()
         token_BTSD = self.backbone.encode(self.backbone.normalise(clip_BTCHW))
-        return token_BTSD.mean((1, 2))
+        feature_BD: Tensor = self.norm(token_BTSD.mean((1, 2)))
+        return feature_BD
 
     def label_terms(self, feature_BD: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Weighted cross-entropy of each label; only the motion is another one when a clip is mirrored."""
@@ -90,13 +92,13 @@ class Contrastive(Pretraining):
 
     def __init__(
         self,
-        backbone: Backbone,
+        trainable: Trainable,
         videos: Sequence[Mapping[str, str]],
         weights: Mapping[str, float],
         motions: Sequence[str],
     ) -> None:
         """As `Pretraining`, with the names that the motions have by their numbers."""
-        super().__init__(backbone, videos, weights)
+        super().__init__(trainable, videos, weights)
         self.motions = motions
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:

@@ -119,10 +119,8 @@ def objective(
     """What a network of this kind is trained to do; one that sees single frames cannot know the motion."""
     looks = dict.fromkeys(LOOKS, settings.appearance)
     if settings.kind == "clip":
-        return Contrastive(trainable.backbone, videos, looks, motions)
-    return Pretraining(
-        trainable.backbone, videos, looks if settings.kind in PER_FRAME else {"motion": 1.0} | looks
-    )
+        return Contrastive(trainable, videos, looks, motions)
+    return Pretraining(trainable, videos, looks if settings.kind in PER_FRAME else {"motion": 1.0} | looks)
 
 
 def decayed_groups(method: Pretraining, settings: CheckpointSettings) -> list[dict[str, object]]:

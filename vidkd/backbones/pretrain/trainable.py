@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from torch import nn
+
 from vidkd.backbones.protocol import Backbone, BackboneSpec, Origin, meaning
 from vidkd.config.checkpoints import CheckpointSettings
 
@@ -27,10 +29,12 @@ class Trainable(NamedTuple):
     Attributes:
         backbone: how its features are computed, as when its checkpoint is loaded.
         save: writes the network, as it is then, into a folder, as its library does.
+        norm: of the mean feature, before any classifier; saved with the network where it has one.
     """
 
     backbone: Backbone
     save: Callable[[Path], None]
+    norm: nn.Module = nn.Identity()
 
 
 def new_spec(settings: CheckpointSettings, width: int, crop: float) -> BackboneSpec:

@@ -15,7 +15,8 @@ from vidkd.config.options import INPUT, PATH
 from vidkd.data.features import find_feature_shards
 from vidkd.data.frames import find_shards
 from vidkd.errors import UserError
-from vidkd.methods.student.train import Teaching, Videos
+from vidkd.methods.labelled import Videos
+from vidkd.methods.student.train import Teaching
 
 _NETWORK = TypeAdapter(BackboneSettings | None)
 _FRAMES = "results/frames"

@@ -15,21 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidkd.backbones.registry import load_backbone
-from vidkd.backbones.source import find_source
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.student import StudentSettings
-from vidkd.data.clips import (
-    Batch,
-    ClipBatches,
-    TrainingClips,
-    check_clips,
-    collate,
-    evaluation_loader,
-)  # fmt: skip
+from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
 from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
-from vidkd.data.selected import SelectedClips
 from vidkd.data.tables import UNLABELLED, read_classes
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.gradients import check_gradients
@@ -40,6 +31,7 @@ from vidkd.engine.runtime import naming_knob, start
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
+from vidkd.methods.labelled import Videos, first_batch, training_clips
 from vidkd.methods.student.encoder import check_size, new_encoder, pretrained_encoder
 from vidkd.methods.student.method import Distil, Teacher
 from vidkd.methods.student.model import Student
@@ -74,25 +66,6 @@ class Teaching:
     backbone: BackboneSettings
     train: list[Path]
     val: list[Path]
-
-
-@dataclass(frozen=True)
-class Videos:
-    """What a student sees.
-
-    Attributes:
-        train: frame stores to train on.
-        val: frame stores that choose the epoch.
-        classes: class names; a label id is a position in them.
-        labels: label of each video.
-        marked_only: training videos that are not marked as labelled count as unlabelled.
-    """
-
-    train: list[Path]
-    val: list[Path]
-    classes: Path
-    labels: Path
-    marked_only: bool
 
 
 def train(
@@ -133,13 +106,13 @@ def train(
     settings = settings.model_copy(update={"size": settings.size or encoder.spec.size})
     check_size(encoder, settings.size)
     classes = read_classes(videos.classes)
-    clips = training_clips(settings, videos, classes, seed)
+    clips = student_clips(settings, videos, classes, seed)
     model = Student(encoder, len(classes), settings)
     teacher = open_teacher(settings, teaching, model, clips, classes, accelerator)
     method = Distil(model, teacher, settings).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, seed, workers)
     validate = validation(settings, videos, teaching, accelerator, workers)
-    first = first_batch(clips, settings).to(accelerator.device)
+    first = first_batch(clips, settings.batch_size).to(accelerator.device)
     state_dir = run_dir / ".state"
     with only_run(state_dir), naming_knob(f"batch_size {settings.batch_size}: lower it, or frames"):
         norms = check_gradients(method, model, terms_of(settings), first, seed)
@@ -157,12 +130,6 @@ def train(
         drop_state(state_dir)
 
 
-def first_batch(clips: TrainingClips, settings: StudentSettings) -> Batch:
-    """A batch of the first epoch that has a clip with a label, if there is one."""
-    labelled_first = np.argsort(clips.store.label_ids == UNLABELLED, kind="stable")
-    return collate([clips[(0, int(row))] for row in labelled_first[: settings.batch_size]])
-
-
 def check_width(student: int, teacher: int, settings: StudentSettings) -> None:
     """Refuse to compare features of unequal width.
 
@@ -176,16 +143,6 @@ def check_width(student: int, teacher: int, settings: StudentSettings) -> None:
         )
 
 
-def network_files(settings: BackboneSettings) -> list[Path]:
-    """The files that a network is loaded from.
-
-    Raises:
-        UserError: they are not there.
-    """
-    source = find_source(settings)
-    return [*source.files, *sorted(source.folder.glob("*config.json"))]
-
-
 def terms_of(settings: StudentSettings) -> list[str]:
     """Names of the terms of weights above 0."""
     weights = {
@@ -195,26 +152,12 @@ def terms_of(settings: StudentSettings) -> list[str]:
     return [name for name, weight in weights.items() if weight]
 
 
-def training_clips(settings: StudentSettings, videos: Videos, classes: list[str], seed: int) -> TrainingClips:
-    """The training clips that some term can use.
-
-    Raises:
-        UserError: the videos cannot give such clips, or none of them has a label where labels alone teach.
-    """
-    if len(classes) < 2:
-        raise UserError(f"{videos.classes} has {len(classes)} class: a student has nothing to tell apart")
-    store = FrameStore(videos.train)
-    marked_only = videos.marked_only and not settings.all_labels
-    labels = read_labels(videos.labels, store.video_ids, len(classes), marked_only=marked_only)
-    rows = np.arange(len(store))
-    if settings.unlabelled == "drop" or not settings.taught:
-        rows = np.flatnonzero(labels != UNLABELLED)
-    log.info(
-        "%d training videos, %d with a label, %d used", len(store), (labels != UNLABELLED).sum(), len(rows)
-    )
-    selected = SelectedClips(store, rows, labels[rows])
-    check_clips(selected, settings.frames, settings, settings.frame_sampling)
-    return TrainingClips(selected, classes, [settings.frames], settings, seed)
+def student_clips(settings: StudentSettings, videos: Videos, classes: list[str], seed: int) -> TrainingClips:
+    """The training clips that some term can use; see `training_clips`."""
+    return training_clips(
+        videos, classes, settings, settings.frames, seed,
+        unlabelled=settings.taught and settings.unlabelled == "distil", all_labels=settings.all_labels,
+    )  # fmt: skip
 
 
 def open_teacher(

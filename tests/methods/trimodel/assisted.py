@@ -1,0 +1,122 @@
+"""A small experiment on rendered videos: a teacher of transformers, an assistant as AMD saves it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+
+from tests.backbones.checkpoints import CROP, MEAN, SIZE, STD, settings_of
+from tests.methods.student.taught import CLASSES, COUNTS, write_frames, write_labels
+from vidkd.backbones.extract import cache_shard
+from vidkd.backbones.pretrain.registry import build_network
+from vidkd.config.backbones import BackboneSettings
+from vidkd.config.checkpoints import CheckpointSettings
+from vidkd.config.trimodel import GateSettings, TriModelSettings
+from vidkd.methods.labelled import Videos
+from vidkd.methods.trimodel.fit import fit_head
+from vidkd.methods.trimodel.train import Network, train
+
+FRAMES = 4
+GATE = GateSettings(margin=3, l2=(1e-3, 1e-2, 1e-1))
+STUDENT = TriModelSettings(
+    backbone="teacher", epochs=2, batch_size=12, lr=1e-3, warmup_epochs=0, frames=FRAMES,
+    crop_scales=(0.8, 1.0), hidden_layers_to_align=(-1, -2),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Assisted:
+    """Files below a folder."""
+
+    root: Path
+
+    @property
+    def backbones(self) -> dict[str, BackboneSettings]:
+        return {
+            name: settings_of("videomae", self.root / name, frames=FRAMES)
+            for name in ("teacher", "assistant")
+        }
+
+    def frames(self, split: str) -> list[Path]:
+        return [self.root / f"frames/{split}/shard_0.h5"]
+
+    def features(self, name: str, split: str) -> list[Path]:
+        return [self.root / f"features/{name}/{split}/shard_0.h5"]
+
+    def head(self, name: str, label: str = "colour") -> Path:
+        return self.root / "heads" / label / name / "model.safetensors"
+
+    def videos(self, label: str = "colour", *, marked_only: bool = False) -> Videos:
+        frames = (self.frames(split) for split in ("train", "val"))
+        return Videos(*frames, self.root / f"{label}.json", self.root / f"{label}.csv", marked_only)
+
+    def networks(self, label: str = "colour") -> dict[str, Network]:
+        return {name: Network(self.head(name, label), found) for name, found in self.backbones.items()}
+
+    def fit(self, name: str, label: str = "colour", *, marked_only: bool = False) -> dict[str, object]:
+        """Make a head; its metrics."""
+        gate = GATE if label == "colour" else GATE.model_copy(update={"margin": 30.0})
+        fit_head(
+            gate, {split: self.features(name, split) for split in COUNTS}, self.root / f"{label}.json",
+            self.root / f"{label}.csv", self.head(name, label).parent, {"network": name, "label": label},
+            marked_only=marked_only,
+        )  # fmt: skip
+        metrics: dict[str, object] = json.loads(self.head(name, label).with_name("metrics.json").read_text())
+        return metrics
+
+    def train(self, run_dir: Path, settings: TriModelSettings = STUDENT, **more: object) -> Path:
+        """Train a student; its weights."""
+        start = self.backbones["teacher"] if settings.backbone else None
+        given = {"videos": self.videos(), "networks": self.networks(), "seed": 0, "stamp": "a"}
+        given |= {"about": {"variant": "small", "label": "colour"}, "backbone": start} | more
+        train(settings, run_dir=run_dir, **given)  # type: ignore[arg-type]
+        return run_dir / "model.safetensors"
+
+
+def changed(settings: TriModelSettings = STUDENT, **changes: object) -> TriModelSettings:
+    return TriModelSettings.model_validate({**settings.model_dump(), **changes})
+
+
+def make_teacher(folder: Path, layers: int = 3, patch: int = 8) -> None:
+    """VideoMAE of transformers with a norm after its last layer, as a pre-trained one."""
+    torch.manual_seed(1)
+    config = transformers.VideoMAEConfig(
+        image_size=SIZE, patch_size=patch, num_frames=FRAMES, use_mean_pooling=False, hidden_size=48,
+        num_hidden_layers=layers, num_attention_heads=2, intermediate_size=96, initializer_range=0.1,
+    )  # fmt: skip
+    transformers.VideoMAEModel(config).save_pretrained(folder)
+    transformers.VideoMAEImageProcessor(**CROP, image_mean=MEAN, image_std=STD).save_pretrained(folder)
+
+
+def make_assistant(folder: Path, patch: int = 8) -> None:
+    """VideoMAE in the layout of AMD's files; of another width and depth than the teacher."""
+    torch.manual_seed(2)
+    settings = CheckpointSettings(
+        kind="videomae", layout="original", size=SIZE, patch=patch, frames=FRAMES, width=32, layers=6,
+        heads=4, crop=1,
+    )  # fmt: skip
+    network = build_network(settings)
+    with torch.no_grad():
+        for name, value in network.backbone.network.named_parameters():
+            if name.endswith("bias"):  # as any trained network's: zeros are refused
+                value.normal_(std=0.02)
+    network.save(folder)
+
+
+def make(root: Path) -> Assisted:
+    """Everything up to the heads."""
+    make_teacher(root / "teacher")
+    make_assistant(root / "assistant")
+    made = Assisted(root)
+    rows = [row for split in COUNTS for row in write_frames(made.frames(split)[0], split)]
+    write_labels(root, rows)
+    for name, backbone in made.backbones.items():
+        for split in COUNTS:
+            cache_shard(made.frames(split)[0], name, backbone, made.features(name, split)[0])
+        for label in CLASSES:
+            made.fit(name, label)
+    return made

@@ -1,0 +1,231 @@
+"""Whole trainings on rendered videos: what is written, what teaches, what is refused."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from tests.engine.stops import signal_after
+from tests.methods.student.taught import MARKED
+from tests.methods.trimodel.assisted import (
+    FRAMES,
+    STUDENT,
+    Assisted,
+    changed,
+    make_assistant,
+    make_teacher,
+)  # fmt: skip
+from vidkd.backbones.extract import cache_shard
+from vidkd.data.frames import FrameStore
+from vidkd.engine.runtime import Interrupted
+from vidkd.errors import UserError
+from vidkd.methods.trimodel.frozen import check_gate
+from vidkd.methods.trimodel.predict import load_student, predict, see
+
+TERMS = {
+    "task_loss", "teacher_feature_loss", "assistant_feature_loss", "teacher_attention_loss",
+    "assistant_attention_loss", "asymmetric_loss",
+}  # fmt: skip
+ALONE = {"teacher_feature_weight": 0, "assistant_feature_weight": 0}
+
+
+def config(weights):
+    return json.loads(weights.with_name("config.json").read_text())
+
+
+def test_every_term_teaches_and_is_in_the_history(assisted, tmp_path):
+    weights = assisted.train(tmp_path / "run")
+    found = config(weights)
+    assert set(found["gradient_norms"]) == TERMS
+    assert min(found["gradient_norms"].values()) > 0
+    history = pd.read_csv(tmp_path / "run/history.csv")
+    assert {*TERMS, "val_loss", "val_top1"} <= set(history)
+    assert (found["train_clips"], found["labelled_clips"]) == (120, 120)
+    assert found["teacher"] != found["assistant"] != "none"
+    assert not (tmp_path / "run/.state").exists()
+    # Neither a frozen network nor a projector is written: the student alone.
+    names = set(load_file(weights))
+    assert all(name.startswith("network.") for name in names)
+    own = transformers.VideoMAEForVideoClassification.from_pretrained(tmp_path / "run/network")
+    assert {f"network.{name}" for name in own.state_dict()} == names
+
+
+def test_transformers_loads_the_student_and_gives_the_same_logits(assisted, tmp_path):
+    weights = assisted.train(tmp_path / "run", changed(epochs=1))
+    network = transformers.VideoMAEForVideoClassification.from_pretrained(tmp_path / "run/network").eval()
+    assert network.config.id2label == {k: name for k, name in enumerate(config(weights)["classes"])}
+    processor = transformers.VideoMAEImageProcessor.from_pretrained(tmp_path / "run/network")
+    store = FrameStore(assisted.frames("test"))
+    model, settings, _ = load_student(weights)
+    ours = see(model, store, changed(settings, eval_crop=1.0), 0)
+    frames = store.clip(0, np.arange(1, 8, 2))  # the middles of four segments of eight frames
+    resized = [torch.from_numpy(frame).permute(2, 0, 1) for frame in frames]
+    small = torch.nn.functional.interpolate(torch.stack(resized), (32, 32), mode="bilinear", antialias=True)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (processor.image_mean, processor.image_std))
+    with torch.no_grad():
+        theirs = network(((small / 255 - mean) / std)[None]).logits
+    torch.testing.assert_close(theirs[0], ours[0], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "terms"),
+    [
+        (ALONE, {"task_loss"}),
+        ({"assistant_feature_weight": 0}, {name for name in TERMS if "assistant" not in name}),
+        ({"teacher_feature_weight": 0}, {name for name in TERMS if "teacher" not in name}),
+        ({"attention_distillation_weight": 0}, {name for name in TERMS if "attention" not in name}),
+        ({"asymmetric_weight": 0}, TERMS - {"asymmetric_loss"}),
+        ({"asymmetric": "decorrelation", "attention": "mse", "feature": "normalised"}, TERMS),
+        ({"classification_weight": 0}, TERMS - {"task_loss"}),
+    ],
+)
+def test_variants_have_the_terms_that_they_say(assisted, tmp_path, changes, terms):
+    found = config(assisted.train(tmp_path / "run", changed(epochs=1, **changes)))
+    assert set(found["gradient_norms"]) == terms
+    assert min(found["gradient_norms"].values()) > 0
+    assert (found["teacher"] == "none") == (not any("teacher" in name for name in terms))
+
+
+def test_two_trainings_give_the_same_bytes(assisted, tmp_path):
+    mixed = changed(epochs=1, drop_path=0.3, mixup=0.4, layer_decay=0.7)
+    first, second = (assisted.train(tmp_path / name, mixed) for name in "ab")
+    for name in ("model.safetensors", "config.json", "history.csv", "network/config.json"):
+        assert (
+            first.with_name("x").parent.joinpath(name).read_bytes()
+            == second.parent.joinpath(name).read_bytes()
+        )
+    plain = assisted.train(tmp_path / "c", changed(epochs=1))
+    assert first.read_bytes() != plain.read_bytes()
+
+
+def test_an_interrupted_training_ends_in_the_same_bytes(assisted, tmp_path, monkeypatch):
+    random = changed(epochs=2, drop_path=0.2, mixup=0.2)
+    whole = assisted.train(tmp_path / "whole", random)
+    signal_after(monkeypatch, 7)
+    with pytest.raises(Interrupted):
+        assisted.train(tmp_path / "cut", random)
+    monkeypatch.undo()
+    resumed = assisted.train(tmp_path / "cut", random)
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert (tmp_path / "cut/history.csv").read_bytes() == (tmp_path / "whole/history.csv").read_bytes()
+
+
+def test_gradient_checkpointing_changes_no_bit(assisted, tmp_path):
+    first = assisted.train(tmp_path / "a", changed(epochs=1))
+    second = assisted.train(tmp_path / "b", changed(epochs=1, gradient_checkpointing=True))
+    one, other = load_file(first), load_file(second)
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_unlabelled_clips_learn_from_both_networks_alone(assisted, tmp_path):
+    marked = {"videos": assisted.videos(marked_only=True)}
+    found = config(assisted.train(tmp_path / "a", changed(epochs=1), **marked))
+    assert (found["train_clips"], found["labelled_clips"]) == (120, MARKED)
+    found = config(assisted.train(tmp_path / "b", changed(epochs=1, unlabelled="drop"), **marked))
+    assert (found["train_clips"], found["labelled_clips"]) == (MARKED, MARKED)
+    found = config(assisted.train(tmp_path / "c", changed(epochs=1, **ALONE), **marked))
+    assert (found["train_clips"], found["labelled_clips"]) == (MARKED, MARKED)
+    found = config(assisted.train(tmp_path / "d", changed(epochs=1, all_labels=True), **marked))
+    assert (found["train_clips"], found["labelled_clips"]) == (120, 120)
+
+
+def test_the_gate_refuses_teacher_and_assistant(assisted, tmp_path):
+    motion = {"videos": assisted.videos("motion"), "networks": assisted.networks("motion")}
+    with pytest.raises(UserError, match=r"the teacher is refused: its validation top-1 is"):
+        assisted.train(tmp_path / "run", **motion)
+    assert not (tmp_path / "run/model.safetensors").exists()
+    with pytest.raises(UserError, match=r"the assistant is refused: its validation top-1 is"):
+        check_gate(assisted.head("assistant", "motion"), "assistant")
+
+
+def test_the_control_is_random_and_says_so(assisted, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        found = config(assisted.train(tmp_path / "run", changed(epochs=1, random_assistant=True)))
+    assert found["assistant"] == "random"
+    assert "the weights of the assistant are random" in caplog.text
+    real = assisted.train(tmp_path / "real", changed(epochs=1))
+    assert real.read_bytes() != (tmp_path / "run/model.safetensors").read_bytes()
+
+
+def test_a_network_of_the_settings_size(assisted, tmp_path):
+    small = changed(backbone=None, size=32, patch=8, width=24, layers=2, heads=2, initial_std=0.1, epochs=1)
+    weights = assisted.train(tmp_path / "run", small)
+    model, _, found = load_student(weights)
+    assert model.network.config.hidden_size == 24
+    assert set(found["gradient_norms"]) == TERMS
+
+
+def test_what_a_network_is_not_given_for_is_refused(assisted, tmp_path):
+    teacher = {"networks": {"teacher": assisted.networks()["teacher"]}}
+    with pytest.raises(UserError, match=r"assistant_feature_weight is above 0: give --assistant"):
+        assisted.train(tmp_path / "run", **teacher)
+    with pytest.raises(UserError, match=r"knows other classes than the student"):
+        assisted.train(tmp_path / "run", networks=assisted.networks("motion"))
+
+
+@pytest.mark.parametrize("index", [4, -4, 7])
+def test_a_layer_that_is_not_there_is_refused(assisted, tmp_path, index):
+    with pytest.raises(
+        UserError, match=rf"the student has 3 layers and no layer {index}: name layers from 1"
+    ):
+        assisted.train(tmp_path / "run", changed(hidden_layers_to_align=(index,)))
+
+
+def test_frames_that_do_not_divide_are_refused(assisted, tmp_path):
+    with pytest.raises(UserError, match=r"3 frames do not divide into tubelets of 2"):
+        assisted.train(tmp_path / "run", changed(frames=3))
+
+
+def test_unlike_grids_are_interpolated_or_refused(own: Assisted, tmp_path, caplog):
+    make_assistant(own.root / "assistant", patch=16)
+    for split in ("train", "val", "test"):
+        cache = own.features("assistant", split)[0]
+        cache.unlink()
+        cache_shard(own.frames(split)[0], "assistant", own.backbones["assistant"], cache)
+    own.fit("assistant")
+    with pytest.raises(UserError, match=r"assistant are 2 x 2 x 2 tokens, .*2 x 4 x 4 .*cannot be compared"):
+        own.train(tmp_path / "run")
+    with caplog.at_level(logging.WARNING):
+        found = config(own.train(tmp_path / "run", changed(epochs=1, attention_distillation_weight=0)))
+    assert "hidden states are interpolated" in caplog.text
+    assert found["gradient_norms"]["assistant_feature_loss"] > 0
+
+
+def test_another_network_than_the_head_was_made_for_is_refused(own: Assisted, tmp_path):
+    make_teacher(own.root / "teacher", layers=2)
+    with pytest.raises(UserError, match=r"is a head for a network with weights"):
+        own.train(tmp_path / "run", changed(hidden_layers_to_align=(-1,)))
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"<!DOCTYPE html>"])
+def test_an_assistant_that_is_cut_or_a_page_is_refused(own: Assisted, tmp_path, damage):
+    file = own.root / "assistant/pytorch_model.bin"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(UserError, match=r"pytorch_model\.bin"):
+        own.train(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_predictions_stand_beside_those_of_both_networks(assisted, tmp_path):
+    weights = assisted.train(tmp_path / "run", changed(epochs=1))
+    heads = {name: assisted.head(name).with_name("predictions.csv") for name in ("teacher", "assistant")}
+    files = tmp_path / "p.csv", tmp_path / "e.json"
+    predict(weights, assisted.frames("test"), assisted.root / "colour.csv", heads, *files)
+    table = pd.read_csv(files[0])
+    assert len(table) == 30
+    theirs = pd.read_csv(heads["assistant"]).set_index("video_id")["pred"]
+    assert table["assistant_pred"].tolist() == theirs.loc[table["video_id"]].tolist()
+    probabilities = table[[name for name in table if name.startswith("s_")]]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-4)
+    cost = json.loads(files[1].read_text())
+    own = transformers.VideoMAEForVideoClassification.from_pretrained(tmp_path / "run/network")
+    assert cost["params"] == sum(p.numel() for p in own.parameters())
+    assert cost["gflops"] > 0
+    assert STUDENT.frames == FRAMES

@@ -1,0 +1,82 @@
+"""Videos to learn from of which some have a label: what methods with few labels share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vidkd.config.clips import ClipSettings
+from vidkd.data.clips import Batch, TrainingClips, check_clips, collate
+from vidkd.data.frames import FrameStore
+from vidkd.data.label_ids import read_labels
+from vidkd.data.selected import SelectedClips
+from vidkd.data.tables import UNLABELLED
+from vidkd.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Videos:
+    """What a student sees.
+
+    Attributes:
+        train: frame stores to train on.
+        val: frame stores that choose the epoch.
+        classes: class names; a label id is a position in them.
+        labels: label of each video.
+        marked_only: training videos that are not marked as labelled count as unlabelled.
+    """
+
+    train: list[Path]
+    val: list[Path]
+    classes: Path
+    labels: Path
+    marked_only: bool
+
+
+def training_clips(
+    videos: Videos,
+    classes: Sequence[str],
+    settings: ClipSettings,
+    frames: int,
+    seed: int,
+    *,
+    unlabelled: bool,
+    all_labels: bool,
+) -> TrainingClips:
+    """The training clips that some term of a loss can use.
+
+    Args:
+        videos: where they are.
+        classes: class names.
+        settings: of the clips.
+        frames: of a clip.
+        seed: of the augmentation.
+        unlabelled: clips without a label are used as well.
+        all_labels: labels that are not marked are used as well.
+
+    Raises:
+        UserError: the videos cannot give such clips, or none of them has a label where labels alone teach.
+    """
+    if len(classes) < 2:
+        raise UserError(f"{videos.classes} has {len(classes)} class: a student has nothing to tell apart")
+    store = FrameStore(videos.train)
+    marked_only = videos.marked_only and not all_labels
+    labels = read_labels(videos.labels, store.video_ids, len(classes), marked_only=marked_only)
+    known = labels != UNLABELLED
+    rows = np.arange(len(store)) if unlabelled else np.flatnonzero(known)
+    log.info("%d training videos, %d with a label, %d used", len(store), known.sum(), len(rows))
+    selected = SelectedClips(store, rows, labels[rows])
+    check_clips(selected, frames, settings, settings.frame_sampling)
+    return TrainingClips(selected, classes, [frames], settings, seed)
+
+
+def first_batch(clips: TrainingClips, batch_size: int) -> Batch:
+    """A batch of the first epoch that has a clip with a label, if there is one."""
+    labelled_first = np.argsort(clips.store.label_ids == UNLABELLED, kind="stable")
+    return collate([clips[(0, int(row))] for row in labelled_first[:batch_size]])

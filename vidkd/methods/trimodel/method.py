@@ -1,0 +1,126 @@
+"""A student in training, as the engine sees it: a batch in, named loss terms out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vidkd.config.trimodel import TriModelSettings
+from vidkd.data.clips import Batch
+from vidkd.methods.trimodel import loss
+from vidkd.methods.trimodel.align import student_layers
+from vidkd.methods.trimodel.frozen import Frozen
+from vidkd.methods.trimodel.model import Inside, Student
+from vidkd.methods.trimodel.taught import Taught
+
+
+class Mixed(NamedTuple):
+    """Clips, each mixed with another one of the batch.
+
+    Attributes:
+        pixels: uint8 (B, T, 3, H, W).
+        partner: (B) the other clip of each.
+        share: of the first clip; 1: nothing is mixed.
+    """
+
+    pixels: Tensor
+    partner: Tensor
+    share: float
+
+
+class Distil(nn.Module):
+    """The student with its projectors and its objective; the frozen networks are no part of it.
+
+    Attributes:
+        model: the student.
+        projectors: for each source a linear map from the student's width to its own for each compared layer:
+            made here, and so among the trained parameters.
+    """
+
+    def __init__(self, model: Student, frozen: Mapping[str, Frozen], settings: TriModelSettings) -> None:
+        """Put together.
+
+        Args:
+            model: the student.
+            frozen: the networks that teach, by source: TEACHER, ASSISTANT or both.
+            settings: of the student.
+        """
+        super().__init__()
+        self.model, self.frozen, self.settings = model, dict(frozen), settings
+        config = model.network.config
+        self.layers = student_layers(settings.hidden_layers_to_align, config.num_hidden_layers)
+        projected = self.frozen if settings.feature_distillation_weight else {}
+        self.projectors = nn.ModuleDict(
+            {
+                name: nn.ModuleList(
+                    nn.Linear(config.hidden_size, other.backbone.spec.width) for _ in self.layers
+                )
+                for name, other in projected.items()
+            }
+        )
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Loss terms of a training batch, weighted, to be added up."""
+        (clip_BTCHW,) = batch.clips.values()
+        mixed = mix(clip_BTCHW, self.settings.mixup, generator)
+        maps = bool(self.frozen and self.settings.attention_distillation_weight)
+        seen = self.model.look_inside(mixed.pixels, self.layers, attention=maps)
+        taught = {name: network(mixed.pixels) for name, network in self.frozen.items()}
+        return self._task(seen.logits, batch.label, mixed) | self._distillation(seen, taught)
+
+    def _projectors(self) -> list[tuple[str, list[nn.Module]]]:
+        return [(name, list(found.children())) for name, found in self.projectors.items()]
+
+    def _task(self, logit_BK: Tensor, label_B: Tensor, mixed: Mixed) -> dict[str, Tensor]:
+        """The term of the labels; none where no clip has one."""
+        parts = [
+            share * term
+            for share, labels in ((mixed.share, label_B), (1 - mixed.share, label_B[mixed.partner]))
+            if share and (term := loss.classification(logit_BK, labels)) is not None
+        ]
+        weight = self.settings.classification_weight
+        return {"task_loss": weight * torch.stack(parts).sum()} if weight and parts else {}
+
+    def _distillation(self, seen: Inside, taught: Mapping[str, Taught]) -> dict[str, Tensor]:
+        """The terms of teacher and assistant; one of weight 0 is left out."""
+        settings, terms = self.settings, dict[str, Tensor]()
+        projected = {
+            name: [project(token) for project, token in zip(projectors, seen.hidden, strict=True)]
+            for name, projectors in self._projectors()
+        }
+        for name, weight in settings.sources.items():
+            if beta := settings.feature_distillation_weight:
+                distance = loss.hidden_distance(projected[name], taught[name].hidden, settings.feature)
+                terms[f"{name}_feature_loss"] = beta * weight * distance
+            if gamma := settings.attention_distillation_weight:
+                distance = loss.attention_distance(seen.attention, taught[name].attention, settings.attention)
+                terms[f"{name}_attention_loss"] = gamma * weight * distance
+        if taught and settings.asymmetric_weight:
+            term = loss.asymmetric(seen.logits, taught, projected, settings)
+            terms["asymmetric_loss"] = settings.asymmetric_weight * term
+        return terms
+
+
+def terms_of(settings: TriModelSettings) -> list[str]:
+    """Names of the terms of weights above 0."""
+    found = ["task_loss"] if settings.classification_weight else []
+    for name in settings.sources:
+        found += [f"{name}_feature_loss"] if settings.feature_distillation_weight else []
+        found += [f"{name}_attention_loss"] if settings.attention_distillation_weight else []
+    return found + (["asymmetric_loss"] if settings.sources and settings.asymmetric_weight else [])
+
+
+def mix(pixels_BTCHW: Tensor, alpha: float, generator: torch.Generator) -> Mixed:
+    """Mixup (Zhang et al. 2018): one share of Beta(alpha, alpha) for the batch, one partner for each clip."""
+    count = len(pixels_BTCHW)
+    if not alpha:
+        return Mixed(pixels_BTCHW, torch.arange(count, device=pixels_BTCHW.device), 1.0)
+    seed = int(torch.randint(2**31, (), generator=generator))
+    share = float(np.random.default_rng(seed).beta(alpha, alpha))
+    partner = torch.randperm(count, generator=generator).to(pixels_BTCHW.device)
+    mixed = torch.lerp(pixels_BTCHW[partner].float(), pixels_BTCHW.float(), share)
+    return Mixed(mixed.round().byte(), partner, share)

@@ -1,0 +1,61 @@
+"""Train one student with one seed, from labels, a teacher and an assistant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from vidkd.backbones.source import network_files
+from vidkd.config.backbones import BackboneSettings
+from vidkd.config.options import PATH, command, settings_options
+from vidkd.config.trimodel import TriModelSettings
+from vidkd.engine.logging import setup_logging
+from vidkd.engine.run import RUN_FILES
+from vidkd.methods.labelled import Videos
+from vidkd.methods.trimodel.by_hand import place_options
+from vidkd.methods.trimodel.train import PUBLISHED, Network, train
+from vidkd.provenance import code_digest, stamp, write_sidecar
+
+NATURAL = click.IntRange(min=0)
+
+
+@command
+@settings_options(TriModelSettings)
+@place_options
+@click.option("--variant", default="by_hand", help="Name of the variant, for the results to say.")
+@click.option("--label", default="class", help="Name of the label, for the results to say.")
+@click.option("--run-dir", type=PATH, default="results/trimodel/by_hand/seed0", help="Folder of the run.")
+@click.option("--seed", type=NATURAL, default=0, help="Seed of weights, order and augmentation.")
+@click.option("--workers", type=NATURAL, default=0, help="Loader processes; no effect on the result.")
+def main(
+    settings: TriModelSettings,
+    videos: Videos,
+    start: BackboneSettings | None,
+    networks: Mapping[str, Network],
+    variant: str,
+    label: str,
+    run_dir: Path,
+    seed: int,
+    workers: int,
+) -> None:
+    """Train a student; frame stores are files, or folders of them."""
+    setup_logging()
+    inputs = [*videos.train, *videos.val, videos.classes, videos.labels]
+    for network in networks.values():
+        inputs += [network.head, network.head.with_name("config.json"), *network_files(network.backbone)]
+    inputs += network_files(start) if start is not None else []
+    code = code_digest("workflow_scripts.train_trimodel")
+    about = {"variant": variant, "label": label}
+    others = f"{start} {networks} {videos.marked_only}"
+    state = stamp(settings, inputs, f"{code} {others}", seed)
+    train(settings, videos, start, networks, run_dir, about, seed=seed, stamp=state, workers=workers)
+    for name in (*RUN_FILES, PUBLISHED):
+        write_sidecar(
+            run_dir / name, settings=settings, inputs=inputs, code=code, seed=seed, start=start, **about
+        )
+
+
+if __name__ == "__main__":
+    main()
