@@ -13,11 +13,6 @@ def both_networks():
     )
 
 
-def both_roles():
-    """The same by role."""
-    return dict(zip((TRIMODEL_TEACHER, ASSISTANT), both_networks()))
-
-
 def of_network(name, artefact):
     """An artefact of the head of a teacher or an assistant."""
     return artefact.format(backbone=name)
@@ -68,16 +63,16 @@ def frozen_files(wildcards):
 
 def frozen_options(wildcards):
     """The options that name `frozen_files`."""
-    return network_options(role_names(wildcards))
-
-
-def network_options(names):
-    """The options that name the networks of these roles and their heads."""
     return " ".join(
-        f"--{role} {shlex.quote(canonical(backbone_named(name)))}"
+        f"--{role} {shlex.quote(network_settings(name))}"
         f" --{role}-head {of_network(name, paths.trimodel_head.weights)}"
-        for role, name in names.items()
+        for role, name in role_names(wildcards).items()
     )
+
+
+def network_settings(name):
+    """The settings of a teacher or an assistant as canonical JSON."""
+    return canonical(backbone_named(name)) if name else ""
 
 
 def trimodel_work(wildcards):

@@ -2,7 +2,8 @@ rule measure_trimodel:
     input:
         weights=first_trimodels(paths.trimodel.weights),
         configs=first_trimodels(paths.trimodel.config),
-        heads=both_heads(paths.trimodel_head.weights),
+        teacher_head=of_network(cfg.trimodel.teacher, paths.trimodel_head.weights),
+        assistant_head=of_network(cfg.trimodel.assistant, paths.trimodel_head.weights),
         head_configs=both_heads(paths.trimodel_head.config),
         networks=lambda wildcards: [
             file for name in both_networks() for file in files_of(name)
@@ -24,9 +25,12 @@ rule measure_trimodel:
     params:
         code=code("workflow_scripts.measure_trimodel", module_of("videomae")),
         students=timed_trimodels(),
-        frozen=lambda wildcards: network_options(both_roles()),
+        teacher=lambda wildcards: network_settings(cfg.trimodel.teacher),
+        assistant=lambda wildcards: network_settings(cfg.trimodel.assistant),
     shell:
-        "python -m workflow_scripts.measure_trimodel {params.students} {params.frozen} --output {output.table}"
+        "python -m workflow_scripts.measure_trimodel {params.students}"
+        " --teacher {params.teacher:q} --teacher-head {input.teacher_head}"
+        " --assistant {params.assistant:q} --assistant-head {input.assistant_head} --output {output.table}"
         " > {log} 2>&1"
 
 

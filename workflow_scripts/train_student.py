@@ -52,9 +52,8 @@ def main(
     state = stamp(settings, inputs, f"{code} {networks}", seed)
     train(settings, videos, start, teaching, run_dir, about, seed=seed, stamp=state, workers=workers)
     for name in RUN_FILES:
-        write_sidecar(
-            run_dir / name, settings=settings, inputs=inputs, code=code, seed=seed, start=start, **about
-        )
+        more = {"seed": seed, "start": start, **about}
+        write_sidecar(run_dir / name, settings=settings, inputs=inputs, code=code, **more)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
 from vidkd.methods.labelled import Videos
 from vidkd.methods.trimodel.by_hand import place_options
-from vidkd.methods.trimodel.train import PUBLISHED, Network, train
+from vidkd.methods.trimodel.train import Network, train
 from vidkd.provenance import code_digest, stamp, write_sidecar
 
 NATURAL = click.IntRange(min=0)
@@ -51,10 +51,9 @@ def main(
     others = f"{start} {networks} {videos.marked_only}"
     state = stamp(settings, inputs, f"{code} {others}", seed)
     train(settings, videos, start, networks, run_dir, about, seed=seed, stamp=state, workers=workers)
-    for name in (*RUN_FILES, PUBLISHED):
-        write_sidecar(
-            run_dir / name, settings=settings, inputs=inputs, code=code, seed=seed, start=start, **about
-        )
+    for name in RUN_FILES:
+        more = {"seed": seed, "start": start, **about}
+        write_sidecar(run_dir / name, settings=settings, inputs=inputs, code=code, **more)
 
 
 if __name__ == "__main__":

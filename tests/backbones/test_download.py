@@ -513,7 +513,7 @@ def test_a_node_without_network(repository, tmp_path):
         done = run(load)
         assert done.returncode != 0
         assert f"someone/small at {REVISION}: not on this machine. Run snakemake download" in done.stderr
-        assert time.monotonic() - start < 20
+        assert time.monotonic() - start < 60
         settings = json.dumps({"backbones": {"net": {"kind": "videomae", **HUB}}})
         fetch = process(
             "-m", tmp_path / "home", server.url, "workflow_scripts.download_weights", "--settings", settings

@@ -63,7 +63,7 @@ def test_text_as_snakemake_config_gives_it():
         (
             {"lr": 1},
             "lr: no such setting; did you mean probes.attentive.lr or converters.base.lr or fusion.base.lr "
-            "or student.base.lr or ffn.base.lr?",
+            "or student.base.lr or trimodel.base.lr or ffn.base.lr?",
         ),
         ({"report": {"zzz": 1}}, "report.zzz: no such setting; known: title"),
         ({"ffn": {"base": {"lr": "fast"}}}, 'ffn.base.lr: found "fast"; allowed: number, above 0'),

@@ -98,10 +98,7 @@ def train(
     """
     accelerator = start(settings, seed)
     classes = read_classes(videos.classes)
-    if backbone is None:
-        model = new_student(settings, len(classes))
-    else:
-        model = pretrained_student(settings, backbone, len(classes))
+    model = first_student(settings, backbone, len(classes))
     settings = settings.model_copy(update={"size": model.size})
     clips = student_clips(settings, videos, classes, seed)
     frozen = {
@@ -116,9 +113,7 @@ def train(
     with only_run(state_dir), naming_knob(_knobs(settings)):
         with nudged(model, seed):
             norms = check_gradients(method, model, terms_of(settings), first, seed)
-        use_drop_path(model, settings.drop_path)
-        if settings.gradient_checkpointing:
-            model.network.gradient_checkpointing_enable()
+        regularise(model, settings)
         groups = layer_groups(method, settings)
         trainer = Trainer(method, groups, data, validate, settings, accelerator, seed, state_dir, stamp)
         result = trainer.fit()
@@ -130,6 +125,20 @@ def train(
             labelled_clips=int(labelled.sum()), **taught_by(settings, networks),
         )  # fmt: skip
         drop_state(state_dir)
+
+
+def first_student(settings: TriModelSettings, start: BackboneSettings | None, n_classes: int) -> Student:
+    """The student before its training."""
+    if start is None:
+        return new_student(settings, n_classes)
+    return pretrained_student(settings, start, n_classes)
+
+
+def regularise(model: Student, settings: TriModelSettings) -> None:
+    """What a training does to its network that a trained one does not know."""
+    use_drop_path(model, settings.drop_path)
+    if settings.gradient_checkpointing:
+        model.network.gradient_checkpointing_enable()
 
 
 @contextmanager
