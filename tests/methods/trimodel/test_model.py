@@ -10,7 +10,7 @@ from tests.backbones.checkpoints import clips
 from tests.methods.trimodel.assisted import FRAMES, changed
 from vidkd.backbones.registry import load_backbone
 from vidkd.methods.trimodel.groups import layer_groups
-from vidkd.methods.trimodel.method import Distil
+from vidkd.methods.trimodel.method import Distil, projector
 from vidkd.methods.trimodel.model import new_student, pretrained_student, use_drop_path
 from vidkd.methods.trimodel.train import open_frozen
 
@@ -108,3 +108,9 @@ def test_the_heads_know_colours(assisted, name):
     metrics = assisted.fit(name)
     assert metrics["gate"]["passed"]
     assert metrics["val_top1"] > 30
+
+
+def test_a_projector_between_equal_widths_starts_as_nothing():
+    token_BND = torch.randn(2, 5, 24)
+    torch.testing.assert_close(projector(24, 24)(token_BND), token_BND)
+    assert projector(24, 32)(token_BND).shape == (2, 5, 32)

@@ -57,7 +57,7 @@ class Distil(nn.Module):
         self.projectors = nn.ModuleDict(
             {
                 name: nn.ModuleList(
-                    nn.Linear(config.hidden_size, other.backbone.spec.width) for _ in self.layers
+                    projector(config.hidden_size, other.backbone.spec.width) for _ in self.layers
                 )
                 for name, other in projected.items()
             }
@@ -103,6 +103,18 @@ class Distil(nn.Module):
             term = loss.asymmetric(seen.logits, taught, projected, settings)
             terms["asymmetric_loss"] = settings.asymmetric_weight * term
         return terms
+
+
+def projector(width: int, other: int) -> nn.Linear:
+    """A linear map from one width to another; of the same width it starts as the identity.
+
+    A student that starts as its teacher would first unlearn what a random map makes of it.
+    """
+    made = nn.Linear(width, other)
+    if width == other:
+        nn.init.eye_(made.weight)
+        nn.init.zeros_(made.bias)
+    return made
 
 
 def terms_of(settings: TriModelSettings) -> list[str]:

@@ -186,10 +186,10 @@ def open_frozen(
     if name not in networks:
         raise UserError(f"{name}_feature_weight is above 0: give --{name} and --{name}-head, or set it to 0")
     network, control = networks[name], name == ASSISTANT and settings.random_assistant
-    if not control:
-        check_gate(network.head, name)
     if head_config(network.head)["classes"] != list(classes):
         raise UserError(f"{network.head} knows other classes than the student: make it for the same label")
+    if not control:
+        check_gate(network.head, name)
     maps = settings.attention_distillation_weight > 0
     backbone = load_videomae(network.backbone, settings.frames, eager=maps)
     check_network(network.head, backbone)
