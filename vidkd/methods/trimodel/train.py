@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.trimodel import ASSISTANT, TriModelSettings
+from vidkd.config.trimodel import ASSISTANT, TEACHER, TriModelSettings
 from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
@@ -248,10 +248,10 @@ def publish(
 def taught_by(settings: TriModelSettings, networks: Mapping[str, Network]) -> dict[str, str]:
     """For `config.json`: the weights of teacher and assistant by name; `none` of one that does not teach."""
     found = {}
-    for name in ("teacher", "assistant"):
+    for name in (TEACHER, ASSISTANT):
         sums = head_config(networks[name].head)["features"] if name in settings.sources else {}
         found[name] = sums.get("weights_sha256", "none")
-    if settings.random_assistant:
+    if settings.random_assistant and ASSISTANT in settings.sources:
         found[ASSISTANT] = "random"
     return found
 
