@@ -31,7 +31,7 @@ class Project:
         command = [sys.executable, "-m", "snakemake", *arguments]
         environment = {"HOME": str(self.root), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
         return subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=600
+            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=1700
         )
 
     def plan(self, *arguments: str) -> dict[str, int]:

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fusion")]
 
 CONFIG = """
 results_dir: results/tiny
-data: {adapter: demo, n_shards: 2}
+data: {adapter: demo, n_shards: 1}
 demo: {train: 72, val: 24, test: 24, frames: 8}
 frames: {per_video: 8, short_side: 56, encoding: raw}
 backbones:
@@ -46,7 +46,7 @@ fusion:
     random: {converter: random}
     finetuned: {finetune_converters: true, teachers: [image]}
 ffn:
-  base: {arch: resnet_tiny, size: 48, frame_counts: [8]}
+  base: {arch: resnet_tiny, size: 48, frame_counts: [8], epochs: 1}
   variants: {tsm: {weight_alteration: false}}
   predict: {max_count: 8, score_counts: [8]}
   tfd: {report_counts: [8], separate: {}}
@@ -192,7 +192,7 @@ def test_one_teachers_features_are_what_its_readers_wait_for(fused):
         fused.replace(TINY, "folder: weights/timm, frames: 4}", "folder: weights/timm, frames: 8}")
         plan = fused.plan(PATHS.fusion_table)
     # Three converters to it, of which two are used; every head but the student's and the other teacher's.
-    assert plan == heads(4, cache_features=6, train_converter=2, convert_features=2)
+    assert plan == heads(4, cache_features=3, train_converter=2, convert_features=2)
 
 
 def test_nothing_runs_once_everything_is_as_it_was(fused):
