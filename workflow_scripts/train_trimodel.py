@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,8 +19,6 @@ from vidkd.methods.trimodel.by_hand import place_options
 from vidkd.methods.trimodel.train import Network, train
 from vidkd.provenance import code_digest, stamp, write_sidecar
 
-NATURAL = click.IntRange(min=0)
-
 
 @command
 @settings_options(TriModelSettings)
@@ -27,30 +26,31 @@ NATURAL = click.IntRange(min=0)
 @click.option("--variant", default="by_hand", help="Name of the variant, for the results to say.")
 @click.option("--label", default="class", help="Name of the label, for the results to say.")
 @click.option("--run-dir", type=PATH, default="results/trimodel/by_hand/seed0", help="Folder of the run.")
-@click.option("--seed", type=NATURAL, default=0, help="Seed of weights, order and augmentation.")
-@click.option("--workers", type=NATURAL, default=0, help="Loader processes; no effect on the result.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, help="Seed of weights, order and augmentation."
+)
+@click.option("--workers", type=click.IntRange(min=0), default=0, help="Loader processes.")
+@click.option("--save-steps", type=click.IntRange(min=1), help="Steps between saves of the state.")
 def main(
     settings: TriModelSettings,
     videos: Videos,
     start: BackboneSettings | None,
     networks: Mapping[str, Network],
-    variant: str,
-    label: str,
     run_dir: Path,
     seed: int,
     workers: int,
+    save_steps: int | None,
+    **about: str,
 ) -> None:
     """Train a student; frame stores are files, or folders of them."""
     setup_logging()
     inputs = [*videos.train, *videos.val, videos.classes, videos.labels]
-    for network in networks.values():
-        inputs += [network.head, network.head.with_name("config.json"), *network_files(network.backbone)]
+    inputs += [file for network in networks.values() for file in network.files]
     inputs += network_files(start) if start is not None else []
     code = code_digest("workflow_scripts.train_trimodel")
-    about = {"variant": variant, "label": label}
-    others = f"{start} {networks} {videos.marked_only}"
-    state = stamp(settings, inputs, f"{code} {others}", seed)
-    train(settings, videos, start, networks, run_dir, about, seed=seed, stamp=state, workers=workers)
+    state = stamp(settings, inputs, f"{code} {start} {networks} {videos.marked_only}", seed)
+    run = functools.partial(train, seed=seed, stamp=state, workers=workers, save_steps=save_steps)
+    run(settings, videos, start, networks, run_dir, about)
     for name in RUN_FILES:
         more = {"seed": seed, "start": start, **about}
         write_sidecar(run_dir / name, settings=settings, inputs=inputs, code=code, **more)

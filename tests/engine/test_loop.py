@@ -89,15 +89,18 @@ class Scores:
         return score, {"val_acc": score}
 
 
-def fit(folder: Path, data: Rows, method: Linear | None = None, validate=None, **settings) -> tuple:
+def fit(
+    folder: Path, data: Rows, method: Linear | None = None, validate=None, save_steps=None, **settings
+) -> tuple:
     """Train; returns the progress and the trained classifier."""
     recipe = {"optimizer": "sgd", "momentum": 0, "weight_decay": 0, "lr": 0.1, "schedule": "constant"}
     chosen = TrainingSettings(batch_size=data.size, **(recipe | settings))
     method = method or Linear()
     accelerator = start(chosen, 0)
     trainer = Trainer(
-        method, one_group(method), data, validate or Scores(), chosen, accelerator, 0, folder, "mark"
-    )
+        method, one_group(method), data, validate or Scores(), chosen, accelerator, 0, folder, "mark",
+        save_steps,
+    )  # fmt: skip
     return trainer.fit(), method
 
 
@@ -154,6 +157,43 @@ def test_without_patience_training_goes_to_the_end(tmp_path):
     progress, _ = fit(tmp_path, Rows(), validate=Scores(5, 4, 3, 2, 1), epochs=5)
     assert len(progress.history) == 5
     assert progress.best_epoch == 1
+
+
+def test_validation_by_steps_has_a_row_for_each(tmp_path):
+    """Nine steps in three epochs, of which every fourth and the last are followed by a validation."""
+    data = Rows(8)
+    validate = Scores(1, 3, 2)
+    progress, _ = fit(tmp_path, data, validate=validate, epochs=3, validate_steps=4)
+    assert column(progress, "epoch") == [4 / 3, 8 / 3, 3]
+    assert progress.best_epoch == 8 / 3
+    assert distance(progress.best_weights, validate.weights[1]) == 0
+    assert len(validate.weights) == 3
+
+
+def test_terms_between_validations_are_means_since_the_last(tmp_path):
+    data = Rows(8)
+    by_epoch, _ = fit(tmp_path / "epochs", data, epochs=2)
+    by_step, _ = fit(tmp_path / "steps", data, epochs=2, validate_steps=1)
+    steps = column(by_step, "ce_loss")
+    assert column(by_step, "epoch") == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
+    assert column(by_epoch, "ce_loss") == pytest.approx([sum(steps[:3]) / 3, sum(steps[3:]) / 3])
+
+
+def test_steps_count_accumulated_batches_once(tmp_path):
+    """Six batches an epoch, two of them a step."""
+    progress, _ = fit(tmp_path, Rows(4), epochs=1, accumulate=2, validate_steps=2)
+    assert column(progress, "epoch") == [4 / 6, 1]
+
+
+def test_stopped_between_validations_and_run_again_the_history_is_the_same(tmp_path):
+    settings = {"epochs": 3, "validate_steps": 4, "save_steps": 1}
+    straight, _ = fit(tmp_path / "straight", Rows(), Linear(noise=0.5), Scores(1, 3, 2), **settings)
+    with pytest.raises(RuntimeError, match="went away"):
+        fit(tmp_path / "stopped", Rows(fails_at=(1, 2)), Linear(noise=0.5), Scores(1), **settings)
+    resumed, _ = fit(tmp_path / "stopped", Rows(fails_at=(1, 1)), Linear(noise=0.5), Scores(3, 2), **settings)
+    assert resumed.history == straight.history
+    assert resumed.best_epoch == straight.best_epoch
+    assert distance(resumed.best_weights, straight.best_weights) == 0
 
 
 def test_validate_every_and_always_at_the_end(tmp_path):

@@ -72,6 +72,20 @@ def files_of(commit: Commit) -> list[HubFile]:
     raise Refused(f"it has no {' or '.join(commit.weights)}, which its kind needs")
 
 
+def newest_commit(repository: str) -> str:
+    """The commit of `main` that this machine has of a repository, else the hub's newest.
+
+    Raises:
+        Refused: this machine has none, and the hub does not say.
+    """
+    known = Commit(repository, "main", ()).cache / "refs/main"
+    if known.is_file():
+        return known.read_text(encoding="utf-8").strip()
+    check_network(constants.ENDPOINT)
+    with _refusing():
+        return str(HfApi().model_info(repository).sha)
+
+
 def remote_of(commit: Commit, file: HubFile) -> Remote:
     """Where the content of a file with a sum is fetched from."""
     token = build_hf_headers().get("authorization")

@@ -37,6 +37,12 @@ class TrainingSettings(Section):
     validate_every: int = Field(
         1, ge=1, description="Epochs between validations; the best one's weights are kept."
     )
+    validate_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Steps of the optimizer between validations, in place of validate_every; history.csv "
+        "has a row for each.",
+    )
     cpu_threads: int = Field(
         1,
         ge=1,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from vidkd.config.base import Section
 from vidkd.config.clips import NormalisedClipSettings
 from vidkd.config.probes import LinearSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest
@@ -28,38 +29,9 @@ class GateSettings(LinearSettings):
     )
 
 
-class TriModelSettings(NormalisedClipSettings, TrainingSettings):
-    """One student: its network, what it learns from teacher and assistant, and how it is trained."""
+class DistillationSettings(Section):
+    """What a student learns from a teacher and an assistant, and in which form."""
 
-    epochs: int = Field(10, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(4, ge=1, description="Clips in a batch, in each process.")
-    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
-    lr: float = Field(5e-5, gt=0, description="Peak learning rate.")
-    weight_decay: float = Field(0.05, ge=0, description="Weight decay; none on norms and biases.")
-    warmup_epochs: float = Field(
-        1, ge=0, description="Epochs of linear warm-up from zero (seed 002: a tenth of them)."
-    )
-    clip_grad: float | None = Field(
-        1.0, gt=0, description="Largest gradient norm; null leaves gradients alone."
-    )
-    size: int = Field(
-        0, ge=0, description="Height and width of a clip in pixels; 0: those of the network it starts from."
-    )
-    frames: int = Field(16, ge=1, description="Frames of a clip, of all three networks.")
-    backbone: str | None = Field(
-        None,
-        description="Start: a network of `backbones` of the kind videomae, with its weights and "
-        "preprocessing; null: width, layers and so on, with random weights, and mean and std.",
-    )
-    width: int = Field(384, ge=8, description="Width, where backbone is null.")
-    layers: int = Field(12, ge=1, description="Layers, where backbone is null.")
-    heads: int = Field(6, ge=1, description="Attention heads, where backbone is null.")
-    patch: int = Field(16, ge=1, description="Side of a patch in pixels, where backbone is null.")
-    tubelet: int = Field(2, ge=1, description="Frames of a tubelet, where backbone is null.")
-    mlp_ratio: float = Field(4.0, gt=0, description="Width of the MLP over width, where backbone is null.")
-    initial_std: float = Field(
-        0.02, gt=0, description="Standard deviation of new weights, where backbone is null."
-    )
     teacher_feature_weight: float = Field(
         1.0, ge=0, description="Weight of the teacher in every term; 0: there is none."
     )
@@ -103,26 +75,6 @@ class TriModelSettings(NormalisedClipSettings, TrainingSettings):
         "each is. decorrelation: what the student gives the teacher's and the assistant's projector shall "
         "not be the same twice.",
     )
-    layer_decay: float = Field(
-        1.0, gt=0, le=1, description="Factor of the learning rate from each layer to the one below."
-    )
-    drop_path: float = Field(
-        0.0, ge=0, lt=1, description="Chance that a clip skips the last layer; it falls to 0 at the first."
-    )
-    mixup: float = Field(
-        0.0, ge=0, description="alpha of the Beta distribution that clips are mixed by; 0: they are not."
-    )
-    gradient_checkpointing: bool = Field(
-        False, description="Layers are computed again for their gradients: less memory, more time."
-    )
-    unlabelled: Literal["distil", "drop"] = Field(
-        "distil",
-        description="Training clips without a label: learn from teacher and assistant alone, or are left "
-        "out.",
-    )
-    all_labels: bool = Field(
-        False, description="Every label that there is may be used, whatever trimodel.labels says."
-    )
 
     @property
     def distils(self) -> bool:
@@ -148,12 +100,8 @@ class TriModelSettings(NormalisedClipSettings, TrainingSettings):
         return layers
 
     @model_validator(mode="after")
-    def _learns(self) -> TriModelSettings:
+    def _teaches(self) -> Self:
         found: list[Problem] = []
-        if 0 < self.size < 16:
-            found.append((("size",), f"found {self.size}; allowed: 0, or whole number from 16"))
-        if self.backbone is None:
-            found += self._wrong_architecture()
         if not (self.distils or self.classification_weight):
             text = "nothing teaches: set it above 0, or a distillation weight and one of a network"
             found.append((("classification_weight",), text))
@@ -167,6 +115,71 @@ class TriModelSettings(NormalisedClipSettings, TrainingSettings):
         if self.random_assistant and not self.assistant_feature_weight:
             text = "there is no assistant: set assistant_feature_weight above 0"
             found.append((("random_assistant",), text))
+        if found:
+            raise Problems(found)
+        return self
+
+
+class TriModelSettings(DistillationSettings, NormalisedClipSettings, TrainingSettings):
+    """One student: its network, what it learns from teacher and assistant, and how it is trained."""
+
+    epochs: int = Field(10, ge=1, description="Passes over the training split.")
+    batch_size: int = Field(4, ge=1, description="Clips in a batch, in each process.")
+    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
+    lr: float = Field(5e-5, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(0.05, ge=0, description="Weight decay; none on norms and biases.")
+    warmup_epochs: float = Field(
+        1, ge=0, description="Epochs of linear warm-up from zero (seed 002: a tenth of them)."
+    )
+    clip_grad: float | None = Field(
+        1.0, gt=0, description="Largest gradient norm; null leaves gradients alone."
+    )
+    size: int = Field(
+        0, ge=0, description="Height and width of a clip in pixels; 0: those of the network it starts from."
+    )
+    frames: int = Field(16, ge=1, description="Frames of a clip, of all three networks.")
+    backbone: str | None = Field(
+        None,
+        description="Start: a network of `backbones` of the kind videomae, with its weights and "
+        "preprocessing; null: width, layers and so on, with random weights, and mean and std.",
+    )
+    width: int = Field(384, ge=8, description="Width, where backbone is null.")
+    layers: int = Field(12, ge=1, description="Layers, where backbone is null.")
+    heads: int = Field(6, ge=1, description="Attention heads, where backbone is null.")
+    patch: int = Field(16, ge=1, description="Side of a patch in pixels, where backbone is null.")
+    tubelet: int = Field(2, ge=1, description="Frames of a tubelet, where backbone is null.")
+    mlp_ratio: float = Field(4.0, gt=0, description="Width of the MLP over width, where backbone is null.")
+    initial_std: float = Field(
+        0.02, gt=0, description="Standard deviation of new weights, where backbone is null."
+    )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="Factor of the learning rate from each layer to the one below."
+    )
+    drop_path: float = Field(
+        0.0, ge=0, lt=1, description="Chance that a clip skips the last layer; it falls to 0 at the first."
+    )
+    mixup: float = Field(
+        0.0, ge=0, description="alpha of the Beta distribution that clips are mixed by; 0: they are not."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Layers are computed again for their gradients: less memory, more time."
+    )
+    unlabelled: Literal["distil", "drop"] = Field(
+        "distil",
+        description="Training clips without a label: learn from teacher and assistant alone, or are left "
+        "out.",
+    )
+    all_labels: bool = Field(
+        False, description="Every label that there is may be used, whatever trimodel.labels says."
+    )
+
+    @model_validator(mode="after")
+    def _learns(self) -> TriModelSettings:
+        found: list[Problem] = []
+        if 0 < self.size < 16:
+            found.append((("size",), f"found {self.size}; allowed: 0, or whole number from 16"))
+        if self.backbone is None:
+            found += self._wrong_architecture()
         if found:
             raise Problems(found)
         return self

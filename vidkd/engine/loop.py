@@ -46,11 +46,12 @@ class Progress:
     Attributes:
         epoch: epochs that are done.
         batch: batches of the present epoch that are done.
-        sums: each loss term, added up over them.
-        seen: how many of them had the term.
-        history: a row per finished epoch.
+        sums: each loss term, added up since the last row of `history`.
+        seen: how many batches had the term.
+        history: a row per finished epoch, or per validation in the middle of one.
         best: the figure of the best validation.
-        best_epoch: its epoch, from 1; -1 before the first validation.
+        best_epoch: passes over the data by then, a fraction in the middle of one; -1 before the first.
+        waited: validations since then.
         best_weights: the method's weights then, on the CPU.
     """
 
@@ -60,7 +61,8 @@ class Progress:
     seen: dict[str, int] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     best: float = float("-inf")
-    best_epoch: int = -1
+    best_epoch: float = -1
+    waited: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -78,12 +80,28 @@ class Trainer:
         seed: int,
         state_dir: Path,
         stamp: str,
+        save_steps: int | None = None,
     ) -> None:
+        """Put together.
+
+        Args:
+            method: what is trained.
+            groups: its parameters, as the optimizer takes them.
+            data: its batches.
+            validate: the figure that chooses the weights, and columns of `history.csv`.
+            settings: of the training.
+            accelerator: the device and the precision.
+            seed: of what the method draws.
+            state_dir: where the state is saved: at signals, after each epoch and each SAVE_EVERY_S.
+            stamp: a state with another one is not gone on from.
+            save_steps: steps of the optimizer after which it is saved as well.
+        """
+        self.save_steps = save_steps
         self.data, self.validate, self.settings = data, validate, settings
         self.accelerator, self.seed, self.state_dir, self.stamp = accelerator, seed, state_dir, stamp
         optimizer = build_optimizer(groups, settings)
-        steps = -(-data.steps_per_epoch // settings.accumulate)
-        self.schedule = build_schedule(optimizer, settings, steps)
+        self.steps_per_epoch = -(-data.steps_per_epoch // settings.accumulate)
+        self.schedule = build_schedule(optimizer, settings, self.steps_per_epoch)
         self.method, self.optimizer = accelerator.prepare(method, optimizer)
         self.generator = torch.Generator().manual_seed(seed)
         self.progress = Progress()
@@ -106,7 +124,7 @@ class Trainer:
         with self.stop:
             try:
                 if self.settings.epochs == 0:
-                    self.progress.history.append({"epoch": 0, **self._validate()})
+                    self.progress.history.append({"epoch": 0, **self._validate(0)})
                 while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
                     self._train_epoch()
                     self._finish_epoch()
@@ -131,7 +149,10 @@ class Trainer:
             if not on_terminal() and time.monotonic() - said > LINE_EVERY_S:
                 said = time.monotonic()
                 log.info("%s batch %d/%d %s", title, progress.batch, total, self._means())
-            if progress.batch % self.settings.accumulate == 0:
+            if progress.batch % self.settings.accumulate == 0 and progress.batch < total:
+                if self._validation_due():
+                    self._close_row(progress.epoch + progress.batch / total, validate=True)
+                    self.method.train()
                 self._save_if_due()
 
     def _train_batch(self, batch: Any) -> None:
@@ -162,36 +183,48 @@ class Trainer:
 
     def _finish_epoch(self) -> None:
         progress = self.progress
-        row: dict[str, float] = {
-            "epoch": progress.epoch + 1,
-            "lr": float(self.schedule.get_last_lr()[0]),
-            **self._means(),
-        }
-        progress.epoch, progress.batch, progress.sums, progress.seen = progress.epoch + 1, 0, {}, {}
-        last = progress.epoch == self.settings.epochs
-        if last or progress.epoch % self.settings.validate_every == 0:
-            row |= self._validate()
-        progress.history.append(row)
-        log.info("epoch %d/%d %s", progress.epoch, self.settings.epochs, _words(row))
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        validate = progress.epoch == self.settings.epochs or self._validation_due()
+        if validate or self.settings.validate_steps is None:
+            self._close_row(progress.epoch, validate=validate)
         self._save()
 
-    def _validate(self) -> dict[str, float]:
+    def _validation_due(self) -> bool:
+        """Whether validation comes after the present step, that of the training's end aside."""
+        progress, settings = self.progress, self.settings
+        if settings.validate_steps is None:
+            return progress.batch == 0 and progress.epoch % settings.validate_every == 0
+        return self._steps_done() % settings.validate_steps == 0
+
+    def _steps_done(self) -> int:
+        return self.progress.epoch * self.steps_per_epoch + self.progress.batch // self.settings.accumulate
+
+    def _close_row(self, epoch: float, *, validate: bool) -> None:
+        """Add a row to the history: the means of the terms since the last one, and perhaps a validation."""
+        progress = self.progress
+        rate = float(self.schedule.get_last_lr()[0])
+        row: dict[str, float] = {"epoch": epoch, "lr": rate, **self._means()}
+        progress.sums, progress.seen = {}, {}
+        if validate:
+            row |= self._validate(epoch)
+        progress.history.append(row)
+        log.info("epoch %g/%d %s", epoch, self.settings.epochs, _words(row))
+
+    def _validate(self, epoch: float) -> dict[str, float]:
         """Validate, and keep the weights if they are the best so far; the columns of `history.csv`."""
         score, metrics = self.validate(self.accelerator.unwrap_model(self.method))
         progress = self.progress
+        progress.waited += 1
         if score > progress.best:
-            progress.best, progress.best_epoch = score, progress.epoch
+            progress.best, progress.best_epoch, progress.waited = score, epoch, 0
             progress.best_weights = self._weights()
         return metrics
 
     def _out_of_patience(self) -> bool:
-        if self.settings.patience is None or self.progress.best_epoch < 0:
-            return False
-        waited = (self.progress.epoch - self.progress.best_epoch) // self.settings.validate_every
-        return waited >= self.settings.patience
+        return self.settings.patience is not None and self.progress.waited >= self.settings.patience
 
     def _means(self) -> dict[str, float]:
-        """Each loss term over the batches of this epoch that had it: one drawn frame count has its own."""
+        """Each loss term over the batches since the last row that had it: a drawn frame count has its own."""
         return {name: total / self.progress.seen[name] for name, total in self.progress.sums.items()}
 
     def _weights(self) -> dict[str, Tensor]:
@@ -199,9 +232,10 @@ class Trainer:
         return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
 
     def _save_if_due(self) -> None:
-        if self.stop.received is None and time.monotonic() - self.saved_at < SAVE_EVERY_S:
-            return
-        self._save()
+        on_time = time.monotonic() - self.saved_at >= SAVE_EVERY_S
+        on_step = self.save_steps is not None and self._steps_done() % self.save_steps == 0
+        if on_time or on_step or self.stop.received is not None:
+            self._save()
 
     def _save(self) -> None:
         scaler = self.accelerator.scaler

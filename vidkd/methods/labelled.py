@@ -76,6 +76,12 @@ def training_clips(
     return TrainingClips(selected, classes, [frames], settings, seed)
 
 
+def counts(clips: TrainingClips) -> dict[str, int]:
+    """For `config.json`: how many clips were used, and how many of these with a label."""
+    labelled = clips.store.label_ids != UNLABELLED
+    return {"train_clips": len(labelled), "labelled_clips": int(labelled.sum())}
+
+
 def first_batch(clips: TrainingClips, batch_size: int) -> Batch:
     """A batch of the first epoch that has a clip with a label, if there is one."""
     labelled_first = np.argsort(clips.store.label_ids == UNLABELLED, kind="stable")

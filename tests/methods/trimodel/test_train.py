@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -229,3 +232,31 @@ def test_predictions_stand_beside_those_of_both_networks(assisted, tmp_path):
     assert cost["params"] == sum(p.numel() for p in own.parameters())
     assert cost["gflops"] > 0
     assert STUDENT.frames == FRAMES
+
+
+LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from tests.methods.trimodel.assisted import STUDENT, Assisted, changed
+large = changed(
+    STUDENT, backbone=None, size=32, patch=4, frames=4, width=256, layers=8, heads=4, batch_size=120,
+    teacher_feature_weight=0, assistant_feature_weight=0,
+)
+lines = Path("/proc/self/status").read_text().splitlines()
+(used,) = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmSize")]
+resource.setrlimit(resource.RLIMIT_AS, (used + 700 * 2**20, used + 700 * 2**20))
+Assisted(Path(sys.argv[1])).train(Path(sys.argv[2]), large, networks={})
+"""
+
+
+@pytest.mark.slow
+def test_a_process_with_little_memory_names_the_knobs(made_once, tmp_path):
+    """Layers of 120 clips, about 2 GB, and room for 0.7."""
+    command = [sys.executable, "-c", LITTLE_MEMORY, str(made_once), str(tmp_path / "run")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert (
+        "UserError: out of memory with batch_size 120: lower it and raise accumulate, "
+        "set gradient_checkpointing: true, or lower frames (4)"
+    ) in done.stderr
+    assert not [file for file in (tmp_path / "run").iterdir() if file.is_file()]

@@ -180,7 +180,7 @@ def write_checkpoint(
             raise OSError(error) from error
     with atomic(run_dir / HISTORY) as temporary:
         pd.DataFrame(result.history).to_csv(temporary, index=False)
-    best = result.history[result.best_epoch - 1]
+    best = next(row for row in result.history if row["epoch"] == result.best_epoch)
     metrics = {
         "kind": settings.kind,
         "best_epoch": result.best_epoch,

@@ -21,7 +21,7 @@ from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation
 from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
-from vidkd.data.tables import UNLABELLED, read_classes
+from vidkd.data.tables import read_classes
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.loop import Trainer
@@ -31,7 +31,7 @@ from vidkd.engine.runtime import naming_knob, start
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
-from vidkd.methods.labelled import Videos, first_batch, training_clips
+from vidkd.methods.labelled import Videos, counts, first_batch, training_clips
 from vidkd.methods.student.encoder import check_size, new_encoder, pretrained_encoder
 from vidkd.methods.student.method import Distil, Teacher
 from vidkd.methods.student.model import Student
@@ -119,11 +119,10 @@ def train(
         trainer = Trainer(
             method, one_group(method), data, validate, settings, accelerator, seed, state_dir, stamp
         )
-        labelled = clips.store.label_ids != UNLABELLED
         write_run(
             run_dir, trainer.fit(), settings, seed, classes=classes, **about,
             encoder=encoder.spec.described(), params=count_parameters(model), gradient_norms=norms,
-            train_clips=len(labelled), labelled_clips=int(labelled.sum()),
+            **counts(clips),
             teacher_view=settings.teacher_view if settings.taught else "none",
             teacher=None if teaching is None else head_config(teaching.head)["features"]["weights_sha256"],
         )  # fmt: skip

@@ -44,7 +44,8 @@ def fit_head(
 
     Args:
         settings: of the head and the gate.
-        shards: cached features of the network by split.
+        shards: cached features of the network by split: train, val and perhaps test, of which the last is
+            predicted.
         classes_json: class names of the label.
         labels_csv: label of each video.
         run_dir: folder to write into.
@@ -64,7 +65,8 @@ def fit_head(
     feature_ND = {split: token_means(join) for split, join in joins.items()}
     found = fit_linear(settings, feature_ND, labels, classes)
     with torch.no_grad():
-        logits = {split: found.probe(feature_ND[split][:, None]) for split in ("val", "test")}
+        logits = {split: found.probe(feature_ND[split][:, None]) for split in stores if split != "train"}
+    last = list(logits)[-1]
     fitted_on = int((labels["train"] != UNLABELLED).sum())
     metrics = {**about, "fitted_on": fitted_on, **measured(logits, labels, settings.margin)}
     log.info("%s", metrics)
@@ -73,7 +75,7 @@ def fit_head(
         "width": feature_ND["train"].shape[1], "features": stores["train"].meta.attributes(),
         "fitted_on": fitted_on, "gate": metrics["gate"],
     }  # fmt: skip
-    _write_predictions(run_dir / "predictions.csv", joins["test"], labels["test"], logits["test"])
+    _write_predictions(run_dir / "predictions.csv", joins[last], labels[last], logits[last])
     write_text(run_dir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     write_files(run_dir, found.history, config, found.probe.state_dict())
 

@@ -167,11 +167,7 @@ def save(student: Student, classes: Sequence[str], crop: float, folder: Path) ->
     network = student.network
     network.config.id2label = dict(enumerate(classes))
     network.config.label2id = {name: number for number, name in enumerate(classes)}
-    side = {"height": student.size, "width": student.size}
-    processor = VideoMAEImageProcessor(
-        size={"shortest_edge": round(student.size / crop)}, crop_size=side,
-        image_mean=list(student.mean), image_std=list(student.std),
-    )  # fmt: skip
+    processor = image_processor(student, crop)
     with atomic_folder(folder) as temporary:
         network.save_pretrained(temporary)
         processor.save_pretrained(temporary)
@@ -179,6 +175,15 @@ def save(student: Student, classes: Sequence[str], crop: float, folder: Path) ->
         # Of how it was trained, not of what it is: the library computes the same with its own choice.
         written.pop("_attn_implementation", None)
         (temporary / "config.json").write_text(json.dumps(written, indent=2, sort_keys=True) + "\n")
+
+
+def image_processor(student: Student, crop: float) -> VideoMAEImageProcessor:
+    """The student's preprocessing as transformers has it; see `save`."""
+    return VideoMAEImageProcessor(
+        size={"shortest_edge": round(student.size / crop)},
+        crop_size={"height": student.size, "width": student.size},
+        image_mean=list(student.mean), image_std=list(student.std),
+    )  # fmt: skip
 
 
 def use_drop_path(student: Student, chance: float) -> None:

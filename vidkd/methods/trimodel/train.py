@@ -15,12 +15,13 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidkd.backbones.source import network_files
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.trimodel import ASSISTANT, TEACHER, TriModelSettings
 from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
-from vidkd.data.tables import UNLABELLED, read_classes
+from vidkd.data.tables import read_classes
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.loop import Progress, Trainer
@@ -29,7 +30,7 @@ from vidkd.engine.runtime import naming_knob, start
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
-from vidkd.methods.labelled import Videos, first_batch, training_clips
+from vidkd.methods.labelled import Videos, counts, first_batch, training_clips
 from vidkd.methods.trimodel.align import check_grids, other_layers
 from vidkd.methods.trimodel.frozen import Frozen, check_gate, check_network, forget, head_config, load_head
 from vidkd.methods.trimodel.groups import layer_groups
@@ -65,6 +66,11 @@ class Network:
     head: Path
     backbone: BackboneSettings
 
+    @property
+    def files(self) -> list[Path]:
+        """What it is loaded from."""
+        return [self.head, self.head.with_name("config.json"), *network_files(self.backbone)]
+
 
 def train(
     settings: TriModelSettings,
@@ -77,6 +83,7 @@ def train(
     seed: int,
     stamp: str,
     workers: int = 0,
+    save_steps: int | None = None,
 ) -> None:
     """Train and write `model.safetensors`, `config.json`, `history.csv` and PUBLISHED into `run_dir`.
 
@@ -92,6 +99,7 @@ def train(
         seed: of the weights, the order and the augmentation.
         stamp: digest of all that the result depends on.
         workers: loader processes; no effect on the result.
+        save_steps: steps after which the state is saved, beside each two minutes; no effect on the result.
 
     Raises:
         UserError: a network is refused, something does not fit together, or the loss diverged.
@@ -101,6 +109,7 @@ def train(
     model = first_student(settings, backbone, len(classes))
     settings = settings.model_copy(update={"size": model.size})
     clips = student_clips(settings, videos, classes, seed)
+    first = first_batch(clips, settings.batch_size).to(accelerator.device)
     frozen = {
         name: open_frozen(name, networks, settings, model, classes, seed, accelerator.device)
         for name in settings.sources
@@ -108,21 +117,19 @@ def train(
     method = Distil(model, frozen, settings).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, seed, workers)
     validate = validation(settings, videos, accelerator, workers)
-    first = first_batch(clips, settings.batch_size).to(accelerator.device)
     state_dir = run_dir / ".state"
     with only_run(state_dir), naming_knob(_knobs(settings)):
         with nudged(model, seed):
             norms = check_gradients(method, model, terms_of(settings), first, seed)
         regularise(model, settings)
         groups = layer_groups(method, settings)
-        trainer = Trainer(method, groups, data, validate, settings, accelerator, seed, state_dir, stamp)
-        result = trainer.fit()
+        run = (settings, accelerator, seed, state_dir, stamp, save_steps)
+        result = Trainer(method, groups, data, validate, *run).fit()
         publish(model, result, classes, settings, run_dir / PUBLISHED)
-        labelled = clips.store.label_ids != UNLABELLED
         write_run(
             run_dir, result, settings, seed, classes=classes, **about, student=model.described(),
-            params=count_parameters(model), gradient_norms=norms, train_clips=len(labelled),
-            labelled_clips=int(labelled.sum()), **taught_by(settings, networks),
+            params=count_parameters(model), gradient_norms=norms, **counts(clips),
+            **taught_by(settings, networks),
         )  # fmt: skip
         drop_state(state_dir)
 

@@ -1,0 +1,111 @@
+"""Settings by the names that seed 002 gives them; defaults are those of `trimodel.base`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from vidkd.config.base import Section
+from vidkd.config.problems import problems, sentence
+from vidkd.config.trimodel import DistillationSettings, GateSettings, TriModelSettings
+from vidkd.errors import UserError
+
+VIDEOMAE = "MCG-NJU/videomae-base"
+
+
+def _default(name: str) -> Any:
+    return TriModelSettings.model_fields[name].default
+
+
+class TriModelConfig(DistillationSettings):
+    """The three networks, and what the student learns from the other two."""
+
+    teacher_model_name: str = Field(
+        VIDEOMAE, description="A VideoMAE of transformers: a folder, or owner/name of the hub."
+    )
+    assistant_model_path: str | None = Field(
+        None,
+        description="A VideoMAE or a checkpoint in AMD's own format: a file or a folder. null: AMD's ViT-S "
+        "for Something-Something v2, fetched into ssv2_models.",
+    )
+    student_model_name: str = Field(VIDEOMAE, description="What the student starts from, as the teacher's.")
+    margin: float = Field(
+        GateSettings.model_fields["margin"].default,
+        ge=0,
+        le=100,
+        description="The gate: points of validation top-1 above the largest class, under which a teacher or "
+        "an assistant is refused.",
+    )
+
+
+class TrainingArguments(Section):
+    """How the student is trained. Values may be set anew until `train` is called."""
+
+    model_config = ConfigDict(frozen=False, validate_assignment=True)
+
+    output_dir: str = Field(
+        "tri_model_distilled_videomae", description="Folder of features, heads and student."
+    )
+    learning_rate: float = Field(_default("lr"), gt=0, description="Peak learning rate.")
+    batch_size: int = Field(_default("batch_size"), ge=1, description="Clips in a batch.")
+    num_epochs: int = Field(_default("epochs"), ge=1, description="Passes over the training split.")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of the steps with linear warm-up.")
+    eval_steps: int = Field(
+        100, ge=1, description="Steps between validations, of which the best one's weights are kept."
+    )
+    save_steps: int = Field(
+        200, ge=1, description="Steps after which the state is saved, beside each two minutes."
+    )
+    gradient_accumulation_steps: int = Field(
+        _default("accumulate"), ge=1, description="Batches whose gradients are added before a step."
+    )
+    num_workers: int = Field(0, ge=0, description="Loader processes; no effect on the result.")
+    seed: int = Field(0, ge=0, description="Of new weights, the order and the augmentation.")
+    recipe: dict[str, Any] = Field(
+        {}, description="Further settings of a student, as in trimodel.base: layer_decay, mixup, flip …"
+    )
+
+
+class DistillationRun(TriModelConfig, TrainingArguments):
+    """Both, for who gives them together."""
+
+    def parted(self) -> tuple[TriModelConfig, TrainingArguments]:
+        """Each for itself."""
+        config, args = (
+            model.model_validate({name: getattr(self, name) for name in model.model_fields})
+            for model in (TriModelConfig, TrainingArguments)
+        )
+        return cast(TriModelConfig, config), cast(TrainingArguments, args)
+
+
+def checked(config: Mapping[str, Any]) -> DistillationRun:
+    """Settings by name.
+
+    Raises:
+        UserError: one is unknown or wrong.
+    """
+    try:
+        return DistillationRun.model_validate(config)
+    except ValidationError as error:
+        raise UserError("\n".join(map(sentence, problems(DistillationRun, error)))) from None
+
+
+def student_settings(config: TriModelConfig, args: TrainingArguments, frames: int) -> TriModelSettings:
+    """The settings of the student that both together ask for.
+
+    Raises:
+        UserError: `args.recipe` has an unknown setting, or values do not fit together.
+    """
+    distillation = {name: getattr(config, name) for name in DistillationSettings.model_fields}
+    values = {
+        **distillation, "backbone": "student", "frames": frames, "lr": args.learning_rate,
+        "batch_size": args.batch_size, "epochs": args.num_epochs,
+        "warmup_epochs": args.warmup_ratio * args.num_epochs, "validate_steps": args.eval_steps,
+        "accumulate": args.gradient_accumulation_steps, **args.recipe,
+    }  # fmt: skip
+    try:
+        return TriModelSettings.model_validate(values)
+    except ValidationError as error:
+        raise UserError("\n".join(map(sentence, problems(TriModelSettings, error)))) from None

@@ -1,0 +1,202 @@
+"""Train and measure a student from a notebook: what the workflow's rules do, in one process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+from torch import Tensor
+
+from vidkd.backbones.extract import cache_shard
+from vidkd.backbones.source import network_files
+from vidkd.config.backbones import BackboneSettings
+from vidkd.config.data import DataSettings
+from vidkd.config.trimodel import GateSettings, TriModelSettings
+from vidkd.errors import UserError
+from vidkd.evaluate.efficiency import count_parameters
+from vidkd.evaluate.trimodel import LOSSES, figures
+from vidkd.files import write_text
+from vidkd.methods.labelled import Videos
+from vidkd.methods.trimodel.fit import fit_head
+from vidkd.methods.trimodel.model import load_videomae
+from vidkd.methods.trimodel.notebook.config import (
+    TrainingArguments,
+    TriModelConfig,
+    checked,
+    student_settings,
+)
+from vidkd.methods.trimodel.notebook.models import TriModelDistillationFramework
+from vidkd.methods.trimodel.notebook.reuse import is_made, mark, of_files
+from vidkd.methods.trimodel.notebook.utils import LabelledClips, create_data_loaders, load_label_mappings
+from vidkd.methods.trimodel.predict import load_student, see
+from vidkd.methods.trimodel.train import Network, train
+from vidkd.provenance import code_digest, stamp
+
+FEATURE_BATCH = 8
+"""Clips that teacher and assistant see at once when their features are cached."""
+
+
+class TriModelDistillationTrainer:
+    """Caches features, fits and checks the heads of teacher and assistant, and trains the student.
+
+    Attributes:
+        weights: of the student, with `config.json` and `history.csv` beside them, once it is trained.
+    """
+
+    def __init__(
+        self,
+        framework: TriModelDistillationFramework,
+        distillation_config: TriModelConfig,
+        args: TrainingArguments,
+        train_dataset: LabelledClips,
+        eval_dataset: LabelledClips,
+    ) -> None:
+        """Put together.
+
+        Args:
+            framework: the networks.
+            distillation_config: the objective; of the same networks as the framework's.
+            args: of the training.
+            train_dataset: of `create_data_loaders`.
+            eval_dataset: chooses the weights, and the gates are measured on it.
+
+        Raises:
+            UserError: the clips have other numbers of frames than the networks.
+        """
+        self.framework, self.config, self.args = framework, distillation_config, args
+        self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
+        for dataset in (train_dataset, eval_dataset):
+            if dataset.frames != framework.frames:
+                raise UserError(
+                    f"clips have {dataset.frames} frames, the networks {framework.frames}: give the same "
+                    "`frames` to create_data_loaders and to the framework"
+                )
+        self.weights = Path(args.output_dir) / "student/model.safetensors"
+
+    @property
+    def settings(self) -> TriModelSettings:
+        """Of the student, as `trimodel.base` of a configuration would say them."""
+        return student_settings(self.config, self.args, self.framework.frames)
+
+    def train(self) -> dict[str, float]:
+        """Train, or go on where a stopped training was; the framework has the trained student afterwards.
+
+        Returns:
+            The last row of the history: means of the loss terms, and validation.
+
+        Raises:
+            UserError: a network is refused, or the training cannot go on; see `vidkd.methods.trimodel.train`.
+        """
+        framework, settings, args = self.framework, self.settings, self.args
+        networks = {name: self._network(name, found) for name, found in framework.backbones.items()}
+        places = self.train_dataset.places
+        train_h5, val_h5 = self.train_dataset.file, self.eval_dataset.file
+        videos = Videos([train_h5], [val_h5], places.classes, places.labels, marked_only=False)
+        inputs = [train_h5, val_h5, places.classes, places.labels]
+        inputs += [
+            *network_files(framework.start),
+            *(file for network in networks.values() for file in network.files),
+        ]
+        state = stamp(settings, inputs, code_digest(__name__), args.seed)
+        train(
+            settings, videos, framework.start, networks, self.weights.parent,
+            {"variant": "notebook", "label": "class"}, seed=args.seed, stamp=state, workers=args.num_workers,
+            save_steps=args.save_steps,
+        )  # fmt: skip
+        framework.student, _, _ = load_student(self.weights)
+        return self._last_row()
+
+    def evaluate(self, dataset: LabelledClips | None = None) -> dict[str, Any]:
+        """Figures of the trained student in percent, its losses, and its size beside the other networks'.
+
+        Args:
+            dataset: its clips; None: those that chose the weights, of which it says more than is true.
+
+        Raises:
+            UserError: there is no trained student.
+        """
+        dataset = dataset or self.eval_dataset
+        student, settings, config = load_student(self.weights)
+        logit_NK = see(student, dataset.store, settings, self.args.num_workers)
+        found = figures(_predictions(logit_NK, dataset), config["classes"], None)
+        last = self._last_row()
+        return {
+            "accuracy": found["top1"], "per_class_accuracy": found["per_class"], "f1": found["f1"],
+            "average_precision": found["ap"], "clips": found["n_clips"], "largest_class": found["chance"],
+            "losses": {name: last[name] for name in LOSSES if name in last},
+            "parameters": {"student": count_parameters(student), **self._parameters()},
+        }  # fmt: skip
+
+    def _last_row(self) -> dict[str, float]:
+        history = pd.read_csv(self.weights.with_name("history.csv"))
+        return {str(name): float(value) for name, value in history.iloc[-1].items()}
+
+    def _parameters(self) -> dict[str, int]:
+        frames, backbones = self.framework.frames, self.framework.backbones
+        return {
+            name: count_parameters(load_videomae(found, frames, eager=False).network)
+            for name, found in backbones.items()
+        }
+
+    def _network(self, name: str, backbone: BackboneSettings) -> Network:
+        """The teacher or the assistant with a head, which is made unless it is there."""
+        folder = Path(self.args.output_dir) / name
+        head = folder / "head/model.safetensors"
+        gate = GateSettings.model_validate({"margin": self.config.margin})
+        stores = {"train": self.train_dataset.file, "val": self.eval_dataset.file}
+        places = self.train_dataset.places
+        small = [places.classes, places.labels, *network_files(backbone)]
+        digest = of_files(stores.values(), f"{gate} {backbone} {code_digest(__name__)}", small)
+        if not is_made(folder, digest):
+            shards = {split: [folder / f"features/{split}.h5"] for split in stores}
+            for split, store in stores.items():
+                cache_shard(store, name, backbone, shards[split][0], FEATURE_BATCH, self.args.num_workers)
+            about = {"network": name, "label": "class"}
+            fit_head(gate, shards, places.classes, places.labels, head.parent, about, marked_only=False)
+            mark(folder, digest)
+        return Network(head, backbone)
+
+
+def train_tri_model_distillation(
+    dataset_root: str | Path = "processed_dataset",
+    frames: int = 16,
+    data: DataSettings | None = None,
+    **config: Any,
+) -> tuple[TriModelDistillationFramework, TriModelDistillationTrainer, dict[str, Any]]:
+    """Everything from a folder of videos to a measured student.
+
+    Args:
+        dataset_root: folder with `train.csv`, `val.csv`, `test.csv` and the videos (seed 002).
+        frames: of a clip.
+        data: another layout; see `load_label_mappings`.
+        **config: settings of TriModelConfig and of TrainingArguments, by name.
+
+    Returns:
+        The networks, the trainer, and `results`: `evaluate` of the test videos, also in `results.json` of
+        `output_dir`.
+
+    Raises:
+        UserError: a setting is unknown, or see the parts.
+    """
+    chosen, args = checked(config).parted()
+    label2id, id2label = load_label_mappings(dataset_root, data)
+    framework = TriModelDistillationFramework(chosen, len(label2id), label2id, id2label, frames)
+    work_dir = Path(args.output_dir) / "data"
+    loaders = create_data_loaders(
+        dataset_root, framework.image_processor, label2id, args.batch_size, frames, work_dir, data
+    )
+    train_clips, val_clips, test_clips = (cast(LabelledClips, loader.dataset) for loader in loaders)
+    trainer = TriModelDistillationTrainer(framework, chosen, args, train_clips, val_clips)
+    trainer.train()
+    results = trainer.evaluate(test_clips)
+    write_text(Path(args.output_dir) / "results.json", json.dumps(results, indent=2) + "\n")
+    return framework, trainer, results
+
+
+def _predictions(logit_NK: Tensor, dataset: LabelledClips) -> pd.DataFrame:
+    columns: dict[str, Any] = {"video_id": dataset.store.video_ids, "label_id": dataset.label_ids}
+    columns["pred"] = logit_NK.argmax(1).numpy()
+    columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
+    return pd.DataFrame(columns)
