@@ -47,6 +47,12 @@ def test_average_precision_of_classes_and_of_all_but_the_normal_one():
     assert "ap_anomaly" not in figures(TABLE, CLASSES, None)
 
 
+def test_average_precision_counts_every_class_that_a_video_carries():
+    carried = TABLE.assign(label_ids=["0;2", "1", "1", "2"])
+    # Of class 2 by s_2: d, then a, b and c alike; precision 1 at d and 2/4 at a.
+    assert figures(carried, CLASSES, None)["ap"] == pytest.approx(100 * (1 + 1 + (1 + 2 / 4) / 2) / 3)
+
+
 def test_a_normal_class_that_is_none_is_refused():
     with pytest.raises(
         UserError, match=r"trimodel\.normal: no class is called 'norml'; known: fighting, normal"

@@ -49,3 +49,32 @@ def read_labels(
             f"{n_classes} classes: give labels and class names of one label"
         )
     return found
+
+
+def read_label_sets(labels_csv: Path, video_ids: Sequence[str], n_classes: int) -> NDArray[np.bool_] | None:
+    """(N, K) which classes each video carries; None where none of all that are listed carries several.
+
+    Args:
+        labels_csv: of `vidkd.data.labels.write_labels`.
+        video_ids: the videos, in the order of the rows.
+        n_classes: K.
+
+    Raises:
+        UserError: see read_labels.
+    """
+    read_labels(labels_csv, video_ids, n_classes)
+    sets = {row["video_id"]: row.get("label_ids") or "" for row in read_rows(labels_csv)}
+    if not any(";" in text for text in sets.values()):
+        return None
+    found_NK = np.zeros((len(video_ids), n_classes), np.bool_)
+    for row, name in enumerate(video_ids):
+        found_NK[row, [int(label_id) for label_id in sets[name].split(";") if label_id]] = True
+    return found_NK
+
+
+def label_ids_column(labels_csv: Path, video_ids: Sequence[str], n_classes: int) -> dict[str, list[str]]:
+    """For predictions: all classes of each video with `;` between; nothing where none carries several."""
+    set_NK = read_label_sets(labels_csv, video_ids, n_classes)
+    if set_NK is None:
+        return {}
+    return {"label_ids": [";".join(map(str, np.flatnonzero(set_K))) for set_K in set_NK]}

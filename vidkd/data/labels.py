@@ -15,7 +15,8 @@ from vidkd.data.adapters.registry import find_adapter
 from vidkd.data.tables import UNLABELLED, classes_text, write_rows
 from vidkd.files import write_text
 
-COLUMNS = ["video_id", "label_id", "labelled"]
+COLUMNS = ["video_id", "label_id", "labelled", "label_ids"]
+"""`label_ids`: all labels of a video that has several, with `;` between, the first one is `label_id`."""
 
 
 def write_labels(
@@ -35,6 +36,7 @@ def write_labels(
             "video_id": video.video_id,
             "label_id": str(position.get(video.label, UNLABELLED)),
             "labelled": str(video.labelled).lower(),
+            "label_ids": ";".join(str(position[name]) for name in video.names),
         }
         for video in videos
     )

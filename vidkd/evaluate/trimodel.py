@@ -94,7 +94,8 @@ def measure(
 def figures(table: pd.DataFrame, classes: Sequence[str], normal: str | None) -> dict[str, Any]:
     """What is measured of students and frozen networks alike, in percent.
 
-    `ap` is the mean over classes of the average precision of each against all others; `ap_anomaly` that of
+    `ap` is the mean over classes of the average precision of each, of the videos that carry it against all
+    others; `ap_anomaly` that of
     all classes but `normal` against it, which XD-Violence reports (there of frames, here of videos).
 
     Args:
@@ -106,9 +107,12 @@ def figures(table: pd.DataFrame, classes: Sequence[str], normal: str | None) -> 
         UserError: no class is called `normal`.
     """
     found: dict[str, Any] = {**class_figures(table), "f1": macro_f1(table)}
-    label = table["label_id"]
+    label, carried = table["label_id"], _carried(table)
     there = sorted(set(label))
-    precision = [average_precision_score(label == k, table[f"s_{k}"]) for k in there]
+    precision = [
+        average_precision_score([k in classes_of for classes_of in carried], table[f"s_{k}"])
+        for k in sorted(set.union(*carried))
+    ]
     found["ap"] = 100 * float(np.mean(precision))
     right = table["pred"] == label
     found["per_class"] = {classes[k]: 100 * float(right[label == k].mean()) for k in there}
@@ -118,6 +122,13 @@ def figures(table: pd.DataFrame, classes: Sequence[str], normal: str | None) -> 
         k = list(classes).index(normal)
         found["ap_anomaly"] = 100 * average_precision_score(label != k, 1 - table[f"s_{k}"])
     return found
+
+
+def _carried(table: pd.DataFrame) -> list[set[int]]:
+    """All classes of each video: of `label_ids` where the predictions have it, else its label."""
+    if "label_ids" not in table:
+        return [{label_id} for label_id in table["label_id"]]
+    return [set(map(int, str(text).split(";"))) for text in table["label_ids"]]
 
 
 def tabulate(

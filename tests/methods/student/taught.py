@@ -148,7 +148,7 @@ def write_labels(root: Path, rows: list[dict[str, str]]) -> None:
     for label, classes in CLASSES.items():
         (root / f"{label}.json").write_text(json.dumps(classes))
         with (root / f"{label}.csv").open("w", newline="") as stream:
-            table = csv.DictWriter(stream, ["video_id", "label_id", "labelled"])
+            table = csv.DictWriter(stream, ["video_id", "label_id", "labelled", "label_ids"])
             table.writeheader()
             for row in rows:
                 label_id = classes.index(row[label])

@@ -33,6 +33,15 @@ def test_clips_without_a_label_are_no_part_of_the_classification():
     assert loss.classification(logit_BK, torch.full((4,), UNLABELLED)) is None
 
 
+def test_clips_of_several_classes_count_each_of_them_as_much():
+    logit_BK = torch.tensor([[2.0, 0, 1], [0, 1, 0], [1, 1, 3]])
+    share_BK = torch.tensor([[0.5, 0, 0.5], [0, 1, 0], [0, 0, 0]])
+    logs = logit_BK.log_softmax(1)
+    wanted = -((logs[0, 0] + logs[0, 2]) / 2 + logs[1, 1]) / 2
+    found = loss.classification(logit_BK, torch.tensor([0, 1, UNLABELLED]), share_BK)
+    assert found.item() == pytest.approx(wanted.item())
+
+
 def test_hidden_states_by_the_seeds_mse():
     own, other = [tokens(2, 5, 4) for _ in range(3)], [tokens(2, 5, 4) for _ in range(3)]
     wanted = np.mean([((a - b).numpy() ** 2).mean() for a, b in zip(own, other, strict=True)])

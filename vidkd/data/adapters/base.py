@@ -45,6 +45,13 @@ class Video:
         if not self.labels:
             object.__setattr__(self, "labels", self.label)
 
+    @property
+    def names(self) -> list[str]:
+        """All class names of the video, of which a single one may have a `;` in it; none without a label."""
+        if self.labels == self.label:
+            return [self.label] if self.label else []
+        return self.labels.split(";")
+
 
 LISTED = tuple(field.name for field in fields(Video) if field.name != "labelled")
 """What the listing says of each video; which labels few-label methods may use is nobody else's business."""
@@ -168,8 +175,7 @@ class Listing:
 
     def _check_labels(self, known: set[str], trained: set[str]) -> None:
         for video, place in zip(self.videos, self._places, strict=True):
-            names = [video.label] if video.labels == video.label else video.labels.split(";")
-            if unknown := [name for name in names if name and name not in known]:
+            if unknown := [name for name in video.names if name not in known]:
                 raise UserError(
                     f"{place}: label {unknown[0]!r} is not one of the classes, which are "
                     f"{_some(known)}. Correct it, or list training videos of it."

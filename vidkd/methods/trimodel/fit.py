@@ -17,6 +17,7 @@ from torch import Tensor
 from vidkd.config.trimodel import GateSettings
 from vidkd.data.feature_batches import FeatureJoin
 from vidkd.data.feature_splits import open_splits
+from vidkd.data.label_ids import label_ids_column
 from vidkd.data.tables import UNLABELLED, read_classes
 from vidkd.engine.run import write_files
 from vidkd.errors import UserError
@@ -75,7 +76,8 @@ def fit_head(
         "width": feature_ND["train"].shape[1], "features": stores["train"].meta.attributes(),
         "fitted_on": fitted_on, "gate": metrics["gate"],
     }  # fmt: skip
-    _write_predictions(run_dir / "predictions.csv", joins[last], labels[last], logits[last])
+    more = label_ids_column(labels_csv, joins[last].video_ids, len(classes))
+    _write_predictions(run_dir / "predictions.csv", joins[last], labels[last], logits[last], more)
     write_text(run_dir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     write_files(run_dir, found.history, config, found.probe.state_dict())
 
@@ -95,8 +97,14 @@ def measured(
     return found | {"gate": gate(found["val_top1"], found["val_largest_class"], margin)}
 
 
-def _write_predictions(path: Path, join: FeatureJoin, label_N: NDArray[np.int32], logit_NK: Tensor) -> None:
-    """A row for each clip: `video_id, label_id, pred, s_0, …`."""
+def _write_predictions(
+    path: Path,
+    join: FeatureJoin,
+    label_N: NDArray[np.int32],
+    logit_NK: Tensor,
+    more: Mapping[str, Sequence[str]],
+) -> None:
+    """A row for each clip: `video_id, label_id, pred, s_0, …`, and the columns `more`."""
     columns: dict[str, Any] = {
         "video_id": join.video_ids,
         "label_id": label_N,
@@ -104,4 +112,4 @@ def _write_predictions(path: Path, join: FeatureJoin, label_N: NDArray[np.int32]
     }
     columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
     with atomic(path) as temporary:
-        pd.DataFrame(columns).to_csv(temporary, index=False, float_format="%.6g")
+        pd.DataFrame(columns | dict(more)).to_csv(temporary, index=False, float_format="%.6g")

@@ -20,10 +20,18 @@ from vidkd.data.tables import UNLABELLED
 from vidkd.methods.trimodel.taught import Taught
 
 
-def classification(logit_BK: Tensor, label_B: Tensor) -> Tensor | None:
-    """Mean cross-entropy of the clips that have a label; None where none has."""
+def classification(logit_BK: Tensor, label_B: Tensor, share_BK: Tensor | None = None) -> Tensor | None:
+    """Mean cross-entropy of the clips that have a label; None where none has.
+
+    Args:
+        logit_BK: of the student.
+        label_B: the labels, or UNLABELLED.
+        share_BK: where clips carry several classes, what share of its label each class is: of k classes 1/k
+            each (Mahajan et al., "Exploring the Limits of Weakly Supervised Pretraining", 2018).
+    """
     known_B = label_B != UNLABELLED
-    return F.cross_entropy(logit_BK[known_B].float(), label_B[known_B]) if known_B.any() else None
+    target = label_B if share_BK is None else share_BK
+    return F.cross_entropy(logit_BK[known_B].float(), target[known_B]) if known_B.any() else None
 
 
 def hidden_distance(projected: Sequence[Tensor], taught: Sequence[Tensor], form: str) -> Tensor:

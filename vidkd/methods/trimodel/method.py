@@ -41,15 +41,23 @@ class Distil(nn.Module):
             made here, and so among the trained parameters.
     """
 
-    def __init__(self, model: Student, frozen: Mapping[str, Frozen], settings: TriModelSettings) -> None:
+    def __init__(
+        self,
+        model: Student,
+        frozen: Mapping[str, Frozen],
+        settings: TriModelSettings,
+        shares: Tensor | None = None,
+    ) -> None:
         """Put together.
 
         Args:
             model: the student.
             frozen: the networks that teach, by source: TEACHER, ASSISTANT or both.
             settings: of the student.
+            shares: (N, K) of training clips that carry several classes: see `loss.classification`.
         """
         super().__init__()
+        self.shares = shares
         self.model, self.frozen, self.settings = model, dict(frozen), settings
         config = model.network.config
         self.layers = student_layers(settings.hidden_layers_to_align, config.num_hidden_layers)
@@ -70,17 +78,23 @@ class Distil(nn.Module):
         maps = bool(self.frozen and self.settings.attention_distillation_weight)
         seen = self.model.look_inside(mixed.pixels, self.layers, attention=maps)
         taught = {name: network(mixed.pixels) for name, network in self.frozen.items()}
-        return self._task(seen.logits, batch.label, mixed) | self._distillation(seen, taught)
+        return self._task(seen.logits, batch, mixed) | self._distillation(seen, taught)
 
     def _projectors(self) -> list[tuple[str, list[nn.Module]]]:
         return [(name, list(found.children())) for name, found in self.projectors.items()]
 
-    def _task(self, logit_BK: Tensor, label_B: Tensor, mixed: Mixed) -> dict[str, Tensor]:
+    def _task(self, logit_BK: Tensor, batch: Batch, mixed: Mixed) -> dict[str, Tensor]:
         """The term of the labels; none where no clip has one."""
+        label_B, share_BK = batch.label, None
+        if self.shares is not None:
+            share_BK = self.shares[batch.row].to(logit_BK.device)
+        own = mixed.share, label_B, share_BK
+        partner = mixed.partner
+        other = 1 - mixed.share, label_B[partner], None if share_BK is None else share_BK[partner]
         parts = [
             share * term
-            for share, labels in ((mixed.share, label_B), (1 - mixed.share, label_B[mixed.partner]))
-            if share and (term := loss.classification(logit_BK, labels)) is not None
+            for share, labels, shares in (own, other)
+            if share and (term := loss.classification(logit_BK, labels, shares)) is not None
         ]
         weight = self.settings.classification_weight
         return {"task_loss": weight * torch.stack(parts).sum()} if weight and parts else {}

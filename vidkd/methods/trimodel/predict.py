@@ -15,7 +15,7 @@ from torch import Tensor
 from vidkd.config.trimodel import TriModelSettings
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
-from vidkd.data.label_ids import read_labels
+from vidkd.data.label_ids import label_ids_column, read_labels
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
@@ -57,7 +57,7 @@ def predict(
         labels_csv: label of each video.
         heads: `predictions.csv` of the heads of teacher and assistant, by these names.
         predictions: csv to write: `video_id, label_id, pred, s_0, …` (`s_{label_id}`: probabilities), and
-            `teacher_pred`, `assistant_pred`.
+            `teacher_pred`, `assistant_pred`; where videos carry several classes, `label_ids`: all of them.
         efficiency: json to write: parameters, and GFLOPs (multiply-adds) of a clip.
         workers: loader processes.
 
@@ -75,6 +75,7 @@ def predict(
         "pred": logit_NK.argmax(1).numpy(),
     }
     columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
+    columns |= label_ids_column(labels_csv, store.video_ids, len(config["classes"]))
     columns |= {f"{name}_pred": _answers(file, store.video_ids) for name, file in heads.items()}
     with atomic(predictions) as temporary:
         pd.DataFrame(columns).to_csv(temporary, index=False, float_format="%.6g")

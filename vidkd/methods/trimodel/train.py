@@ -20,7 +20,7 @@ from vidkd.config.backbones import BackboneSettings
 from vidkd.config.trimodel import ASSISTANT, TEACHER, TriModelSettings
 from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
-from vidkd.data.label_ids import read_labels
+from vidkd.data.label_ids import read_label_sets, read_labels
 from vidkd.data.tables import read_classes
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.gradients import check_gradients
@@ -114,7 +114,7 @@ def train(
         name: open_frozen(name, networks, settings, model, classes, seed, accelerator.device)
         for name in settings.sources
     }
-    method = Distil(model, frozen, settings).to(accelerator.device)
+    method = Distil(model, frozen, settings, label_shares(clips, videos, settings)).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, seed, workers)
     validate = validation(settings, videos, accelerator, workers)
     state_dir = run_dir / ".state"
@@ -173,6 +173,20 @@ def student_clips(settings: TriModelSettings, videos: Videos, classes: list[str]
         videos, classes, settings, settings.frames, seed,
         unlabelled=settings.distils and settings.unlabelled == "distil", all_labels=settings.all_labels,
     )  # fmt: skip
+
+
+def label_shares(clips: TrainingClips, videos: Videos, settings: TriModelSettings) -> Tensor | None:
+    """(N, K) for clips that carry several classes: the same share for each of them; None where none does.
+
+    Raises:
+        UserError: clips carry several classes, and a mirrored one would carry others.
+    """
+    set_NK = read_label_sets(videos.labels, clips.store.video_ids, len(read_classes(videos.classes)))
+    if set_NK is None:
+        return None
+    if settings.flip == "swap":
+        raise UserError("flip: swap is for videos of one class, and these carry several: set none or plain")
+    return torch.from_numpy(set_NK / set_NK.sum(1, keepdims=True).clip(min=1)).float()
 
 
 def open_frozen(

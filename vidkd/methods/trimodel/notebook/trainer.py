@@ -14,6 +14,7 @@ from vidkd.backbones.source import network_files
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import DataSettings
 from vidkd.config.trimodel import GateSettings, TriModelSettings
+from vidkd.data.label_ids import label_ids_column
 from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.evaluate.trimodel import LOSSES, figures
@@ -199,4 +200,5 @@ def _predictions(logit_NK: Tensor, dataset: LabelledClips) -> pd.DataFrame:
     columns: dict[str, Any] = {"video_id": dataset.store.video_ids, "label_id": dataset.label_ids}
     columns["pred"] = logit_NK.argmax(1).numpy()
     columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
+    columns |= label_ids_column(dataset.places.labels, dataset.store.video_ids, logit_NK.shape[1])
     return pd.DataFrame(columns)
