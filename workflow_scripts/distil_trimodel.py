@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from vidkd.config.data import DataSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.trimodel.notebook.config import DistillationRun
@@ -22,11 +23,16 @@ from vidkd.methods.trimodel.notebook.trainer import train_tri_model_distillation
     help="Folder of csv files and videos.",
 )
 @click.option("--frames", type=click.IntRange(min=1), default=16, help="Frames of a clip.")
-def main(settings: DistillationRun, dataset_root: Path, frames: int) -> None:
+@click.option(
+    "--max-excluded", type=click.FloatRange(0, 1), default=0.01, help="Share of videos that may be broken."
+)
+def main(settings: DistillationRun, dataset_root: Path, frames: int, max_excluded: float) -> None:
     """Train and measure a student; print its figures."""
     setup_logging()
     values = {name: getattr(settings, name) for name in DistillationRun.model_fields}
-    _, _, results = train_tri_model_distillation(dataset_root, frames, **values)
+    layout = {"adapter": "csv", "annotations": ".", "max_excluded": max_excluded}
+    data = DataSettings.model_validate(layout)
+    _, _, results = train_tri_model_distillation(dataset_root, frames, data, **values)
     click.echo(json.dumps(results, indent=2))
 
 

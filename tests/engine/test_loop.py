@@ -170,6 +170,15 @@ def test_validation_by_steps_has_a_row_for_each(tmp_path):
     assert len(validate.weights) == 3
 
 
+def test_patience_by_steps_stops_in_the_middle_of_an_epoch_and_stays_stopped(tmp_path):
+    settings = {"epochs": 9, "validate_steps": 1, "patience": 2}
+    progress, _ = fit(tmp_path, Rows(8), validate=Scores(1, 3, 2, 2, 9), **settings)
+    assert column(progress, "epoch") == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3])
+    again, _ = fit(tmp_path, Rows(8), validate=Scores(), **settings)
+    assert again.history == progress.history
+    assert distance(again.best_weights, progress.best_weights) == 0
+
+
 def test_terms_between_validations_are_means_since_the_last(tmp_path):
     data = Rows(8)
     by_epoch, _ = fit(tmp_path / "epochs", data, epochs=2)

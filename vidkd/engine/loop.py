@@ -126,8 +126,8 @@ class Trainer:
                 if self.settings.epochs == 0:
                     self.progress.history.append({"epoch": 0, **self._validate(0)})
                 while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
-                    self._train_epoch()
-                    self._finish_epoch()
+                    if self._train_epoch():
+                        self._finish_epoch()
             except RuntimeError as error:
                 # A signal to each process by name kills the loader's, and their death can come in the middle
                 # of a step: what is in memory is not to be saved then.
@@ -137,7 +137,8 @@ class Trainer:
                 raise Interrupted(self.stop.received) from error
         return self.progress
 
-    def _train_epoch(self) -> None:
+    def _train_epoch(self) -> bool:
+        """Train to the end of the epoch; False where validation in the middle ran out of patience."""
         self.method.train()
         progress, total = self.progress, self.data.steps_per_epoch
         said = time.monotonic()
@@ -153,7 +154,11 @@ class Trainer:
                 if self._validation_due():
                     self._close_row(progress.epoch + progress.batch / total, validate=True)
                     self.method.train()
+                if self._out_of_patience():
+                    self._save()
+                    return False
                 self._save_if_due()
+        return True
 
     def _train_batch(self, batch: Any) -> None:
         with self.accelerator.autocast():

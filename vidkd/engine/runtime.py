@@ -13,6 +13,7 @@ from types import FrameType
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from vidkd.config.training import TrainingSettings
 from vidkd.errors import UserError
@@ -61,6 +62,8 @@ def start(settings: TrainingSettings, seed: int) -> Accelerator:
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_num_threads(settings.cpu_threads)
+    # A notebook trains more than once in a process, and the library keeps the first one's precision.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision=settings.precision)
     log.info("device %s, precision %s, seed %d", accelerator.device, settings.precision, seed)
     return accelerator

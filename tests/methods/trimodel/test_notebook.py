@@ -30,6 +30,7 @@ from vidkd.methods.trimodel.notebook import (
     train_tri_model_distillation,
 )
 from vidkd.methods.trimodel.notebook.config import student_settings
+from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
 from vidkd.methods.trimodel.predict import load_student
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -176,6 +177,65 @@ def test_history_has_a_row_for_each_validation(trained, desk):
     assert history["val_top1"].notna().all()
 
 
+@pytest.mark.slow
+def test_figures_are_of_the_settings_that_are_asked_for(trained):
+    framework, trainer, _ = trained
+    args = trainer.args.model_copy(update={"learning_rate": 1e-4})
+    other = TriModelDistillationTrainer(
+        framework, trainer.config, args, trainer.train_dataset, trainer.eval_dataset
+    )
+    with pytest.raises(UserError, match=r"was trained with other settings than these: call train\(\) first"):
+        other.evaluate()
+
+
+@pytest.mark.slow
+def test_another_precision_in_the_same_process(trained, desk, tmp_path):
+    """Without a new state of the library between them, which every other test has."""
+    config = small(desk, output_dir=str(tmp_path), dataset_root=desk / "processed_dataset", num_epochs=1)
+    train_tri_model_distillation(**config)
+    train_tri_model_distillation(**config, recipe={"precision": "bf16"})
+    said = json.loads((tmp_path / "student/config.json").read_text())
+    assert said["settings"]["precision"] == "bf16"
+    assert said["networks"]["teacher"]["folder"] == str(desk / "videomae")
+
+
+class TestReuse:
+    def test_it_is_made_once_for_each_digest(self, tmp_path):
+        calls = []
+        for digest in ("a", "a", "b", "b", "a"):
+            unless_made(tmp_path, digest, [], lambda digest=digest: calls.append(digest))
+        assert calls == ["a", "b", "a"]
+
+    def test_it_is_made_again_when_a_file_of_it_is_gone(self, tmp_path):
+        file = tmp_path / "x"
+        for _ in range(2):
+            unless_made(tmp_path, "a", [file], lambda: file.write_text("x"))
+            assert file.read_text() == "x"
+            file.unlink()
+
+    def test_what_was_stopped_half_way_is_not_taken_for_the_last_whole_one(self, tmp_path):
+        def stopped() -> None:
+            raise KeyboardInterrupt
+
+        unless_made(tmp_path, "a", [], lambda: None)
+        with pytest.raises(KeyboardInterrupt):
+            unless_made(tmp_path, "b", [], stopped)
+        calls = []
+        unless_made(tmp_path, "a", [], lambda: calls.append("a"))
+        assert calls == ["a"]
+
+    @pytest.mark.parametrize("place", ["video.mp4", "folder", "prefix"])
+    def test_another_content_is_another_digest(self, tmp_path, place):
+        (tmp_path / "folder").mkdir()
+        for name in ("video.mp4", "folder/1.png", "prefix_frame_00.png"):
+            (tmp_path / name).write_text("a")
+        before = digest_of("", [], [tmp_path / place])
+        assert digest_of("", [], [tmp_path / place]) == before
+        for name in ("video.mp4", "folder/1.png", "prefix_frame_00.png"):
+            (tmp_path / name).write_text("longer")
+        assert digest_of("", [], [tmp_path / place]) != before
+
+
 class TestSettings:
     def test_defaults_are_the_seeds(self):
         config, args = TriModelConfig(), TrainingArguments()
@@ -208,6 +268,9 @@ class TestSettings:
             ({"learning_rat": 1}, "did you mean learning_rate"),
             ({"batch_size": 0}, "batch_size: found 0; allowed: whole number, at least 1"),
             ({"recipe": {"mixups": 1}}, "did you mean mixup"),
+            ({"recipe": {"frames": 8}}, "recipe: frames is no further setting"),
+            ({"recipe": {"lr": 1}}, "recipe: lr is no further setting"),
+            ({"recipe": {"temperature": 1}}, "recipe: temperature is no further setting"),
             ({"hidden_layers_to_align": [0]}, "hidden_layers_to_align"),
         ],
     )
@@ -221,6 +284,11 @@ class TestData:
         label2id, id2label = load_label_mappings(desk / "processed_dataset")
         assert label2id == {"A": 0, "B-1": 1, "G": 2}
         assert id2label == {0: "A", 1: "B-1", 2: "G"}
+
+    def test_the_root_of_another_layout_is_taken(self, at_desk, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        data = DataSettings(adapter="csv", root=str(at_desk / "processed_dataset"), annotations=".")
+        assert load_label_mappings(None, data)[0] == {"A": 0, "B-1": 1, "G": 2}
 
     def test_batches_are_what_a_network_of_transformers_takes(self, at_desk, tmp_path):
         loaders = self.load(at_desk / "processed_dataset", tmp_path)

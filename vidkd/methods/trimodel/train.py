@@ -207,6 +207,8 @@ def open_frozen(
     if name not in networks:
         raise UserError(f"{name}_feature_weight is above 0: give --{name} and --{name}-head, or set it to 0")
     network, control = networks[name], name == ASSISTANT and settings.random_assistant
+    # As its features were computed; see cache_shard.
+    torch.backends.cudnn.allow_tf32 = False
     if head_config(network.head)["classes"] != list(classes):
         raise UserError(f"{network.head} knows other classes than the student: make it for the same label")
     if not control:

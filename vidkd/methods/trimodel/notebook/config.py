@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from vidkd.config.base import Section
 from vidkd.config.problems import problems, sentence
@@ -13,6 +13,15 @@ from vidkd.config.trimodel import DistillationSettings, GateSettings, TriModelSe
 from vidkd.errors import UserError
 
 VIDEOMAE = "MCG-NJU/videomae-base"
+
+NAMED = {
+    "lr": "learning_rate", "batch_size": "batch_size", "epochs": "num_epochs", "validate_steps": "eval_steps",
+    "accumulate": "gradient_accumulation_steps",
+}  # fmt: skip
+"""Settings of a student, and what they are called here."""
+
+ELSEWHERE = ("backbone", "frames", "size", "eval_crop")
+"""Settings of a student that follow from the networks and their preprocessing."""
 
 
 def _default(name: str) -> Any:
@@ -67,6 +76,16 @@ class TrainingArguments(Section):
         {}, description="Further settings of a student, as in trimodel.base: layer_decay, mixup, flip …"
     )
 
+    @field_validator("recipe")
+    @classmethod
+    def _further(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        named = {*DistillationSettings.model_fields, *NAMED, *ELSEWHERE} & recipe.keys()
+        if named:
+            raise ValueError(
+                f"{min(named)} is no further setting: it has another name, or follows from others"
+            )
+        return recipe
+
 
 class DistillationRun(TriModelConfig, TrainingArguments):
     """Both, for who gives them together."""
@@ -100,10 +119,9 @@ def student_settings(config: TriModelConfig, args: TrainingArguments, frames: in
     """
     distillation = {name: getattr(config, name) for name in DistillationSettings.model_fields}
     values = {
-        **distillation, "backbone": "student", "frames": frames, "lr": args.learning_rate,
-        "batch_size": args.batch_size, "epochs": args.num_epochs,
-        "warmup_epochs": args.warmup_ratio * args.num_epochs, "validate_steps": args.eval_steps,
-        "accumulate": args.gradient_accumulation_steps, **args.recipe,
+        **distillation, **{ours: getattr(args, theirs) for ours, theirs in NAMED.items()},
+        "backbone": "student", "frames": frames, "warmup_epochs": args.warmup_ratio * args.num_epochs,
+        **args.recipe,
     }  # fmt: skip
     try:
         return TriModelSettings.model_validate(values)

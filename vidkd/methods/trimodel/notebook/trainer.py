@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import DataSettings
 from vidkd.config.trimodel import GateSettings, TriModelSettings
 from vidkd.data.label_ids import label_ids_column
+from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.evaluate.trimodel import LOSSES, figures
@@ -29,7 +31,7 @@ from vidkd.methods.trimodel.notebook.config import (
     student_settings,
 )
 from vidkd.methods.trimodel.notebook.models import TriModelDistillationFramework
-from vidkd.methods.trimodel.notebook.reuse import is_made, mark, of_files
+from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
 from vidkd.methods.trimodel.notebook.utils import LabelledClips, create_data_loaders, load_label_mappings
 from vidkd.methods.trimodel.predict import load_student, see
 from vidkd.methods.trimodel.train import Network, train
@@ -102,9 +104,8 @@ class TriModelDistillationTrainer:
         ]
         state = stamp(settings, inputs, code_digest(__name__), args.seed)
         train(
-            settings, videos, framework.start, networks, self.weights.parent,
-            {"variant": "notebook", "label": "class"}, seed=args.seed, stamp=state, workers=args.num_workers,
-            save_steps=args.save_steps,
+            settings, videos, framework.start, networks, self.weights.parent, self._about(),
+            seed=args.seed, stamp=state, workers=args.num_workers, save_steps=args.save_steps,
         )  # fmt: skip
         framework.student, _, _ = load_student(self.weights)
         return self._last_row()
@@ -120,6 +121,7 @@ class TriModelDistillationTrainer:
         """
         dataset = dataset or self.eval_dataset
         student, settings, config = load_student(self.weights)
+        self._check(config, dataset)
         logit_NK = see(student, dataset.store, settings, self.args.num_workers)
         found = figures(_predictions(logit_NK, dataset), config["classes"], None)
         last = self._last_row()
@@ -128,11 +130,26 @@ class TriModelDistillationTrainer:
             "average_precision": found["ap"], "clips": found["n_clips"], "largest_class": found["chance"],
             "losses": {name: last[name] for name in LOSSES if name in last},
             "parameters": {"student": count_parameters(student), **self._parameters()},
+            "networks": config["networks"],
         }  # fmt: skip
+
+    def _check(self, config: Mapping[str, Any], dataset: LabelledClips) -> None:
+        """Refuse a student of other settings, which an earlier training left, and clips of other classes."""
+        wanted = self.settings.model_dump(mode="json") | {"size": config["settings"]["size"]}
+        if (config["settings"], config["seed"]) != (wanted, self.args.seed):
+            raise UserError(f"{self.weights} was trained with other settings than these: call train() first")
+        if (found := read_classes(dataset.places.classes)) != config["classes"]:
+            raise UserError(f"the student knows {config['classes']}, and the clips are of {found}")
 
     def _last_row(self) -> dict[str, float]:
         history = pd.read_csv(self.weights.with_name("history.csv"))
         return {str(name): float(value) for name, value in history.iloc[-1].items()}
+
+    def _about(self) -> dict[str, Any]:
+        """For `config.json`: where the networks came from."""
+        named = {"start": self.framework.start, **self.framework.backbones}
+        networks = {name: found.model_dump(mode="json") for name, found in named.items()}
+        return {"variant": "notebook", "label": "class", "networks": networks}
 
     def _parameters(self) -> dict[str, int]:
         frames, backbones = self.framework.frames, self.framework.backbones
@@ -142,26 +159,31 @@ class TriModelDistillationTrainer:
         }
 
     def _network(self, name: str, backbone: BackboneSettings) -> Network:
-        """The teacher or the assistant with a head, which is made unless it is there."""
-        folder = Path(self.args.output_dir) / name
-        head = folder / "head/model.safetensors"
-        gate = GateSettings.model_validate({"margin": self.config.margin})
+        """The teacher or the assistant with a head; features and head are made unless they are there."""
         stores = {"train": self.train_dataset.file, "val": self.eval_dataset.file}
-        places = self.train_dataset.places
-        small = [places.classes, places.labels, *network_files(backbone)]
-        digest = of_files(stores.values(), f"{gate} {backbone} {code_digest(__name__)}", small)
-        if not is_made(folder, digest):
-            shards = {split: [folder / f"features/{split}.h5"] for split in stores}
+        places, folder = self.train_dataset.places, Path(self.args.output_dir) / name
+        shards = {split: [folder / f"features/{split}.h5"] for split in stores}
+        gate = GateSettings.model_validate({"margin": self.config.margin})
+        head = folder / "head/model.safetensors"
+
+        def cache() -> None:
             for split, store in stores.items():
                 cache_shard(store, name, backbone, shards[split][0], FEATURE_BATCH, self.args.num_workers)
+
+        def fit() -> None:
             about = {"network": name, "label": "class"}
             fit_head(gate, shards, places.classes, places.labels, head.parent, about, marked_only=False)
-            mark(folder, digest)
+
+        code, files = code_digest(__name__), [file for (file,) in shards.values()]
+        seen = digest_of(f"{backbone} {code}", network_files(backbone), stores.values())
+        unless_made(folder / "features", seen, files, cache)
+        known = digest_of(f"{seen} {gate}", [places.classes, places.labels])
+        unless_made(head.parent, known, [head], fit)
         return Network(head, backbone)
 
 
 def train_tri_model_distillation(
-    dataset_root: str | Path = "processed_dataset",
+    dataset_root: str | Path | None = None,
     frames: int = 16,
     data: DataSettings | None = None,
     **config: Any,
@@ -169,7 +191,8 @@ def train_tri_model_distillation(
     """Everything from a folder of videos to a measured student.
 
     Args:
-        dataset_root: folder with `train.csv`, `val.csv`, `test.csv` and the videos (seed 002).
+        dataset_root: folder with `train.csv`, `val.csv`, `test.csv` and the videos (seed 002); None:
+            `processed_dataset`, or `data.root`.
         frames: of a clip.
         data: another layout; see `load_label_mappings`.
         **config: settings of TriModelConfig and of TrainingArguments, by name.
@@ -182,6 +205,9 @@ def train_tri_model_distillation(
         UserError: a setting is unknown, or see the parts.
     """
     chosen, args = checked(config).parted()
+    student_settings(chosen, args, frames)  # before anything is decoded
+    if dataset_root is None and data is None:
+        dataset_root = "processed_dataset"
     label2id, id2label = load_label_mappings(dataset_root, data)
     framework = TriModelDistillationFramework(chosen, len(label2id), label2id, id2label, frames)
     work_dir = Path(args.output_dir) / "data"

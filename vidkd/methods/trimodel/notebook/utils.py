@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ from vidkd.data.probe import probe_shard
 from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import iter_rows, read_classes
 from vidkd.errors import UserError
-from vidkd.methods.trimodel.notebook.reuse import is_made, mark, of_files
+from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
 from vidkd.provenance import code_digest
 
 log = logging.getLogger(__name__)
@@ -74,13 +75,13 @@ class LabelledClips(Dataset[dict[str, Tensor]]):
 
 
 def load_label_mappings(
-    dataset_root: str | Path, data: DataSettings | None = None
+    dataset_root: str | Path | None, data: DataSettings | None = None
 ) -> tuple[dict[str, int], dict[int, str]]:
     """label2id and id2label of a data set, by default one with `train.csv`, `val.csv`, `test.csv` (seed 002).
 
     Args:
-        dataset_root: its folder.
-        data: another layout, by the settings of `data`; `root` is its folder then.
+        dataset_root: its folder; None: `data.root`.
+        data: another layout, by the settings of `data`.
 
     Raises:
         UserError: a file is missing, or a line of it is not understood.
@@ -92,7 +93,7 @@ def load_label_mappings(
 
 
 def create_data_loaders(
-    dataset_root: str | Path,
+    dataset_root: str | Path | None,
     image_processor: VideoMAEImageProcessor,
     label2id: Mapping[str, int],
     batch_size: int = 4,
@@ -100,10 +101,12 @@ def create_data_loaders(
     work_dir: str | Path = "tri_model_data",
     data: DataSettings | None = None,
 ) -> tuple[DataLoader[dict[str, Tensor]], DataLoader[dict[str, Tensor]], DataLoader[dict[str, Tensor]]]:
-    """Loaders of train, val and test. Frames are decoded once, into `work_dir`; broken videos are left out.
+    """Loaders of train, val and test. Frames are decoded once, into `work_dir`.
+
+    Broken videos are left out, up to `data.max_excluded` (a hundredth) of all.
 
     Args:
-        dataset_root: folder of the data set.
+        dataset_root: folder of the data set; None: `data.root`.
         image_processor: size, crop and normalisation of a clip.
         label2id: of `load_label_mappings`.
         batch_size: clips of a batch.
@@ -148,10 +151,19 @@ def prepare(settings: DataSettings, frames: int, work_dir: Path) -> Places:
     write_labels(settings, root, annotations, places.labels, places.classes)
     listed = work_dir / "videos/shard_0.csv"
     videos = [root / row["path"] for row in iter_rows(listed)]
-    digest = of_files(videos, f"{settings} {stored} {code_digest(__name__)}", [listed, places.classes])
-    if is_made(work_dir, digest):
-        return places
-    probe = work_dir / "probes/shard_0.csv"
+    digest = digest_of(f"{settings} {stored} {code_digest(__name__)}", [listed, places.classes], videos)
+    extract = functools.partial(_extract, settings, stored, places, work_dir)
+    unless_made(work_dir, digest, places.frames.values(), extract)
+    return places
+
+
+def _extract(settings: DataSettings, stored: FrameSettings, places: Places, work_dir: Path) -> None:
+    """Probe the listed videos, and keep frames of those that can be used."""
+    root, listed, probe = (
+        Path(settings.root),
+        work_dir / "videos/shard_0.csv",
+        work_dir / "probes/shard_0.csv",
+    )
     probe_shard(listed, places.classes, 0, root, probe)
     manifest = work_dir / "manifest.csv"
     build_manifest(probe.parent, places.classes, manifest, settings)
@@ -160,12 +172,11 @@ def prepare(settings: DataSettings, frames: int, work_dir: Path) -> Places:
     excluded = work_dir / "excluded.csv"
     census = join_excluded(manifest, probe.parent, work_dir / "frames", places.classes, excluded, settings)
     log.info("%s", census.summary())
-    mark(work_dir, digest)
-    return places
 
 
-def _settings(dataset_root: str | Path, data: DataSettings | None) -> DataSettings:
+def _settings(dataset_root: str | Path | None, data: DataSettings | None) -> DataSettings:
     """With one shard: a notebook has one process."""
     if data is None:
         data = DataSettings.model_validate({"adapter": "csv", "annotations": "."})
-    return data.model_copy(update={"root": str(dataset_root), "n_shards": 1})
+    root = data.root if dataset_root is None else str(dataset_root)
+    return data.model_copy(update={"root": root, "n_shards": 1})
