@@ -16,12 +16,7 @@ from vidkd.methods.trimodel.notebook.trainer import train_tri_model_distillation
 
 @command
 @settings_options(DistillationRun)
-@click.option(
-    "--dataset-root",
-    type=PATH,
-    default="processed_dataset",
-    help="Folder of csv files and videos.",
-)
+@click.option("--dataset-root", type=PATH, default="processed_dataset", help="Folder of the data set.")
 @click.option("--frames", type=click.IntRange(min=1), default=16, help="Frames of a clip.")
 @click.option(
     "--max-excluded", type=click.FloatRange(0, 1), default=0.01, help="Share of videos that may be broken."

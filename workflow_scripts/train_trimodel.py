@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,9 +25,7 @@ from vidkd.provenance import code_digest, stamp, write_sidecar
 @click.option("--variant", default="by_hand", help="Name of the variant, for the results to say.")
 @click.option("--label", default="class", help="Name of the label, for the results to say.")
 @click.option("--run-dir", type=PATH, default="results/trimodel/by_hand/seed0", help="Folder of the run.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, help="Seed of weights, order and augmentation."
-)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of weights, order and clips.")
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Loader processes.")
 @click.option("--save-steps", type=click.IntRange(min=1), help="Steps between saves of the state.")
 def main(
@@ -49,8 +46,10 @@ def main(
     inputs += network_files(start) if start is not None else []
     code = code_digest("workflow_scripts.train_trimodel")
     state = stamp(settings, inputs, f"{code} {start} {networks} {videos.marked_only}", seed)
-    run = functools.partial(train, seed=seed, stamp=state, workers=workers, save_steps=save_steps)
-    run(settings, videos, start, networks, run_dir, about)
+    train(
+        settings, videos, start, networks, run_dir, about,
+        seed=seed, stamp=state, workers=workers, save_steps=save_steps,
+    )  # fmt: skip
     for name in RUN_FILES:
         more = {"seed": seed, "start": start, **about}
         write_sidecar(run_dir / name, settings=settings, inputs=inputs, code=code, **more)

@@ -6,6 +6,8 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -17,6 +19,7 @@ from transformers import VideoMAEForVideoClassification
 
 from tests.engine.conftest import _own_process_state  # noqa: F401
 from tests.methods.trimodel.processed import COLOURS, COUNTS, FRAMES, write_amd, write_dataset, write_videomae
+from tests.web_server import serve
 from vidkd.config.data import DataSettings
 from vidkd.config.trimodel import DistillationSettings, TriModelSettings
 from vidkd.errors import UserError
@@ -27,6 +30,7 @@ from vidkd.methods.trimodel.notebook import (
     TriModelDistillationTrainer,
     create_data_loaders,
     load_label_mappings,
+    models,
     train_tri_model_distillation,
 )
 from vidkd.methods.trimodel.notebook.config import student_settings
@@ -184,6 +188,12 @@ def test_figures_are_of_the_settings_that_are_asked_for(trained):
     other = TriModelDistillationTrainer(
         framework, trainer.config, args, trainer.train_dataset, trainer.eval_dataset
     )
+    elsewhere = args.model_copy(update={"output_dir": "nowhere"})
+    untrained = TriModelDistillationTrainer(
+        framework, trainer.config, elsewhere, trainer.train_dataset, trainer.eval_dataset
+    )
+    with pytest.raises(UserError, match=r"there is no trained student at nowhere.*: call train\(\) first"):
+        untrained.evaluate()
     with pytest.raises(UserError, match=r"was trained with other settings than these: call train\(\) first"):
         other.evaluate()
 
@@ -197,6 +207,25 @@ def test_another_precision_in_the_same_process(trained, desk, tmp_path):
     said = json.loads((tmp_path / "student/config.json").read_text())
     assert said["settings"]["precision"] == "bf16"
     assert said["networks"]["teacher"]["folder"] == str(desk / "videomae")
+
+
+@pytest.mark.slow
+def test_the_command_prints_the_figures_of_the_test_videos(desk, made_once, tmp_path):
+    options = {
+        "dataset-root": desk / "processed_dataset", "output-dir": tmp_path / "out", "frames": 4,
+        "teacher-model-name": made_once / "teacher", "student-model-name": made_once / "teacher",
+        "assistant-model-path": made_once / "assistant", "margin": 3, "num-epochs": 1, "batch-size": 8,
+        "hidden-layers-to-align": "-1,-2", "recipe": '{"flip": "plain"}',
+    }  # fmt: skip
+    words = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "workflow_scripts.distil_trimodel", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed == json.loads((tmp_path / "out/results.json").read_text())
+    assert printed["clips"] == len(COLOURS) * COUNTS["test"]
+    said = json.loads((tmp_path / "out/student/config.json").read_text())["settings"]
+    assert (said["flip"], said["hidden_layers_to_align"]) == ("plain", [-1, -2])
 
 
 class TestReuse:
@@ -378,6 +407,30 @@ class TestNetworks:
         (tmp_path / "amd.pth").write_bytes(whole[: len(whole) // 2])
         with pytest.raises(UserError, match=r"amd.pth"):
             self.framework(at_desk, assistant_model_path=str(tmp_path / "amd.pth"))
+
+    def test_amds_own_file_is_fetched_once_where_none_is_named(self, at_desk, monkeypatch, tmp_path):
+        content = (at_desk / "ssv2_models/amd_vit_s_ssv2.pth").read_bytes()
+        monkeypatch.chdir(tmp_path)
+        with serve(lambda handler: handler.send(content)) as server:
+            monkeypatch.setattr(models, "DRIVE", server.url + "/download?id={}")
+            self.framework(tmp_path)
+            self.framework(tmp_path)
+        assert (tmp_path / "ssv2_models/amd_vit_s_ssv2.pth").read_bytes() == content
+        assert [path for _, path, _ in server.requests] == ["/download?id=1ynDyu3K_INoZjaNLzFIaYCo6kjBOwG__"]
+
+    def test_an_assistant_that_cannot_be_fetched_says_where_it_goes(self, at_desk, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        page = b"<!DOCTYPE html><html><head><title>Quota exceeded</title></head></html>"
+        with serve(lambda handler: handler.plain(200, page, **{"Content-Type": "text/html"})) as server:
+            monkeypatch.setattr(models, "DRIVE", server.url + "/download?id={}")
+            with pytest.raises(UserError, match=r"Quota exceeded.* place it at .*ssv2_models/amd_vit_s_ssv2"):
+                self.framework(tmp_path)
+        assert not (tmp_path / "ssv2_models/amd_vit_s_ssv2.pth").exists()
+
+    @pytest.mark.parametrize("place", ["weights/amd.pth", "./nowhere", "a/b/c"])
+    def test_a_path_where_nothing_is_is_not_taken_for_a_name_of_the_hub(self, at_desk, place):
+        with pytest.raises(UserError, match=f"assistant: {re.escape(place)} does not exist"):
+            self.framework(at_desk, assistant_model_path=place)
 
     def test_an_assistant_without_weight_is_not_looked_for(self, at_desk):
         framework = self.framework(at_desk, assistant_feature_weight=0, assistant_model_path="nowhere.pth")

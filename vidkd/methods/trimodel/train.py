@@ -105,15 +105,14 @@ def train(
         UserError: a network is refused, something does not fit together, or the loss diverged.
     """
     accelerator = start(settings, seed)
+    # As features and heads of the frozen networks were made (cache_shard); for labels alone as well.
+    torch.backends.cudnn.allow_tf32 = False
     classes = read_classes(videos.classes)
     model = first_student(settings, backbone, len(classes))
     settings = settings.model_copy(update={"size": model.size})
     clips = student_clips(settings, videos, classes, seed)
     first = first_batch(clips, settings.batch_size).to(accelerator.device)
-    frozen = {
-        name: open_frozen(name, networks, settings, model, classes, seed, accelerator.device)
-        for name in settings.sources
-    }
+    frozen = open_all(networks, settings, model, classes, seed, accelerator.device)
     method = Distil(model, frozen, settings, label_shares(clips, videos, settings)).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, seed, workers)
     validate = validation(settings, videos, accelerator, workers)
@@ -123,8 +122,9 @@ def train(
             norms = check_gradients(method, model, terms_of(settings), first, seed)
         regularise(model, settings)
         groups = layer_groups(method, settings)
-        run = (settings, accelerator, seed, state_dir, stamp, save_steps)
-        result = Trainer(method, groups, data, validate, *run).fit()
+        result = Trainer(
+            method, groups, data, validate, settings, accelerator, seed, state_dir, stamp, save_steps
+        ).fit()
         publish(model, result, classes, settings, run_dir / PUBLISHED)
         write_run(
             run_dir, result, settings, seed, classes=classes, **about, student=model.described(),
@@ -189,6 +189,20 @@ def label_shares(clips: TrainingClips, videos: Videos, settings: TriModelSetting
     return torch.from_numpy(set_NK / set_NK.sum(1, keepdims=True).clip(min=1)).float()
 
 
+def open_all(
+    networks: Mapping[str, Network],
+    settings: TriModelSettings,
+    model: Student,
+    classes: Sequence[str],
+    seed: int,
+    device: torch.device,
+) -> dict[str, Frozen]:
+    """The networks that the settings give a weight; see `open_frozen`."""
+    return {
+        name: open_frozen(name, networks, settings, model, classes, seed, device) for name in settings.sources
+    }
+
+
 def open_frozen(
     name: str,
     networks: Mapping[str, Network],
@@ -207,8 +221,6 @@ def open_frozen(
     if name not in networks:
         raise UserError(f"{name}_feature_weight is above 0: give --{name} and --{name}-head, or set it to 0")
     network, control = networks[name], name == ASSISTANT and settings.random_assistant
-    # As its features were computed; see cache_shard.
-    torch.backends.cudnn.allow_tf32 = False
     if head_config(network.head)["classes"] != list(classes):
         raise UserError(f"{network.head} knows other classes than the student: make it for the same label")
     if not control:

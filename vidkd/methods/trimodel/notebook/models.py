@@ -9,9 +9,11 @@ from pathlib import Path
 from vidkd.backbones.download import DRIVE, DRIVE_PAGE, download
 from vidkd.backbones.hub_files import newest_commit
 from vidkd.config.backbones import BackboneSettings
+from vidkd.config.start import is_weights_file
 from vidkd.config.trimodel import ASSISTANT, TEACHER
 from vidkd.config.weights import WeightsSettings
 from vidkd.errors import UserError
+from vidkd.evaluate.efficiency import count_parameters
 from vidkd.fetch import Refused, Remote, fetch
 from vidkd.methods.trimodel.model import image_processor, load_videomae, pretrained_student, save
 from vidkd.methods.trimodel.notebook.config import TrainingArguments, TriModelConfig, student_settings
@@ -31,6 +33,7 @@ class TriModelDistillationFramework:
         classes: names, by label id.
         frames: of a clip.
         backbones: settings of the frozen networks that have a weight, by TEACHER and ASSISTANT.
+        parameters: how many each of these has.
         start: settings of what the student starts from.
         student: the student; the trained one once a trainer has trained it.
         image_processor: its preprocessing, as transformers has it.
@@ -64,8 +67,10 @@ class TriModelDistillationFramework:
         settings = student_settings(config, TrainingArguments.model_validate({}), frames)
         self.student = pretrained_student(settings, self.start, num_labels)
         self.image_processor = image_processor(self.student, settings.eval_crop)
-        for backbone in self.backbones.values():
-            load_videomae(backbone, frames, eager=settings.attention_distillation_weight > 0)
+        self.parameters = {
+            name: count_parameters(load_videomae(backbone, frames, eager=False).network)
+            for name, backbone in self.backbones.items()
+        }
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the student as transformers does: `from_pretrained` of the folder gives the same logits."""
@@ -91,7 +96,7 @@ def located(place: str, name: str, frames: int) -> BackboneSettings:
         return _videomae(frames, folder=place)
     if Path(place).is_file():
         return _videomae(frames, file=place, sha256=file_sha256(Path(place)))
-    if place.count("/") != 1 or place.startswith((".", "/")):
+    if is_weights_file(place) or place.count("/") != 1 or place.startswith((".", "/")):
         raise UserError(f"{name}: {place} does not exist: give a file, a folder, or owner/name of the hub")
     try:
         commit = newest_commit(place)

@@ -23,7 +23,6 @@ from vidkd.evaluate.trimodel import LOSSES, figures
 from vidkd.files import write_text
 from vidkd.methods.labelled import Videos
 from vidkd.methods.trimodel.fit import fit_head
-from vidkd.methods.trimodel.model import load_videomae
 from vidkd.methods.trimodel.notebook.config import (
     TrainingArguments,
     TriModelConfig,
@@ -98,10 +97,8 @@ class TriModelDistillationTrainer:
         train_h5, val_h5 = self.train_dataset.file, self.eval_dataset.file
         videos = Videos([train_h5], [val_h5], places.classes, places.labels, marked_only=False)
         inputs = [train_h5, val_h5, places.classes, places.labels]
-        inputs += [
-            *network_files(framework.start),
-            *(file for network in networks.values() for file in network.files),
-        ]
+        inputs += network_files(framework.start)
+        inputs += [file for network in networks.values() for file in network.files]
         state = stamp(settings, inputs, code_digest(__name__), args.seed)
         train(
             settings, videos, framework.start, networks, self.weights.parent, self._about(),
@@ -120,6 +117,8 @@ class TriModelDistillationTrainer:
             UserError: there is no trained student.
         """
         dataset = dataset or self.eval_dataset
+        if not self.weights.is_file():
+            raise UserError(f"there is no trained student at {self.weights}: call train() first")
         student, settings, config = load_student(self.weights)
         self._check(config, dataset)
         logit_NK = see(student, dataset.store, settings, self.args.num_workers)
@@ -129,7 +128,7 @@ class TriModelDistillationTrainer:
             "accuracy": found["top1"], "per_class_accuracy": found["per_class"], "f1": found["f1"],
             "average_precision": found["ap"], "clips": found["n_clips"], "largest_class": found["chance"],
             "losses": {name: last[name] for name in LOSSES if name in last},
-            "parameters": {"student": count_parameters(student), **self._parameters()},
+            "parameters": {"student": count_parameters(student), **self.framework.parameters},
             "networks": config["networks"],
         }  # fmt: skip
 
@@ -150,13 +149,6 @@ class TriModelDistillationTrainer:
         named = {"start": self.framework.start, **self.framework.backbones}
         networks = {name: found.model_dump(mode="json") for name, found in named.items()}
         return {"variant": "notebook", "label": "class", "networks": networks}
-
-    def _parameters(self) -> dict[str, int]:
-        frames, backbones = self.framework.frames, self.framework.backbones
-        return {
-            name: count_parameters(load_videomae(found, frames, eager=False).network)
-            for name, found in backbones.items()
-        }
 
     def _network(self, name: str, backbone: BackboneSettings) -> Network:
         """The teacher or the assistant with a head; features and head are made unless they are there."""

@@ -117,11 +117,12 @@ def create_data_loaders(
     Raises:
         UserError: the data set cannot be used, or has other classes than `label2id`.
     """
-    places = prepare(_settings(dataset_root, data), frames, Path(work_dir))
+    settings = _settings(dataset_root, data)
+    places = prepare(settings, frames, Path(work_dir))
     classes = read_classes(places.classes)
     if dict(label2id) != {name: k for k, name in enumerate(classes)}:
         raise UserError(
-            f"label2id has other classes than {dataset_root}, which has {', '.join(classes)}: take it from "
+            f"label2id has other classes than {settings.root}, which has {', '.join(classes)}: take it from "
             "load_label_mappings of the same data set"
         )
     train, val, test = (LabelledClips(places, split, image_processor, frames) for split in SPLITS)
@@ -159,12 +160,8 @@ def prepare(settings: DataSettings, frames: int, work_dir: Path) -> Places:
 
 def _extract(settings: DataSettings, stored: FrameSettings, places: Places, work_dir: Path) -> None:
     """Probe the listed videos, and keep frames of those that can be used."""
-    root, listed, probe = (
-        Path(settings.root),
-        work_dir / "videos/shard_0.csv",
-        work_dir / "probes/shard_0.csv",
-    )
-    probe_shard(listed, places.classes, 0, root, probe)
+    root, probe = Path(settings.root), work_dir / "probes/shard_0.csv"
+    probe_shard(work_dir / "videos/shard_0.csv", places.classes, 0, root, probe)
     manifest = work_dir / "manifest.csv"
     build_manifest(probe.parent, places.classes, manifest, settings)
     for split, store in places.frames.items():
