@@ -16,7 +16,7 @@ from vidkd.data.tables import UNLABELLED, classes_text, write_rows
 from vidkd.files import write_text
 
 COLUMNS = ["video_id", "label_id", "labelled", "label_ids"]
-"""`label_ids`: all labels of a video that has several, with `;` between, the first one is `label_id`."""
+"""`label_ids`: every label of a video, with `;` between; the first one is `label_id`."""
 
 
 def write_labels(

@@ -95,8 +95,8 @@ def figures(table: pd.DataFrame, classes: Sequence[str], normal: str | None) -> 
     """What is measured of students and frozen networks alike, in percent.
 
     `ap` is the mean over classes of the average precision of each, of the videos that carry it against all
-    others; `ap_anomaly` that of
-    all classes but `normal` against it, which XD-Violence reports (there of frames, here of videos).
+    others; `ap_anomaly` that of all classes but `normal` against it, which XD-Violence reports (there of
+    frames, here of videos).
 
     Args:
         table: predictions.
