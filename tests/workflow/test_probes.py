@@ -30,7 +30,7 @@ probes:
   attentive: {epochs: 2, head_width: 8}
   evaluate: {pairs: {move_left: move_right}}
 ffn:
-  base: {arch: resnet_tiny, size: 48, frame_counts: [8]}
+  base: {arch: resnet_tiny, size: 48, frame_counts: [8], epochs: 1}
   variants: {tsm: {weight_alteration: false}}
   predict: {max_count: 8, score_counts: [8]}
   tfd: {report_counts: [8], separate: {}}

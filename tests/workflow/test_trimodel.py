@@ -39,7 +39,7 @@ trimodel:
     both: {}
     random_assistant: {random_assistant: true, epochs: 1}
 ffn:
-  base: {arch: resnet_tiny, size: 48, frame_counts: [8]}
+  base: {arch: resnet_tiny, size: 48, frame_counts: [8], epochs: 1}
   variants: {tsm: {weight_alteration: false}}
   predict: {max_count: 8, score_counts: [8]}
   tfd: {report_counts: [8], separate: {}}

@@ -153,8 +153,9 @@ def write_labels(root: Path, rows: list[dict[str, str]]) -> None:
             for row in rows:
                 label_id = classes.index(row[label])
                 table.writerow(
-                    {"video_id": row["video_id"], "label_id": label_id, "labelled": row["labelled"]}
-                )
+                    {"video_id": row["video_id"], "label_id": label_id, "labelled": row["labelled"],
+                     "label_ids": label_id}
+                )  # fmt: skip
 
 
 def make(root: Path) -> Taught:

@@ -222,20 +222,21 @@ def test_a_label_without_a_word_is_named():
 
 
 def relabel(own, change):
-    """Change each line of the label file: name, label id, mark."""
+    """Change each line of the label file: name, label id, mark, and all label ids."""
     header, *lines = own.labels().read_text().splitlines()
     rows = [",".join(change(*line.split(","))) for line in lines]
     own.labels().write_text("\n".join([header, *rows]) + "\n")
 
 
 def test_a_class_without_labelled_videos_is_named(own):
-    relabel(own, lambda name, label, mark: (name, label, "false" if label == "2" else mark))
+    relabel(own, lambda name, label, mark, ids: (name, label, "false" if label == "2" else mark, ids))
     with pytest.raises(UserError, match=r"no labelled training video is of class green"):
         own.fit(marked_only=True)
 
 
 def test_a_video_of_validation_without_a_label_is_refused(own):
-    relabel(own, lambda name, label, mark: (name, "-1" if name == "target_val_00001" else label, mark))
+    unknown = "target_val_00001"
+    relabel(own, lambda name, label, mark, ids: (name, "-1" if name == unknown else label, mark, ids))
     with pytest.raises(UserError, match=r"a val video has no label"):
         own.fit()
 

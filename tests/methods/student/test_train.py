@@ -128,7 +128,8 @@ def test_labels_that_are_not_marked_have_no_influence(own, tmp_path):
     header, *lines = own.labels().read_text().splitlines()
     rows = [line.split(",") for line in lines]
     other = [
-        [name, str((int(label) + 1) % 6) if mark == "false" else label, mark] for name, label, mark in rows
+        [name, str((int(label) + 1) % 6) if mark == "false" else label, mark, ids]
+        for name, label, mark, ids in rows
     ]
     assert other != rows
     own.labels().write_text("\n".join([header, *map(",".join, other)]) + "\n")
