@@ -10,9 +10,10 @@ demo: .venv/.installed  ## generate the demo's videos, train everything, print t
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/python -m workflow_scripts.show_tables results/ffn/tfd.csv results/features/probes.csv \
 		results/converters/quality.csv results/fusion/fusion.csv results/student/teachers.csv \
-		results/student/student.csv --page results/report/index.html
+		results/student/student.csv results/report/tables/summary.csv --page results/report/index.html
 
 test: .venv/.installed-dev lint  ## everything
+	tests/system_packages.sh
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-fast: .venv/.installed-dev  ## under three minutes, for daily work

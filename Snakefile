@@ -21,15 +21,14 @@ include: "rules/inputs.smk"
 include: "rules/sources.smk"
 include: "rules/teaching.smk"
 include: "rules/assisting.smk"
+include: "rules/reporting.smk"
 
 
 ##### stages #####
 
 
-include: "rules/demo.smk"
 include: "rules/data.smk"
 include: "rules/frames.smk"
-include: "rules/weights.smk"
 include: "rules/checkpoints.smk"
 include: "rules/features.smk"
 include: "rules/probes.smk"
@@ -38,14 +37,14 @@ include: "rules/fusion.smk"
 include: "rules/bundle.smk"
 include: "rules/teacher.smk"
 include: "rules/student.smk"
-include: "rules/deployment.smk"
 include: "rules/trimodel.smk"
 include: "rules/trimodel_table.smk"
 include: "rules/ffn.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+include: "rules/pictures.smk"
+include: "rules/dag.smk"
 include: "rules/report.smk"
-
-
-##### target #####
 
 
 rule all:

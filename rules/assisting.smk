@@ -95,24 +95,3 @@ def timed_trimodels():
     """The students whose time is measured, each as NAME=FILE."""
     files = first_trimodels(paths.trimodel.weights)
     return " ".join(map("=".join, zip(cfg.trimodel.variants, files)))
-
-
-def drawn_trimodels():
-    """The runs that are drawn, each as NAME=FOLDER."""
-    return " ".join(
-        f"{name}={paths.trimodel.folder.format(trimodel=name, seed=seed)}"
-        for name in cfg.trimodel.variants
-        for seed in cfg.seeds
-    )
-
-
-def trimodel_results():
-    """What is reported of these students: files by the page's option for them."""
-    if not cfg.trimodel.teacher:
-        return {}
-    return {
-        "trimodel": paths.trimodel_table,
-        "trimodel_networks": paths.trimodel_networks,
-        "trimodel_classes": paths.trimodel_classes,
-        "trimodel_curves": paths.trimodel_curves,
-    }

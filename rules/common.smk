@@ -42,6 +42,9 @@ def sentence_or(make, *arguments):
 cfg = sentence_or(load_settings, config)
 paths = Paths(cfg.results_dir)
 
+if cfg.compute.tensorboard:  # in no rule, where it would be a reason to train anew
+    os.environ.update(VIDKD_TENSORBOARD="1")
+
 SHARDS = range(cfg.data.n_shards)
 
 
@@ -191,6 +194,5 @@ def templates():
 
 
 def final_output():
-    """What a run is for."""
-    ffn = [paths.tfd, paths.any_frame, paths.tfd_figure, paths.report]
-    return [*ffn, *optional_results().values(), *exported_student()]
+    """What a run is for: the page needs every table and figure."""
+    return [paths.report, *exported_student()]

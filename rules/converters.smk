@@ -136,11 +136,11 @@ rule draw_converters:
         table=paths.converter_table,
     output:
         figure=report(
-            paths.converter_figure,
+            figure("converters"),
             caption="captions/converters.rst",
             category="Converters",
         ),
-        bitmap=paths.converter_bitmap,
+        bitmap=paths.bitmap(figure("converters")),
     log:
         paths.log("draw_converters"),
     benchmark:
@@ -156,3 +156,34 @@ rule draw_converters:
     shell:
         "python -m workflow_scripts.draw_converters --table {input.table}"
         " --figure {output.figure} --figure {output.bitmap} > {log} 2>&1"
+
+
+rule compare_features:
+    input:
+        student=features_of(STUDENT, "test"),
+        teachers=[
+            file
+            for name in cfg.converters.teachers
+            for file in features_of(name, "test")
+        ],
+        weights=list(first_runs("converters", "weights").values()),
+        # Read beside the weights.
+        configs=list(first_runs("converters", "config").values()),
+    output:
+        table=paths.similarity,
+    log:
+        paths.log("compare_features"),
+    benchmark:
+        paths.benchmark("compare_features")
+    conda:
+        "../envs/train.yaml"
+    threads: cfg.converters.base.cpu_threads
+    resources:
+        mem_mb=cfg.compute.mem_mb,
+        runtime=cfg.compute.runtime,
+    params:
+        code=code("workflow_scripts.compare_features"),
+        features=each_compared_shard("--features"),
+    shell:
+        "python -m workflow_scripts.compare_features {input.weights} {params.features}"
+        " --table {output.table} > {log} 2>&1"

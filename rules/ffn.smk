@@ -71,6 +71,33 @@ rule predict_ffn:
         " --settings {params.settings:q} > {log} 2>&1"
 
 
+rule measure_ffn:
+    input:
+        weights=first_networks(paths.ffn.weights),
+        configs=first_networks(paths.ffn.config),
+    output:
+        table=paths.ffn_latency,
+    log:
+        paths.log("measure_ffn"),
+    benchmark:
+        paths.benchmark("measure_ffn")
+    conda:
+        "../envs/train.yaml"
+    # Alone on this machine, for what it measures is time; on a cluster there is no number of cores to ask for.
+    threads: workflow.resource_settings.cores or 2
+    resources:
+        gpu=cfg.compute.gpus,
+        mem_mb=cfg.compute.mem_mb,
+        runtime=60,
+    params:
+        code=code("workflow_scripts.measure_ffn"),
+        networks=measured_networks(),
+        frames=max(cfg.ffn.predict.score_counts, default=cfg.ffn.predict.max_count),
+    shell:
+        "python -m workflow_scripts.measure_ffn {params.networks} --frames {params.frames}"
+        " --output {output.table} > {log} 2>&1"
+
+
 rule evaluate_ffn:
     input:
         predictions=paths.ffn.predictions,
@@ -124,11 +151,11 @@ rule draw_tfd:
         any_frame=paths.any_frame,
     output:
         figure=report(
-            paths.tfd_figure,
+            figure("tfd"),
             caption="captions/tfd.rst",
             category="Frame Flexible Network",
         ),
-        bitmap=paths.tfd_bitmap,
+        bitmap=paths.bitmap(figure("tfd")),
     log:
         paths.log("draw_tfd"),
     benchmark:

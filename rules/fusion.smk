@@ -84,11 +84,11 @@ rule draw_fusion:
         table=paths.fusion_table,
     output:
         figure=report(
-            paths.fusion_figure,
+            figure("fusion"),
             caption="captions/fusion.rst",
             category="Fusion",
         ),
-        bitmap=paths.fusion_bitmap,
+        bitmap=paths.bitmap(figure("fusion")),
     log:
         paths.log("draw_fusion"),
     benchmark:

@@ -176,6 +176,21 @@ def probe_table():
     return [paths.probe_table] if cfg.backbones and cfg.probes.heads else []
 
 
+def first_networks(artefact):
+    """An artefact of every variant with the first seed."""
+    return expand(artefact, variant=cfg.ffn.variants, seed=cfg.seeds[0])
+
+
+def measured_networks():
+    """What is measured, each as NAME=FILE; an ensemble comes once for each of its members."""
+    members = {name: [name] for name in cfg.ffn.variants} | cfg.ffn.ensembles
+    return " ".join(
+        f"{name}={paths.ffn.weights.format(variant=member, seed=cfg.seeds[0])}"
+        for name in members
+        for member in members[name]
+    )
+
+
 def all_metrics():
     """Figures of every variant and ensemble with every seed."""
     names = [*cfg.ffn.variants, *cfg.ffn.ensembles]

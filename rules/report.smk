@@ -1,14 +1,10 @@
 rule build_report:
     input:
-        metrics=all_metrics() + all_probe_metrics() + all_distilled_metrics(),
-        optional=list(optional_results().values()),
-        tfd=paths.tfd,
-        any_frame=paths.any_frame,
-        figure=paths.tfd_figure,
-        excluded=paths.excluded,
+        tables=report_tables("csv"),
+        figures=list(report_figures().values()),
         templates=templates(),
     output:
-        page=paths.report,
+        page=report(paths.report, caption="captions/page.rst", category="Page"),
     log:
         paths.log("build_report"),
     benchmark:
@@ -22,8 +18,7 @@ rule build_report:
     params:
         settings=settings("report"),
         code=code("workflow_scripts.build_report"),
-        optional=optional_sections,
+        shown=shown_results(),
     shell:
-        "python -m workflow_scripts.build_report {input.metrics} --tfd {input.tfd} --any-frame {input.any_frame}"
-        " --figure {input.figure} --excluded {input.excluded} {params.optional} --page {output.page}"
+        "python -m workflow_scripts.build_report {params.shown} --page {output.page}"
         " --settings {params.settings:q} > {log} 2>&1"

@@ -137,35 +137,6 @@ def all_fusions(artefact):
     return expand(artefact, fusion=cfg.fusion.variants, seed=cfg.seeds)
 
 
-def all_distilled_metrics():
-    """Figures of every student, converter and fusion head, where there are some."""
-    students = all_students(paths.student.metrics) if TEACHER else []
-    students += all_trimodels(paths.trimodel.metrics) if cfg.trimodel.teacher else []
-    if not STUDENT:
-        return students
-    converters = all_converters(paths.converters.metrics)
-    return students + converters + all_fusions(paths.fusion.metrics)
-
-
-def optional_results():
-    """What is reported of that which a configuration need not have: files by the page's option for them."""
-    found = {"probes": paths.probe_table} if probe_table() else {}
-    if STUDENT:
-        found["converters"] = paths.converter_table
-        found["converters_figure"] = paths.converter_figure
-        found["fusion"] = paths.fusion_table
-        found["fusion_figure"] = paths.fusion_figure
-    if STUDENT and cfg.fusion.bundle:
-        found |= {"modes": paths.modes, "latency": paths.latency}
-    return found | student_results() | trimodel_results()
-
-
-def optional_sections(wildcards):
-    """The options of the page for `optional_results`."""
-    found = optional_results().items()
-    return " ".join(f"--{name.replace('_', '-')} {file}" for name, file in found)
-
-
 def bundled_converters():
     """The options that name the frozen converters of the exported head; others are part of it."""
     return converter_words(frozen_converters(cfg.fusion.bundle, cfg.seeds[0]))

@@ -164,3 +164,27 @@ rule tabulate_student:
     shell:
         "python -m workflow_scripts.tabulate_student {input.metrics} --teacher {input.teacher}"
         " --latency {input.latency} --baseline {params.baseline} --table {output.table} > {log} 2>&1"
+
+
+rule export_student:
+    input:
+        weights=first_student(SHOWN, paths.student.weights),
+        config=first_student(SHOWN, paths.student.config),
+    output:
+        folder=directory(paths.exported),
+    log:
+        paths.log("export_student"),
+    benchmark:
+        paths.benchmark("export_student")
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=cfg.compute.mem_mb,
+        runtime=60,
+    params:
+        settings=settings("frames"),
+        code=code("workflow_scripts.export_student"),
+    shell:
+        "python -m workflow_scripts.export_student --weights {input.weights} --output {output.folder}"
+        " --settings {params.settings:q} > {log} 2>&1"

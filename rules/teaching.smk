@@ -121,15 +121,6 @@ SHOWN = cfg.student.export or cfg.student.baseline
 """The student that is exported, and whose attention is drawn."""
 
 
-def drawn_students():
-    """The runs that are drawn, each as NAME=FOLDER: every seed's history, the first's predictions."""
-    return " ".join(
-        f"{name}={paths.student.folder.format(student=name, seed=seed)}"
-        for name in cfg.student.variants
-        for seed in cfg.seeds
-    )
-
-
 def exported_student():
     """The folder of the exported student, where there is one."""
     return [paths.exported] if TEACHER and cfg.student.export else []
@@ -138,16 +129,3 @@ def exported_student():
 def judged_labels():
     """The labels that the teacher is measured for: the students' first."""
     return list(dict.fromkeys([cfg.student_label, *cfg.student.also_judged]))
-
-
-def student_results():
-    """What is reported of students: files by the page's option for them."""
-    if not TEACHER:
-        return {}
-    return {
-        "student": paths.student_table,
-        "teachers": paths.teacher_table,
-        "student_curves": paths.student_curves,
-        "student_confusion": paths.student_confusion,
-        "student_attention": paths.student_attention,
-    }

@@ -67,31 +67,3 @@ rule tabulate_trimodel:
         " --assistant {input.assistant} --classes {input.classes} --latency {input.latency}"
         " --baseline {params.baseline} {params.normal} --table {output.table} --per-class {output.per_class}"
         " --networks {output.networks} > {log} 2>&1"
-
-
-rule draw_trimodel:
-    input:
-        histories=all_trimodels(paths.trimodel.history),
-    output:
-        curves=report(
-            paths.trimodel_curves,
-            caption="captions/trimodel_curves.rst",
-            category="Tri-model",
-        ),
-        bitmap=paths.bitmap(paths.trimodel_curves),
-    log:
-        paths.log("draw_trimodel"),
-    benchmark:
-        paths.benchmark("draw_trimodel")
-    conda:
-        "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        code=code("workflow_scripts.draw_trimodel"),
-        runs=drawn_trimodels(),
-    shell:
-        "python -m workflow_scripts.draw_trimodel {params.runs} --curves {output.curves} --curves {output.bitmap}"
-        " > {log} 2>&1"

@@ -246,9 +246,11 @@ def test_an_input_that_is_missing_is_refused(name, parameter, tmp_path, monkeypa
 
 
 def test_the_inputs_are_found():
-    assert {("draw_tfd", "--any-frame"), ("check_frames", "--manifest"), ("build_report", "metrics")} <= set(
-        INPUTS
-    )
+    assert {
+        ("draw_tfd", "--any-frame"),
+        ("check_frames", "--manifest"),
+        ("tabulate_report", "metrics"),
+    } <= set(INPUTS)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

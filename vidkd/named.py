@@ -39,3 +39,12 @@ def named_files(given: Iterable[str], option: str) -> dict[str, Path]:
     if missing := [files[0] for files in places.values() if not files[0].is_file()]:
         raise UserError(f"{option}: there is no file {missing[0]}")
     return {name: files[0] for name, files in places.items()}
+
+
+def named_words(given: Iterable[str], option: str) -> dict[str, str]:
+    """One word by name.
+
+    Raises:
+        UserError: a text has no name or no word.
+    """
+    return {name: str(places[0]) for name, places in named_places(given, option).items()}

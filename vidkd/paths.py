@@ -144,16 +144,6 @@ class Paths:
         return f"{self.root}/converters/quality.csv"
 
     @property
-    def converter_figure(self) -> str:
-        """How near converted features are to those of the teachers."""
-        return f"{self.root}/converters/quality.svg"
-
-    @property
-    def converter_bitmap(self) -> str:
-        """The same as pixels."""
-        return f"{self.root}/converters/quality.png"
-
-    @property
     def fusion(self) -> RunPaths:
         """One fusion head."""
         return RunPaths(f"{self.root}/fusion/{{fusion}}/seed{{seed}}")
@@ -162,16 +152,6 @@ class Paths:
     def fusion_table(self) -> str:
         """Table of all fusion heads."""
         return f"{self.root}/fusion/fusion.csv"
-
-    @property
-    def fusion_figure(self) -> str:
-        """Accuracy of all fusion heads."""
-        return f"{self.root}/fusion/fusion.svg"
-
-    @property
-    def fusion_bitmap(self) -> str:
-        """The same as pixels."""
-        return f"{self.root}/fusion/fusion.png"
 
     @property
     def bundle(self) -> str:
@@ -214,21 +194,6 @@ class Paths:
         return f"{self.root}/student/latency.csv"
 
     @property
-    def student_curves(self) -> str:
-        """Loss terms and validation accuracy, epoch by epoch."""
-        return f"{self.root}/student/curves.svg"
-
-    @property
-    def student_confusion(self) -> str:
-        """Confusion matrices of the teacher and of students."""
-        return f"{self.root}/student/confusion.svg"
-
-    @property
-    def student_attention(self) -> str:
-        """Weights of the frames of a few clips."""
-        return f"{self.root}/student/attention.svg"
-
-    @property
     def exported(self) -> str:
         """Folder of an exported student."""
         return f"{self.root}/student/export"
@@ -269,11 +234,6 @@ class Paths:
         return f"{self.root}/trimodel/latency.csv"
 
     @property
-    def trimodel_curves(self) -> str:
-        """Loss terms and validation accuracy, epoch by epoch."""
-        return f"{self.root}/trimodel/curves.svg"
-
-    @property
     def ffn(self) -> RunPaths:
         """One trained network."""
         return RunPaths(f"{self.root}/ffn/{{variant}}/seed{{seed}}")
@@ -289,14 +249,24 @@ class Paths:
         return f"{self.root}/ffn/any_frame.csv"
 
     @property
-    def tfd_figure(self) -> str:
-        """Curves over every frame count."""
-        return f"{self.root}/ffn/tfd.svg"
+    def report_table(self) -> str:
+        """A table of the report; the same beside it as md and tex."""
+        return f"{self.root}/report/tables/{{table}}.csv"
 
     @property
-    def tfd_bitmap(self) -> str:
-        """The same curves as pixels."""
-        return f"{self.root}/ffn/tfd.png"
+    def figure(self) -> str:
+        """A figure of the report; the same beside it as png."""
+        return f"{self.root}/report/figures/{{figure}}.svg"
+
+    @property
+    def ffn_latency(self) -> str:
+        """What a clip takes the networks: time, memory, operations."""
+        return f"{self.root}/ffn/latency.csv"
+
+    @property
+    def similarity(self) -> str:
+        """How like the features of student and teachers, and converted ones, are to each other."""
+        return f"{self.root}/converters/similarity.csv"
 
     @property
     def report(self) -> str:

@@ -48,6 +48,7 @@ LEFT_OUT = (
     LeftOut("vidkd.provenance", "describes results, never makes them"),
     LeftOut("vidkd.paths", "a moved artefact is a new target already"),
     LeftOut("vidkd.engine.logging", "writes to the log only"),
+    LeftOut("vidkd.engine.tensorboard", "shows the history that is written anyhow"),
     LeftOut("vidkd.errors", "an error leaves no artefact"),
 )
 

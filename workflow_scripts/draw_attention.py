@@ -10,7 +10,7 @@ from vidkd.config.options import INPUT, PATH, command
 from vidkd.data.frames import find_shards
 from vidkd.methods.student.attention import attended_clips
 from vidkd.provenance import code_digest, write_sidecar
-from vidkd.report.student_figures import draw_attention
+from vidkd.report.attention import draw_attention
 
 
 @command

@@ -9,7 +9,7 @@ import click
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.engine.logging import setup_logging
-from vidkd.methods.student.latency import measure
+from vidkd.methods.student.latency import measure_students
 from vidkd.named import named_files
 from vidkd.provenance import code_digest, write_sidecar
 
@@ -17,7 +17,7 @@ from vidkd.provenance import code_digest, write_sidecar
 @command
 @click.option("--teacher-head", type=INPUT, required=True, help="model.safetensors of fit_teacher_head.")
 @click.option("--teacher", required=True, metavar="JSON", help="Settings of the teacher's network.")
-@click.option("--output", type=PATH, required=True, help="Table of times, CSV.")
+@click.option("--output", type=PATH, required=True, help="Table of costs, CSV.")
 @click.option("--rounds", type=click.IntRange(min=2), default=30, help="How often each is timed.")
 @click.argument("students", metavar="VARIANT=FILE...", nargs=-1, required=True)
 def main(students: tuple[str, ...], teacher_head: Path, teacher: str, output: Path, rounds: int) -> None:
@@ -25,7 +25,7 @@ def main(students: tuple[str, ...], teacher_head: Path, teacher: str, output: Pa
     setup_logging()
     files = named_files(students, "STUDENTS")
     network = BackboneSettings.model_validate_json(teacher)
-    measure(files, teacher_head, network, output, rounds)
+    measure_students(files, teacher_head, network, output, rounds)
     inputs = [*files.values(), teacher_head]
     code = code_digest("workflow_scripts.measure_student")
     write_sidecar(output, settings={"rounds": rounds}, inputs=inputs, code=code, network=network)

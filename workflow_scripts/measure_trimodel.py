@@ -10,7 +10,7 @@ from vidkd.config.backbones import BackboneSettings
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.config.trimodel import ASSISTANT, TEACHER
 from vidkd.engine.logging import setup_logging
-from vidkd.methods.trimodel.latency import measure
+from vidkd.methods.trimodel.latency import measure_trimodels
 from vidkd.methods.trimodel.train import Network
 from vidkd.named import named_files
 from vidkd.provenance import code_digest, write_sidecar
@@ -21,7 +21,7 @@ from vidkd.provenance import code_digest, write_sidecar
 @click.option("--teacher-head", type=INPUT, required=True, help="model.safetensors of fit_trimodel_head.")
 @click.option("--assistant", required=True, metavar="JSON", help="Settings of the assistant's network.")
 @click.option("--assistant-head", type=INPUT, required=True, help="model.safetensors of fit_trimodel_head.")
-@click.option("--output", type=PATH, required=True, help="Table of times, CSV.")
+@click.option("--output", type=PATH, required=True, help="Table of costs, CSV.")
 @click.option("--rounds", type=click.IntRange(min=2), default=30, help="How often each is timed.")
 @click.argument("students", metavar="VARIANT=FILE...", nargs=-1, required=True)
 def main(
@@ -41,7 +41,7 @@ def main(
         name: Network(head, BackboneSettings.model_validate_json(text))
         for name, (text, head) in given.items()
     }
-    measure(files, networks, output, rounds)
+    measure_trimodels(files, networks, output, rounds)
     inputs = [*files.values(), teacher_head, assistant_head]
     code = code_digest("workflow_scripts.measure_trimodel")
     write_sidecar(output, settings={"rounds": rounds}, inputs=inputs, code=code)

@@ -5,11 +5,15 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import binom, binomtest, norm
 
 from vidkd.evaluate.statistics import (
+    bootstrap_p,
     holm,
+    mcnemar_p,
     mean_interval,
     ratio_interval,
     sign_flip_p,
@@ -123,3 +127,22 @@ def test_the_interval_of_a_ratio_whose_gap_is_small_is_none_of_chance(recwarn):
 @pytest.mark.parametrize("p_values", [[0.01, 0.04, 0.03], [0.5, 0.001, 0.02, 0.02, 1.0], [0.2], []])
 def test_holm_is_the_closed_test_of_bonferroni(p_values):
     assert holm(p_values) == pytest.approx(closed(p_values))
+
+
+@given(st.lists(st.integers(-3, 3), max_size=60))
+def test_mcnemar_is_the_binomial_of_clips_that_only_one_gets_right(values):
+    more, fewer = sum(v > 0 for v in values), sum(v < 0 for v in values)
+    n = more + fewer
+    tail = sum(math.comb(n, k) for k in range(min(more, fewer) + 1)) / 2**n
+    assert mcnemar_p(np.array(values, dtype=np.int64)) == pytest.approx(min(1.0, 2 * tail))
+
+
+def test_the_bootstrap_p_is_that_of_another_bootstrap():
+    rng = np.random.default_rng(5)
+    for shift in (0.0, 0.1, 0.25):
+        values = rng.choice([-1, 0, 1], size=120, p=[0.25 - shift / 2, 0.5, 0.25 + shift / 2])
+        means = rng.choice(values, size=(20_000, 120)).mean(axis=1)
+        expected = min(1.0, 2 * min((means <= 0).mean(), (means >= 0).mean()))
+        assert bootstrap_p(values) == pytest.approx(expected, abs=0.04)  # of 10,000 resamples
+    assert bootstrap_p(np.zeros(9, dtype=np.int64)) == 1
+    assert bootstrap_p(np.ones(50, dtype=np.int64)) == pytest.approx(2e-4)

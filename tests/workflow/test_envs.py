@@ -22,7 +22,9 @@ CONDA_NAMES = {
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIRED = {
     CONDA_NAMES.get(requirement.name, requirement.name): requirement.specifier
-    for requirement in map(Requirement, PROJECT["dependencies"])
+    for requirement in map(
+        Requirement, [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["tensorboard"]]
+    )
 }
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 

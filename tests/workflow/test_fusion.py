@@ -59,6 +59,10 @@ CONVERTERS = [
     for teacher in ("video", "image")
 ]
 FUSIONS = ("student", "teacher", "converted", "real", "random", "finetuned")
+FIGURES = (
+    *("converters", "similarity", "curves_converters"),
+    *("fusion", "curves_fusion", "confusion_fusion", "mistakes_fusion"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +102,8 @@ def test_every_file_says_what_made_it(fused):
     files += [PATHS.converters.metrics.format(**run) for run in CONVERTERS]
     files += [PATHS.converted.format(split="test", **CONVERTERS[0])]
     files += [PATHS.fusion.predictions.format(fusion=name, seed=0) for name in FUSIONS]
-    files += [PATHS.fusion_table, PATHS.converter_table, PATHS.modes, PATHS.latency]
+    files += [PATHS.fusion_table, PATHS.converter_table, PATHS.modes, PATHS.latency, PATHS.similarity]
+    files += [PATHS.figure.format(figure=name) for name in FIGURES]
     for file in files:
         record = json.loads((fused.root / sidecar(file)).read_text())
         assert record["artefact"]["bytes"] == (fused.root / file).stat().st_size > 0
@@ -135,7 +140,7 @@ def test_both_modes_agree(fused):
 
 def test_the_page_shows_them(fused):
     page = (fused.root / PATHS.report).read_text()
-    for text in ("resampler", "finetuned", "p_vs_student"):
+    for text in ("resampler", "finetuned", "gap_closed"):
         assert text in page
 
 
@@ -212,6 +217,7 @@ KILLS = {
     "train_fusion": (f"{HEAD}/model.safetensors", f"{HEAD}/.state/*/state.pt"),
     "evaluate_fusion": (f"{HEAD}/metrics.json", "results/tiny/logs/evaluate_fusion/*"),
     "tabulate_fusion": (PATHS.fusion_table, "results/tiny/logs/tabulate_fusion/*"),
+    "compare_features": (PATHS.similarity, "results/tiny/logs/compare_features/*"),
     "export_fusion": (PATHS.bundle, "results/tiny/logs/export_fusion/*"),
     "compare_modes": (PATHS.modes, "results/tiny/logs/compare_modes/*"),
 }

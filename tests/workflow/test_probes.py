@@ -171,7 +171,7 @@ def test_a_whole_run_has_the_table_on_its_page(probed):
     assert plan["build_report"] == 1
     assert "tabulate_probes" not in plan
     done = probed.snakemake(PATHS.report, "-n", "-p", "--configfile", TINY)
-    assert f"--probes {TABLE}" in done.stdout
+    assert f"--table=probes={TABLE}" in done.stdout
 
 
 def test_without_backbones_there_are_no_heads(project):

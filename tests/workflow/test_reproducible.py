@@ -11,7 +11,10 @@ from tests.workflow.conftest import TINY, copy_project
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 
 # They tell when and how long, on what machine.
-OF_THE_MACHINE = re.compile(r"\.provenance\.json$|^(logs|benchmarks)/|^report/")
+OF_THE_MACHINE = re.compile(
+    r"\.provenance\.json$|^(logs|benchmarks)/|/latency\.csv$|^report/index"
+    r"|^report/(tables/(efficiency|provenance|wall_time)|figures/tradeoff)\."
+)
 
 
 def artefacts(project):
@@ -25,7 +28,8 @@ def test_one_core_and_two_give_the_same_bytes(tiny, tmp_path):
     done = again.snakemake("--cores", "1", "--configfile", TINY)
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = artefacts(tiny.project), artefacts(again)
-    assert {"ffn/tfd.csv", "ffn/tfd.svg", "ffn/ffn/seed0/model.safetensors"} <= set(first)
+    wanted = {"ffn/tfd.csv", "ffn/ffn/seed0/model.safetensors"}
+    assert wanted | {"report/figures/tfd.svg", "report/tables/summary.tex"} <= set(first)
     assert set(first) == set(second)
     assert [name for name in first if first[name] != second[name]] == []
 

@@ -13,16 +13,26 @@ from tests.workflow.conftest import TINY
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 
 PAGE = {"build_report": 1}
-DRAWING = {"draw_tfd": 1, **PAGE}
-TABLES = {"tabulate_tfd": 1, **DRAWING}
+OF_TABLES = {"draw_per_class": 1, "draw_tradeoff": 1, **PAGE}
+REPORT = {"tabulate_report": 1, **OF_TABLES}
+TABLES = {"tabulate_tfd": 1, "draw_tfd": 1, **REPORT}
+FIRST_SEED = {"measure_ffn": 1, "draw_confusion": 1}
+LAST_VARIANT = {"draw_mistakes": 1}
+DRAWING = {
+    **{"draw_tfd": 1, "draw_curves": 1, "draw_confusion": 1, "draw_clips": 1, "draw_dag": 1},
+    **LAST_VARIANT,
+    **OF_TABLES,
+}
 
 
-def trained(number: int) -> dict[str, int]:
+def trained(number: int, **more: int) -> dict[str, int]:
     """Plan after `number` of the runs are trained again."""
-    return {"train_ffn": number, "predict_ffn": number, "evaluate_ffn": number, **TABLES}
+    runs = {"train_ffn": number, "predict_ffn": number, "evaluate_ffn": number}
+    return {**runs, "draw_curves": 1, **TABLES, **more}
 
 
-EXTRACTED = {"extract_frames": 6, "check_frames": 1, **trained(4)}
+ALL_TRAINED = trained(4, **FIRST_SEED, **LAST_VARIANT)
+EXTRACTED = {"extract_frames": 6, "check_frames": 1, "draw_clips": 1, **ALL_TRAINED}
 LISTED = {"list_videos": 1, "probe_videos": 2, "build_manifest": 1, **EXTRACTED}
 
 
@@ -42,17 +52,25 @@ CHANGES = [
     Change("help text", "workflow_scripts/train_ffn.py", 'help="', 'help="So: ', {}),
     Change("threads", "rules/ffn.smk", "threads: max(", "threads: max(2, ", {}),
     Change("resources", TINY, "mem_mb: 2000", "mem_mb: 2001", {}),
+    Change("curves for TensorBoard", TINY, "gpus: 0,", "gpus: 0, tensorboard: true,", {}),
     Change("docstring of a rule file", "rules/common.smk", "Everything in Python", "All the Python", {}),
-    Change("lambda_kl of one variant", TINY, "ffn: {}", "ffn: {lambda_kl: 0.5}", trained(1)),
+    Change("lambda_kl of one variant", TINY, "ffn: {}", "ffn: {lambda_kl: 0.5}", trained(1, **FIRST_SEED)),
     Change("default written out", TINY, "ffn: {}", "ffn: {lambda_kl: 1.0}", {}),
     Change("another order of keys", TINY, "lr: 1.5e-3\n    size: 48", "size: 48\n    lr: 0.0015", {}),
-    Change("base recipe", TINY, "lr: 1.5e-3", "lr: 1.6e-3", trained(4)),
-    Change("another variant", TINY, "ffn: {}", "ffn: {}\n    ce: {objective: cross_entropy}", trained(1)),
+    Change("base recipe", TINY, "lr: 1.5e-3", "lr: 1.6e-3", ALL_TRAINED),
+    Change(
+        "another variant",
+        TINY,
+        "ffn: {}",
+        "ffn: {}\n    ce: {objective: cross_entropy}",
+        trained(1, **FIRST_SEED),
+    ),
     Change("another seed", TINY, "data:", "seeds: [0, 1]\n\ndata:", trained(4)),
     Change("table settings", TINY, "ffn:\n", "ffn:\n  tfd: {report_counts: [4, 16]}\n", TABLES),
     Change("TFD metric", "vidkd/evaluate/tfd.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", TABLES),
-    Change("loss", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "2 * lambda_kl * kl", trained(4)),
+    Change("loss", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "2 * lambda_kl * kl", ALL_TRAINED),
     Change("frame settings", TINY, "short_side: 56", "short_side: 52", EXTRACTED),
+    Change("report tables", "vidkd/report/specs.py", "class Spec:", "class Spec(object):", REPORT | PAGE),
     Change("report title", TINY, "frames: {", 'report: {title: "Tiny"}\n\nframes: {', PAGE),
     Change("report code", "vidkd/report/page.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", PAGE),
     Change("report template", "vidkd/report/templates/page.html", "<body>", "<body >", PAGE),

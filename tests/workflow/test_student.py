@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
 from tests.backbones.checkpoints import make_timm
 from tests.methods.student.taught import make_clip
@@ -46,6 +47,7 @@ compute: {gpus: 0, mem_mb: 2000, runtime: 10}
 """
 PATHS = Paths("results/tiny")
 STUDENTS = ("ce", "distilled", "cached")
+FIGURES = ("curves", "confusion", "attention", "mistakes")
 TIMES = [f"ms_{threads}" for threads in (1, 2)]
 
 
@@ -83,7 +85,8 @@ def test_every_file_says_what_made_it(taught):
     files = [getattr(PATHS.student, part).format(**run) for run in runs for part in parts]
     heads = (PATHS.teacher.weights, PATHS.teacher.config, PATHS.teacher.predictions, PATHS.teacher.metrics)
     files += [artefact.format(label=label) for artefact in heads for label in ("colour", "motion")]
-    files += [PATHS.student_table, PATHS.teacher_table, PATHS.student_curves, PATHS.student_attention]
+    files += [PATHS.student_table, PATHS.teacher_table]
+    files += [PATHS.figure.format(figure=f"{kind}_student") for kind in FIGURES]
     for file in files:
         record = json.loads((taught.root / sidecar(file)).read_text())
         assert record["artefact"]["bytes"] == (taught.root / file).stat().st_size > 0
@@ -114,6 +117,23 @@ def test_the_page_has_them_and_says_what_the_gate_refuses(taught):
         assert text in page
     assert "As a teacher of <b>motion</b>, <b>clip</b> is refused" in page
     assert "As a teacher of <b>colour</b>" not in page
+
+
+def test_rows_of_the_summary_are_those_of_the_predictions(taught):
+    """Of two methods whose predictions look different, read without any of the project's code."""
+    table = pd.read_csv(taught.root / PATHS.report_table.format(table="summary"))
+    rows = table.set_index(["method", "variant"])
+    student = pd.read_csv(taught.root / PATHS.student.predictions.format(student="distilled", seed=0))
+    ffn = pd.read_csv(taught.root / PATHS.ffn.predictions.format(variant="tsm", seed=0))
+    found = {("student", "distilled"): student, ("ffn", "tsm"): ffn.rename(columns={"pred_8f": "pred"})}
+    for name, of in found.items():
+        right = of["pred"] == of["label_id"]
+        assert rows.loc[name].top1 == pytest.approx(100 * right.mean(), abs=1e-3)
+        assert rows.loc[name].mean_class == pytest.approx(
+            100 * right.groupby(of["label_id"]).mean().mean(), abs=1e-3
+        )
+        f1 = f1_score(of["label_id"], of["pred"], average="macro")
+        assert rows.loc[name].f1 == pytest.approx(100 * f1, abs=1e-3)
 
 
 class Change(NamedTuple):
@@ -203,7 +223,10 @@ KILLS = {
     ),
     "train_student": (f"{RUN}/model.safetensors", f"{RUN}/.state/state.pt"),
     "predict_student": (f"{RUN}/predictions.csv", "results/tiny/logs/predict_student/*"),
-    "draw_student": (PATHS.student_curves, "results/tiny/logs/draw_student/*"),
+    "draw_mistakes": (
+        PATHS.figure.format(figure="mistakes_student"),
+        "results/tiny/logs/draw_mistakes/*",
+    ),
     "export_student": (PATHS.exported, "results/tiny/logs/export_student/*"),
 }
 """What a rule makes, and the files that show that its job is running."""

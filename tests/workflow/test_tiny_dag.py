@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 
 import pytest
 
@@ -13,6 +14,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 
 PATHS = Paths("results/tiny")
 VARIANTS = ("ffn", "tsm", "st4", "st8")
+FIGURES = (
+    *("tfd", "curves_ffn", "confusion_ffn", "mistakes_ffn"),
+    *("dag", "clips", "tradeoff", "per_class"),
+)
 
 
 def artefacts():
@@ -36,7 +41,9 @@ def artefacts():
         for variant in VARIANTS:
             yield pattern.format(variant=variant, seed=0)
     yield from (PATHS.classes, PATHS.manifest, PATHS.excluded)
-    yield from (PATHS.tfd, PATHS.any_frame, PATHS.tfd_figure, PATHS.tfd_bitmap, PATHS.report)
+    yield from (PATHS.tfd, PATHS.any_frame, PATHS.report)
+    for name in FIGURES:
+        yield from (PATHS.figure.format(figure=name), PATHS.bitmap(PATHS.figure.format(figure=name)))
 
 
 def test_run_takes_less_than_four_minutes(tiny):
@@ -62,6 +69,20 @@ def test_table_has_a_row_for_every_variant(tiny):
     with (tiny.project.root / PATHS.tfd).open() as stream:
         names = [row["variant"] for row in csv.DictReader(stream)]
     assert set(VARIANTS) <= set(names)
+
+
+def test_snakemake_has_a_report_of_its_own(tiny):
+    """A zip with the page, figures and tables below their captions and categories."""
+    done = tiny.project.snakemake("--configfile", "config/experiments/tiny.yaml", "--report", "report.zip")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(tiny.project.root / "report.zip") as report:
+        names = report.namelist()
+        index = next(name for name in names if name.endswith("report.html"))
+        text = report.read(index).decode()
+    for word in ("Frame Flexible Network", "Tables", "Summary", "Data", "Page", "Workflow"):
+        assert f'"{word}"' in text, word
+    assert sum(name.endswith("/summary.csv") for name in names) == 1
+    assert sum(name.endswith("/tfd.svg") for name in names) == 1
 
 
 def test_second_call_does_nothing(tiny):

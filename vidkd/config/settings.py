@@ -48,6 +48,12 @@ class ComputeSettings(Section):
         description="Clips of a batch when the features of frozen networks are cached: fewer when memory is "
         "short.",
     )
+    tensorboard: bool = Field(
+        False,
+        description="Trainings by epochs write each row of history.csv for TensorBoard as well, while they "
+        "run, into tensorboard/ in the run's folder. An optional package: pip install '.[tensorboard]'. By "
+        "hand: VIDKD_TENSORBOARD=1 in the environment.",
+    )
 
 
 class ReportSettings(Section):

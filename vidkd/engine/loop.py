@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ from vidkd.engine.checkpoint import load_state, save_state
 from vidkd.engine.logging import LINE_EVERY_S, on_terminal
 from vidkd.engine.optim import build_optimizer, build_schedule
 from vidkd.engine.runtime import Interrupted, StopSignal
+from vidkd.engine.tensorboard import Board
 from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -95,6 +97,9 @@ class Trainer:
             state_dir: where the state is saved: at signals, after each epoch and each SAVE_EVERY_S.
             stamp: a state with another one is not gone on from.
             save_steps: steps of the optimizer after which it is saved as well.
+
+        Raises:
+            UserError: curves for TensorBoard are asked for, and it is not installed.
         """
         self.save_steps = save_steps
         self.data, self.validate, self.settings = data, validate, settings
@@ -106,6 +111,7 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(seed)
         self.progress = Progress()
         self.stop = StopSignal()
+        self.board = Board(state_dir)
         self.saved_at = time.monotonic()
 
     def fit(self) -> Progress:
@@ -121,10 +127,11 @@ class Trainer:
             UserError: the loss is not a finite number.
         """
         self._resume()
-        with self.stop:
+        self.board.start(self._steps_done())
+        with self.stop, closing(self.board):
             try:
                 if self.settings.epochs == 0:
-                    self.progress.history.append({"epoch": 0, **self._validate(0)})
+                    self._add_row({"epoch": 0, **self._validate(0)})
                 while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
                     if self._train_epoch():
                         self._finish_epoch()
@@ -212,8 +219,12 @@ class Trainer:
         progress.sums, progress.seen = {}, {}
         if validate:
             row |= self._validate(epoch)
-        progress.history.append(row)
+        self._add_row(row)
         log.info("epoch %g/%d %s", epoch, self.settings.epochs, _words(row))
+
+    def _add_row(self, row: dict[str, float]) -> None:
+        self.progress.history.append(row)
+        self.board.add(row, self._steps_done())
 
     def _validate(self, epoch: float) -> dict[str, float]:
         """Validate, and keep the weights if they are the best so far; the columns of `history.csv`."""

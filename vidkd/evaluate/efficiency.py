@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -16,14 +16,19 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-@torch.inference_mode()
 def gflops(network: nn.Module, frames: int, size: int) -> float:
-    """GFLOPs of one clip of `frames` frames as video papers count them: one multiply-add is one operation."""
+    """GFLOPs of one clip of `frames` frames; see `gflops_of`."""
     device = next(network.parameters()).device
     clip_BTCHW = torch.zeros(1, frames, 3, size, size, dtype=torch.uint8, device=device)
+    return gflops_of(lambda: network(clip_BTCHW))
+
+
+@torch.inference_mode()
+def gflops_of(run: Callable[[], object]) -> float:
+    """GFLOPs of a run as video papers count them: one multiply-add is one operation."""
     counter = FlopCounterMode(display=False)
     with _plain_attention(), counter:
-        network(clip_BTCHW)
+        run()
     return counter.get_total_flops() / 2e9
 
 

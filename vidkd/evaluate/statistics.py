@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import DegenerateDataWarning, bootstrap, permutation_test
+from scipy.stats import DegenerateDataWarning, binomtest, bootstrap, permutation_test
 
 Z_95 = 1.959963984540054
 """Two-sided 95% of the normal distribution."""
@@ -66,6 +66,31 @@ def sign_flip_p(difference_N: NDArray[np.int64]) -> float:
         (moved,), np.sum, permutation_type="samples", n_resamples=RESAMPLES, **_resampling(len(moved))
     )
     return float(found.pvalue)
+
+
+def mcnemar_p(difference_N: NDArray[np.int64]) -> float:
+    """Two-sided p of McNemar's exact test (1947): of the clips that only one gets right, as many are of each.
+
+    With several seeds a clip counts once, for the one of which more seeds are right.
+
+    Args:
+        difference_N: as for `sign_flip_p`.
+    """
+    moved = difference_N[difference_N != 0]
+    return float(binomtest(int((moved > 0).sum()), len(moved)).pvalue) if len(moved) else 1.0
+
+
+def bootstrap_p(difference_N: NDArray[np.int64]) -> float:
+    """Two-sided p of the hypothesis that the mean over clips is 0, by the bootstrap of `mean_interval`.
+
+    Twice the share of resamples whose mean is not on the side of the observed one; at least 2 / 10,000.
+    """
+    if len(difference_N) < 2 or not difference_N.any():
+        return 1.0
+    options = _resampling(len(difference_N)) | {"n_resamples": RESAMPLES, "method": "percentile"}
+    means = bootstrap((difference_N,), np.mean, **options).bootstrap_distribution
+    beyond = min((means <= 0).sum(), (means >= 0).sum())
+    return float(min(1.0, 2 * (beyond + 1) / (RESAMPLES + 1)))
 
 
 def mean_interval(difference_N: NDArray[np.int64]) -> tuple[float, float]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 _FORMATS = (
-    (re.compile("gflops|r2|cosine|cka"), ".3f"),
+    (re.compile(r"(\w+_)?(params|clips|frames|seeds|jobs|seed)$"), ",.0f"),
+    (re.compile(r"gflops|r2|cosine|cka|size_mb|peak_mb|\w+_loss"), ".3f"),
     (re.compile("p_|p$"), ".4f"),
     (re.compile("gate_|ms|relative"), ".2f"),
     (re.compile("max_logit_difference|tolerance"), ".2g"),
@@ -16,9 +17,15 @@ _FORMATS = (
 """How columns are shown whose names begin so; any other one has one decimal, as percentages have."""
 
 
+TEXT = (
+    "variant", "class", "commit", "code", "settings", "value", "python", "torch", "snakemake", "one", "other",
+)  # fmt: skip
+"""Columns that are text whatever they look like: a variant may be called `nan`, a commit `12e4567`."""
+
+
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of results; a variant is text even when it is called `nan` or `007`, an empty cell is NaN."""
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"variant": str})
+    """A table of results; an empty cell is NaN."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT, str))
 
 
 def number(column: str, value: float) -> str:

@@ -8,14 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
 from vidkd.config.trimodel import ASSISTANT, TEACHER
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
-from vidkd.evaluate.classes import class_figures, class_gate, macro_f1, read_predictions
+from vidkd.evaluate.classes import (
+    average_precision,
+    class_figures,
+    class_gate,
+    macro_f1,
+    read_predictions,
+)
 from vidkd.evaluate.paired import comparisons, differences, read_runs
 from vidkd.evaluate.statistics import wilson_percent
 from vidkd.evaluate.tables import read_table
@@ -107,13 +112,9 @@ def figures(table: pd.DataFrame, classes: Sequence[str], normal: str | None) -> 
         UserError: no class is called `normal`.
     """
     found: dict[str, Any] = {**class_figures(table), "f1": macro_f1(table)}
-    label, carried = table["label_id"], _carried(table)
+    label = table["label_id"]
     there = sorted(set(label))
-    precision = [
-        average_precision_score([k in classes_of for classes_of in carried], table[f"s_{k}"])
-        for k in sorted(set.union(*carried))
-    ]
-    found["ap"] = 100 * float(np.mean(precision))
+    found["ap"] = average_precision(table)
     right = table["pred"] == label
     found["per_class"] = {classes[k]: 100 * float(right[label == k].mean()) for k in there}
     if normal is not None:
@@ -122,13 +123,6 @@ def figures(table: pd.DataFrame, classes: Sequence[str], normal: str | None) -> 
         k = list(classes).index(normal)
         found["ap_anomaly"] = 100 * average_precision_score(label != k, 1 - table[f"s_{k}"])
     return found
-
-
-def _carried(table: pd.DataFrame) -> list[set[int]]:
-    """All classes of each video: of `label_ids` where the predictions have it, else its label."""
-    if "label_ids" not in table:
-        return [{label_id} for label_id in table["label_id"]]
-    return [set(map(int, str(text).split(";"))) for text in table["label_ids"]]
 
 
 def tabulate(

@@ -119,11 +119,19 @@ def _write_accuracies(axes: Axes, top1: pd.Series) -> None:
         axes.text(1.02, place, f"{value:.1f}%", transform=beside, va="center")
 
 
-def save_figure(figure: Figure, paths: Sequence[Path]) -> None:
-    """Write a figure atomically, in the format that each name ends in."""
+def panels(figure: Figure, count: int, columns: int) -> list[Axes]:
+    """So many axes in rows of `columns`; the places that are left in the last row stay empty."""
+    axes = figure.subplots(-(-count // columns), columns, squeeze=False).ravel()
+    for place in axes[count:]:
+        place.set_axis_off()
+    return list(axes[:count])
+
+
+def save_figure(figure: Figure, paths: Sequence[Path], dpi: int = 150) -> None:
+    """Write a figure atomically, in the format that each name ends in; `dpi` pixels an inch."""
     for path in paths:
         kind = path.suffix.removeprefix(".")
         # No date in the file: the same numbers give the same bytes.
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         with atomic(path) as temporary:
-            figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
+            figure.savefig(temporary, format=kind, dpi=dpi, metadata=metadata)

@@ -19,7 +19,7 @@ from vidkd.data.frames import FrameStore
 from vidkd.errors import UserError
 from vidkd.methods.fusion.bundle import load_bundle
 from vidkd.methods.fusion.export import export_bundle
-from vidkd.methods.fusion.latency import measure
+from vidkd.methods.fusion.latency import measure_bundle
 from vidkd.methods.fusion.modes import TOLERANCE, compare_modes, video_logits
 from workflow_scripts.compare_modes import main as compare_command
 from workflow_scripts.measure_fusion import main as measure_command
@@ -167,12 +167,33 @@ def test_latency_has_every_part_with_its_parameters(filmed, of_float32, tmp_path
     assert params["all teachers"] == sizes["videomae"] + sizes["timesformer"]
     assert params["student and all teachers"] == sum(sizes.values())
     assert params["bundle"] == params["student"] + params["converters"] + params["head"]
+    check_costs(rows, of_float32[1])
     for row in rows.values():
-        assert 0 < float(row["ms_low"]) <= float(row["ms"]) <= float(row["ms_high"])
-    assert rows["student"]["relative"] == "1.000"
+        for threads in (1, 2):
+            low, middle, high = (float(row[f"ms_{threads}{end}"]) for end in ("_low", "", "_high"))
+            assert 0 < low <= middle <= high
+        assert float(row["peak_mb"]) > 0
+        ratio = float(row["ms_1"]) / float(rows["student"]["ms_1"])
+        assert float(row["relative"]) == pytest.approx(ratio, abs=1e-3)
+
+
+def check_costs(rows: dict[str, dict[str, str]], bundle: Path) -> None:
+    """What adds up, and what files say themselves."""
+    gflops = {part: float(row["gflops"]) for part, row in rows.items()}
+    sizes = {part: float(row["size_mb"]) for part, row in rows.items()}
+    for found in (gflops, sizes):
+        assert found["bundle"] == pytest.approx(found["student"] + found["converters"] + found["head"])
+        teachers = found["teacher videomae"] + found["teacher timesformer"]
+        assert found["all teachers"] == pytest.approx(teachers)
+        assert found["student and all teachers"] == pytest.approx(teachers + found["student"])
+    weights = sum(path.stat().st_size for path in bundle.rglob("*") if path.suffix == ".safetensors")
+    assert sizes["bundle"] == pytest.approx(weights / 1e6)
+    assert sizes["head"] == pytest.approx((bundle / "head/model.safetensors").stat().st_size / 1e6)
+    assert [rows[part]["frames"] for part in ("converters", "head")] == ["", ""]
+    assert rows["bundle"]["frames"] == rows["student"]["frames"]
 
 
 def test_latency_without_teachers(of_float32, tmp_path):
-    measure(load_bundle(of_float32[1], batch=1), {}, tmp_path / "latency.csv", rounds=2)
+    measure_bundle(of_float32[1], {}, tmp_path / "latency.csv", rounds=2)
     lines = (tmp_path / "latency.csv").read_text().splitlines()
     assert [line.partition(",")[0] for line in lines] == ["part", "student", "converters", "head", "bundle"]

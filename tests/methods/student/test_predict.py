@@ -21,9 +21,8 @@ from vidkd.data.frames import FrameStore
 from vidkd.errors import UserError
 from vidkd.evaluate.student import evaluate_student, tabulate, tabulate_teachers
 from vidkd.methods.student.attention import attended_clips
-from vidkd.methods.student.latency import measure
 from vidkd.methods.student.predict import load_student, predict
-from workflow_scripts import draw_attention, draw_student, predict_student
+from workflow_scripts import draw_attention, draw_confusion, draw_curves, measure_student, predict_student
 
 CENTRES = [1, 3, 5, 7]
 """Middles of four segments of the eight frames that are kept."""
@@ -115,8 +114,13 @@ def test_figures_are_scikit_learns(runs):
 
 @pytest.fixture
 def latency(taught, runs, tmp_path) -> Path:
-    students = {name: of[0].with_name("model.safetensors") for name, of in runs.items()}
-    measure(students, taught.head(), taught.clip, tmp_path / "latency.csv", rounds=3)
+    given = [
+        *(f"{name}={of[0].with_name('model.safetensors')}" for name, of in runs.items()),
+        f"--teacher-head={taught.head()}", f"--teacher={taught.clip.model_dump_json()}", "--rounds=3",
+        f"--output={tmp_path / 'latency.csv'}",
+    ]  # fmt: skip
+    done = CliRunner().invoke(measure_student.main, given)
+    assert done.exit_code == 0, done.output
     return tmp_path / "latency.csv"
 
 
@@ -126,6 +130,21 @@ def test_times_are_of_every_network_with_one_and_two_threads(latency):
     for threads in (1, 2):
         low, middle, high = (table[f"ms_{threads}{end}"] for end in ("_low", "", "_high"))
         assert ((low > 0) & (low <= middle) & (middle <= high)).all()
+
+
+def test_costs_are_those_of_the_tables(taught, runs, latency):
+    table = pd.read_csv(latency).set_index("variant")
+    metrics = {name: of[0] for name, of in runs.items()}
+    metrics["teacher"] = taught.head().with_name("metrics.json")
+    for name, path in metrics.items():
+        found = json.loads(path.read_text())
+        assert table.loc[name, "params"] == found["params"]
+        assert table.loc[name, "gflops"] == pytest.approx(found["gflops"])
+        assert table.loc[name, "frames"] == found["frames"] == 4
+    weights = runs["ce"][0].with_name("model.safetensors")
+    assert table.loc["ce", "size_mb"] == weights.stat().st_size / 1e6
+    # Four frames of three colours in float32, 32 x 32.
+    assert table["peak_mb"].gt(4 * 3 * 32 * 32 * 4 / 1e6).all()
 
 
 def test_the_table_has_students_beside_their_teacher(taught, runs, latency, tmp_path):
@@ -206,11 +225,15 @@ def test_attended_clips_are_frames_of_the_store_with_their_weights(taught, runs)
 def draw(taught, runs, folder: Path) -> list[Path]:
     curves, confusion, attention = (folder / f"{name}.svg" for name in ("curves", "confusion", "attention"))
     first = runs["distilled"][0]
-    folders = [f"{name}={path.parent}" for name, of in runs.items() for path in of]
     asked = {
-        draw_student: [
-            *folders, f"--teacher={taught.head().with_name('predictions.csv')}",
-            f"--classes={taught.classes()}", f"--curves={curves}", f"--confusion={confusion}",
+        draw_curves: [
+            *(f"{name}={path.with_name('history.csv')}" for name, of in runs.items() for path in of),
+            f"--figure={curves}",
+        ],
+        draw_confusion: [
+            f"teacher={taught.head().with_name('predictions.csv')}",
+            *(f"{name}={of[0].with_name('predictions.csv')}" for name, of in runs.items()),
+            f"--classes={taught.classes()}", f"--figure={confusion}",
         ],
         draw_attention: [
             f"--predictions={first.with_name('predictions.csv')}",

@@ -47,7 +47,7 @@ def predict(
     Raises:
         UserError: the networks disagree about classes or size, or do not fit their weights.
     """
-    networks, trained = _load_networks(weights)
+    networks, trained = load_networks(weights)
     # A sum's last bit depends on the number of threads, which must not be the machine's choice.
     torch.set_num_threads(trained.cpu_threads)
     store = FrameStore(shards)
@@ -67,8 +67,12 @@ def predict(
     write_text(efficiency, json.dumps(report, indent=2) + "\n")
 
 
-def _load_networks(weights: list[Path]) -> tuple[list[nn.Module], FFNSettings]:
-    """The networks, and the settings of the first: all see the same clips."""
+def load_networks(weights: Sequence[Path]) -> tuple[list[nn.Module], FFNSettings]:
+    """The networks, and the settings of the first: all see the same clips.
+
+    Raises:
+        UserError: one cannot be loaded, or they disagree about classes or clips.
+    """
     loaded = [load_network(path) for path in weights]
     _, first, first_classes = loaded[0]
     alike = attrgetter("size", "eval_crop", "eval_frame_sampling", "frame_stride")

@@ -1,119 +1,120 @@
-"""What a bundle takes a clip, and what it would take to run its teachers: time and parameters."""
+"""What a bundle costs a clip, and what it would cost to run its teachers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from vidkd.backbones.network import Network, device_of
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
+from vidkd.evaluate.cost import Part, Row, measure, random_clips, write_rows
 from vidkd.evaluate.efficiency import count_parameters
-from vidkd.evaluate.timing import quartiles, time_rounds
-from vidkd.files import atomic
-from vidkd.methods.fusion.bundle import Bundle
+from vidkd.methods.fusion.bundle import RUN, Bundle, load_bundle
 
 
-@dataclass(frozen=True)
-class Part:
-    """Something that is timed.
-
-    Attributes:
-        name: in the table.
-        params: how many values it has.
-        run: what it does with one clip.
-    """
-
-    name: str
-    params: int
-    run: Callable[[], object]
-
-
-def measure(
-    bundle: Bundle, teachers: Mapping[str, BackboneSettings], output: Path, threads: int = 1, rounds: int = 30
+def measure_bundle(
+    folder: Path, teachers: Mapping[str, BackboneSettings], output: Path, rounds: int = 30
 ) -> None:
-    """Write a row for each part: `part, params, ms, ms_low, ms_high, relative`.
+    """Write a row for each part, with the columns of `vidkd.evaluate.cost`.
 
-    `ms` is the median time of one clip that has been decoded, `ms_low` and `ms_high` are the quartiles,
-    `relative` is the ratio of the medians to the student's. Every round times every part once, so that what
-    else the machine does falls on all of them.
+    `part` stands in the place of `variant`, and `relative` is the ratio of `ms_1` to the student's.
 
     Args:
-        bundle: what is exported, loaded for batches of one.
+        folder: of the bundle.
         teachers: the networks that it does without, by name.
         output: csv to write.
-        threads: on a CPU.
         rounds: how often each part is timed.
 
     Raises:
-        UserError: a teacher cannot be loaded.
+        UserError: the bundle or a teacher cannot be loaded.
     """
-    torch.set_num_threads(threads)
+    bundle = load_bundle(folder, batch=1)
     networks = {name: Network(load_backbone(of), of, device_of(of), batch=1) for name, of in teachers.items()}
-    parts = parts_of(bundle, networks)
-    taken = time_rounds({part.name: part.run for part in parts}, rounds)
-    table = pd.DataFrame([_row(part, taken[part.name]) for part in parts])
-    table["relative"] = (table["ms"] / table["ms"].iloc[0]).map("{:.3f}".format)
-    for column in ("ms", "ms_low", "ms_high"):
-        table[column] = table[column].map("{:.3f}".format)
-    with atomic(output) as temporary:
-        table.to_csv(temporary, index=False)
+    rows = measure([*_own_parts(bundle, folder), *_others(bundle.student, networks)], rounds)
+    write_rows([_with_ratio(row, rows[0]) for row in rows], output)
 
 
-def parts_of(bundle: Bundle, teachers: Mapping[str, Network]) -> list[Part]:
-    """The student, converters, head, all of it; each teacher, all of them, and these with the student."""
-    student, device = bundle.student, bundle.student.device
-    clip, feature_1ND = _clip(student), torch.zeros(1, *student.row_shape(), device=device)
-    converters = {**bundle.converters, **dict(bundle.head.converters.items())}
-    inputs = {bundle.student_name: feature_1ND} | {name: of(feature_1ND) for name, of in converters.items()}
-    clips = {name: _clip(network) for name, network in teachers.items()}
-    sizes = {name: count_parameters(network.backbone) for name, network in teachers.items()}
-    own, others = count_parameters(student.backbone), sum(sizes.values())
-    converting, head = sum(map(count_parameters, converters.values())), count_parameters(bundle.head.model)
+def _own_parts(bundle: Bundle, folder: Path) -> list[Part]:
+    """The student, its converters, the head, and all of it."""
+    student = _network_part("student", bundle.student)
+    others = [_converters(bundle, folder), _head(bundle, folder)]
+    clip = _clip(bundle.student)
 
     def whole() -> Tensor:
-        return bundle.logits(torch.from_numpy(student.pooled(clip)))
+        return bundle.logits(torch.from_numpy(bundle.student.pooled(clip)))
 
-    def all_teachers() -> None:
-        for name, network in teachers.items():
-            network.pooled(clips[name])
+    return [student, *others, _together("bundle", [student, *others], whole)]
 
-    def with_student() -> None:
-        student.pooled(clip)
-        all_teachers()
 
-    parts = [
-        Part("student", own, lambda: student.pooled(clip)),
-        Part("converters", converting, lambda: [of(feature_1ND) for of in converters.values()]),
-        Part("head", head, lambda: bundle.head.model(inputs)),
-        Part("bundle", own + converting + head, whole),
-        *(Part(f"teacher {name}", sizes[name], _run(of, clips[name])) for name, of in teachers.items()),
-    ]
+def _converters(bundle: Bundle, folder: Path) -> Part:
+    """All converters; the weights of those that were trained with the head are in its file."""
+    own = dict(bundle.head.converters.items())
+    converters, feature_1ND = {**bundle.converters, **own}, _feature(bundle.student)
+    files = () if own else tuple(folder / "converters" / name / RUN[0] for name in bundle.converters)
+    return Part(
+        "converters", lambda: [of(feature_1ND) for of in converters.values()],
+        sum(map(count_parameters, converters.values())), files=files, device=bundle.student.device,
+    )  # fmt: skip
+
+
+def _head(bundle: Bundle, folder: Path) -> Part:
+    """The head, on features that have been converted."""
+    feature_1ND = _feature(bundle.student)
+    converters = {**bundle.converters, **dict(bundle.head.converters.items())}
+    inputs = {bundle.student_name: feature_1ND} | {name: of(feature_1ND) for name, of in converters.items()}
+    return Part(
+        "head", lambda: bundle.head.model(inputs), count_parameters(bundle.head.model),
+        files=(folder / "head" / RUN[0],), device=bundle.student.device,
+    )  # fmt: skip
+
+
+def _others(student: Network, teachers: Mapping[str, Network]) -> list[Part]:
+    """Each teacher, all of them, and these with the student; nothing where there are none."""
     if not teachers:
-        return parts
+        return []
+    each = [_network_part(f"teacher {name}", network) for name, network in teachers.items()]
+    first = _network_part("student", student)
     return [
-        *parts,
-        Part("all teachers", others, all_teachers),
-        Part("student and all teachers", own + others, with_student),
+        *each,
+        _together("all teachers", each, _in_turn(each)),
+        _together("student and all teachers", [first, *each], _in_turn([first, *each])),
     ]
 
 
-def _run(network: Network, clip: Tensor) -> Callable[[], object]:
-    return lambda: network.pooled(clip)
+def _network_part(name: str, network: Network) -> Part:
+    """A frozen network, on all that it sees of a video."""
+    clip, frames = _clip(network), network.looks * network.backbone.spec.frames
+    params, files = count_parameters(network.backbone), network.backbone.origin.files
+    return Part(name, lambda: network.pooled(clip), params, frames, files, network.device)
+
+
+def _together(name: str, parts: list[Part], run: Callable[[], object]) -> Part:
+    """Parts that run as one; `frames` of all networks among them are added up."""
+    params = sum(part.params for part in parts)
+    frames = sum(part.frames or 0 for part in parts)
+    files = tuple(file for part in parts for file in part.files)
+    return Part(name, run, params, frames, files, parts[0].device)
+
+
+def _in_turn(parts: list[Part]) -> Callable[[], object]:
+    return lambda: [part.run() for part in parts]
 
 
 def _clip(network: Network) -> Tensor:
     """A random video as a network sees it: uint8 (views x crops, T, 3, size, size)."""
-    spec, generator = network.backbone.spec, torch.Generator().manual_seed(0)
-    shape = (network.looks, spec.frames, 3, spec.size, spec.size)
-    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    spec = network.backbone.spec
+    return random_clips(network.looks, spec.frames, spec.size)
 
 
-def _row(part: Part, taken: list[float]) -> dict[str, object]:
-    middle, low, high = quartiles(taken)
-    return {"part": part.name, "params": part.params, "ms": middle, "ms_low": low, "ms_high": high}
+def _feature(student: Network) -> Tensor:
+    """Features (1, N, D) of no video."""
+    return torch.zeros(1, *student.row_shape(), device=student.device)
+
+
+def _with_ratio(row: Row, student: Row) -> Row:
+    named = {"part": row["variant"]} | {name: value for name, value in row.items() if name != "variant"}
+    return named | {"relative": f"{float(str(row['ms_1'])) / float(str(student['ms_1'])):.3f}"}

@@ -29,12 +29,12 @@ from vidkd.data.tables import UNLABELLED, read_classes
 from vidkd.engine.run import write_files
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
-from vidkd.evaluate.efficiency import count_parameters, gflops
+from vidkd.evaluate.efficiency import gflops
 from vidkd.files import atomic, write_text
 from vidkd.methods.gate import fit_linear, gate, largest_class, split_labels
 from vidkd.methods.probes.rows import token_means
 from vidkd.methods.student.prompts import class_words
-from vidkd.methods.student.teacher import HEADS, TeacherHead
+from vidkd.methods.student.teacher import HEADS, TeacherHead, count_teacher, whole_teacher
 
 log = logging.getLogger(__name__)
 
@@ -132,11 +132,10 @@ def measured(
 
 def _cost(network: CLIP, head: TeacherHead) -> dict[str, float]:
     """Parameters of the image tower and the head, and GFLOPs (multiply-adds) of a clip."""
-    params = count_parameters(network.network.visual) + count_parameters(head) + head.text.numel()
     return {
         "frames": network.spec.frames,
-        "params": params,
-        "gflops": gflops(network, network.spec.frames, network.spec.size),
+        "params": count_teacher(network, head),
+        "gflops": gflops(whole_teacher(network, head), network.spec.frames, network.spec.size),
     }
 
 

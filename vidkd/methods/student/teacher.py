@@ -24,6 +24,7 @@ from vidkd.data.feature_meta import FeatureMeta
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
+from vidkd.evaluate.efficiency import count_parameters
 from vidkd.methods.probes.model import LinearProbe
 from vidkd.methods.student.taught import Taught
 
@@ -77,6 +78,16 @@ def load_head(weights: Path) -> TeacherHead:
     head = TeacherHead(config["width"], len(config["classes"]), config["head"])
     load_covered(head, state, (), str(weights))
     return head.eval().requires_grad_(False)
+
+
+def whole_teacher(network: CLIP, head: TeacherHead) -> nn.Sequential:
+    """From uint8 clips (B, T, 3, size, size) to what the teacher makes of them."""
+    return nn.Sequential(network, nn.Flatten(1, 2), head)
+
+
+def count_teacher(network: CLIP, head: TeacherHead) -> int:
+    """Number of parameters of the image tower and the head, the class names among them."""
+    return count_parameters(network.network.visual) + count_parameters(head) + head.text.numel()
 
 
 def head_config(weights: Path) -> dict[str, Any]:

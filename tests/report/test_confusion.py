@@ -1,0 +1,61 @@
+"""Confusion matrices against counting by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import confusion_matrix
+
+from tests.report.drawn import assert_draws_the_same_twice, assert_refused, saved_figures, words
+from vidkd.report import confusion
+from workflow_scripts import draw_confusion
+
+CLASSES = ["ant", "$bee_$", "cat"]
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    """Of one network, and of FFN's kind at two frame counts; no clip is a cat."""
+    random = np.random.default_rng(0)
+    label = random.integers(2, size=40)
+    pred = {name: random.integers(3, size=40) for name in ("plain", "few", "many")}
+    table = pd.DataFrame({"video_id": [f"v{n}" for n in range(40)], "label_id": label})
+    table.assign(pred=pred["plain"]).to_csv(tmp_path / "plain.csv", index=False)
+    table.assign(pred_4f=pred["few"], pred_16f=pred["many"]).to_csv(tmp_path / "counts.csv", index=False)
+    expected = {"plain": (label, pred["plain"]), "counts": (label, pred["many"])}
+    return {name: tmp_path / f"{name}.csv" for name in expected}, expected
+
+
+def test_squares_are_shares_of_the_clips_of_a_class(predictions):
+    files, expected = predictions
+    with saved_figures(confusion) as found:
+        confusion.draw_confusion(files, CLASSES, [])
+    for axes, (name, (label, pred)) in zip(found[0].axes, expected.items(), strict=True):
+        counts = confusion_matrix(label, pred, labels=[0, 1, 2])
+        assert axes.get_title() == name
+        drawn = np.ma.filled(axes.images[0].get_array(), np.nan)
+        np.testing.assert_allclose(drawn[:2], 100 * counts[:2] / counts[:2].sum(1, keepdims=True))
+        assert np.isnan(drawn[2]).all()
+        assert [text.get_text() for text in axes.texts] == [f"{value:.0f}" for value in drawn[:2].ravel()]
+
+
+def test_many_classes_have_no_names(predictions):
+    files, _ = predictions
+    with saved_figures(confusion) as found:
+        confusion.draw_confusion(files, [f"class {k}" for k in range(30)], [])
+    assert found[0].axes[0].images[0].get_array().shape == (30, 30)
+    assert not found[0].axes[0].texts
+
+
+def test_the_script(predictions, tmp_path):
+    files, _ = predictions
+    classes = tmp_path / "classes.json"
+    classes.write_text(json.dumps(CLASSES))
+    given = [*(f"{name}={path}" for name, path in files.items()), f"--classes={classes}"]
+    inputs = {"plain.csv", "counts.csv", "classes.json"}
+    svg = assert_draws_the_same_twice(draw_confusion.main, tmp_path, *given, inputs=inputs)
+    assert {"plain", "counts", "predicted", "label", *CLASSES} <= set(words(svg))
+    assert_refused(draw_confusion.main, tmp_path, *given, "x=absent.csv", words="there is no file absent.csv")

@@ -1,0 +1,122 @@
+"""What a clip costs the networks of a method: a row for each, with the same columns whatever the method.
+
+| column | meaning |
+| --- | --- |
+| variant | name |
+| frames | of the clip; empty: it sees features |
+| params | number of parameters |
+| gflops | operations, one multiply-add is one |
+| size_mb | its files of weights on disk, in 10^6 bytes; empty: it has none of its own |
+| peak_mb | memory beyond weights and clip, in 10^6 bytes: see `vidkd.evaluate.memory` |
+| ms_1, ms_1_low, ms_1_high | milliseconds of a decoded clip on one thread of a CPU: median, quartiles |
+| ms_2, ms_2_low, ms_2_high | the same on two |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from vidkd.evaluate.efficiency import count_parameters, gflops_of
+from vidkd.evaluate.memory import peak_mb
+from vidkd.evaluate.timing import quartiles, time_rounds
+from vidkd.files import atomic
+
+THREADS = (1, 2)
+CPU = torch.device("cpu")
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that is measured.
+
+    Attributes:
+        name: in the table.
+        run: what it does with one clip that has been decoded.
+        params: how many values it has.
+        frames: of the clip; None: it sees no frames.
+        files: that it is read from; none: it has no file of its own.
+        device: where it runs.
+    """
+
+    name: str
+    run: Callable[[], object]
+    params: int
+    frames: int | None = None
+    files: tuple[Path, ...] = ()
+    device: torch.device = CPU
+
+
+def clip_part(
+    name: str, networks: Sequence[nn.Module], frames: int, size: int, files: Iterable[Path]
+) -> Part:
+    """Networks on the CPU that see a random clip one after the other.
+
+    Args:
+        name: in the table.
+        networks: one, or the members of an ensemble.
+        frames: T of the clip.
+        size: height and width of its frames.
+        files: that they are read from.
+    """
+    clip_1TCHW = random_clips(1, frames, size)
+    params = sum(count_parameters(network) for network in networks)
+    return Part(name, lambda: [network(clip_1TCHW) for network in networks], params, frames, tuple(files))
+
+
+def random_clips(number: int, frames: int, size: int) -> Tensor:
+    """Random pixels: uint8 (number, T, 3, size, size), always the same."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (number, frames, 3, size, size)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def measure(parts: Sequence[Part], rounds: int) -> list[Row]:
+    """The row of each part; see above.
+
+    Args:
+        parts: in the order of the rows; every round times each of them once.
+        rounds: how often each is timed with each number of threads.
+    """
+    torch.set_num_threads(1)
+    rows = {part.name: _fixed(part) for part in parts}
+    runs = {part.name: part.run for part in parts}
+    for threads in THREADS:
+        torch.set_num_threads(threads)
+        for name, taken in time_rounds(runs, rounds, f"rounds with {threads} threads").items():
+            columns = (f"ms_{threads}", f"ms_{threads}_low", f"ms_{threads}_high")
+            times = zip(columns, quartiles(taken), strict=True)
+            rows[name] |= {column: f"{value:.3f}" for column, value in times}
+    return list(rows.values())
+
+
+def write_rows(rows: Sequence[Row], output: Path) -> None:
+    """Write the table as csv; what is None is an empty cell."""
+    with atomic(output) as temporary:
+        # As objects: pandas makes 4.0 of a 4 that has an empty cell in its column.
+        pd.DataFrame(rows, dtype=object).to_csv(temporary, index=False)
+
+
+def _fixed(part: Part) -> Row:
+    """What does not depend on the machine's speed."""
+    return {
+        "variant": part.name,
+        "frames": part.frames,
+        "params": part.params,
+        "gflops": gflops_of(part.run),
+        "size_mb": _size_mb(part.files),
+        "peak_mb": peak_mb(part.run, part.device),
+    }
+
+
+def _size_mb(files: Iterable[Path]) -> float | None:
+    """Megabytes (10^6 bytes) of the weights among `files`, which is all but JSON."""
+    sizes = [file.stat().st_size for file in files if file.suffix != ".json"]
+    return sum(sizes) / 1e6 if sizes else None

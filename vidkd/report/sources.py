@@ -1,0 +1,204 @@
+"""What the report is made of: files of the results folder, by what they are.
+
+The Snakefile reads it: it imports neither torch nor pandas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+
+from vidkd.config.settings import Settings
+from vidkd.paths import Paths, RunPaths
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Files that tables of the report are made of.
+
+    Attributes:
+        metrics: `metrics.json` of every run; methods and variants are in their order.
+        tables: tables that are there already, by their name in the report.
+        latency: what a clip takes each network, by method.
+        classes: class names, by method; its runs are in the summary.
+        baselines: the variant that others are compared with, by method.
+    """
+
+    metrics: Sequence[Path] = ()
+    tables: Mapping[str, Path] = field(default_factory=dict)
+    latency: Mapping[str, Path] = field(default_factory=dict)
+    classes: Mapping[str, Path] = field(default_factory=dict)
+    baselines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def compared(self) -> list[Path]:
+        """The metrics of methods that the summary has; predictions are beside them."""
+        return [path for path in self.metrics if method_of(path) in self.classes]
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them, predictions included."""
+        beside = [path.with_name("predictions.csv") for path in self.compared]
+        named = [*self.tables.values(), *self.latency.values(), *self.classes.values()]
+        return [*self.metrics, *beside, *dict.fromkeys(named)]
+
+    @property
+    def made(self) -> list[str]:
+        """The tables of the report that are made of them, by name."""
+        derived = ["summary", "per_class", "references", "gates", "provenance", "settings", "wall_time"]
+        return [*self.tables, *derived, *(["efficiency"] if self.latency else [])]
+
+    @property
+    def words(self) -> Iterator[str]:
+        """The command line of `tabulate_report` that names them."""
+        named = {"table": self.tables, "latency": self.latency, "classes": self.classes}
+        for option, values in {**named, "baseline": self.baselines}.items():
+            yield from (f"--{option}={name}={value}" for name, value in values.items())
+        yield from map(str, self.metrics)
+
+    def there(self) -> Sources:
+        """Those that exist."""
+
+        def existing(named: Mapping[str, Path]) -> dict[str, Path]:
+            return {name: path for name, path in named.items() if path.is_file()}
+
+        classes = existing(self.classes)
+        return replace(
+            self,
+            metrics=[
+                path
+                for path in self.metrics
+                if path.is_file() and (method_of(path) not in classes or _predictions(path).is_file())
+            ],
+            tables=existing(self.tables),
+            latency=existing(self.latency),
+            classes=classes,
+        )
+
+
+def missing(plan: Sources, there: Sources) -> list[str]:
+    """What of a plan is not there, a sentence for each method and each table."""
+    found = []
+    for method in dict.fromkeys(map(method_of, plan.metrics)):
+        runs = [path for path in plan.metrics if method_of(path) == method]
+        if left := [path for path in runs if path not in there.metrics]:
+            done = len(runs) - len(left)
+            found.append(f"{method}: {done} of {len(runs)} runs are evaluated; not yet {left[0].parent}")
+    tables = [*plan.tables.values(), *plan.latency.values()]
+    given = {*there.tables.values(), *there.latency.values()}
+    return found + [
+        f"{path}: not made yet; snakemake --cores all {path}" for path in tables if path not in given
+    ]
+
+
+def method_of(metrics: Path) -> str:
+    """The method of a run, which lies in `METHOD/VARIANT/seedK/`."""
+    return metrics.parts[-4]
+
+
+def planned(settings: Settings) -> Sources:
+    """All that a configuration has results of."""
+    paths = Paths(settings.results_dir)
+    parts = [_ffn(settings, paths)]
+    if settings.backbones and settings.probes.heads:
+        parts.append(_probes(settings, paths))
+    if settings.converters.student is not None:
+        parts += [_converters(settings, paths), _fusion(settings, paths)]
+    if settings.student.teacher.backbone is not None:
+        parts.append(_student(settings, paths))
+    if settings.trimodel.teacher is not None:
+        parts.append(_trimodel(settings, paths))
+    return Sources(
+        [path for part in parts for path in part.metrics],
+        *({k: v for part in parts for k, v in getattr(part, name).items()} for name in _NAMED),
+    )
+
+
+_NAMED = ("tables", "latency", "classes", "baselines")
+
+
+def _runs(paths: RunPaths, seeds: Sequence[int], **names: Sequence[str]) -> list[Path]:
+    """`metrics.json` of every combination of names with every seed."""
+    return [
+        Path(paths.metrics.format(**dict(zip(names, chosen, strict=True)), seed=seed))
+        for chosen in product(*names.values())
+        for seed in seeds
+    ]
+
+
+def _ffn(settings: Settings, paths: Paths) -> Sources:
+    names = [*settings.ffn.variants, *settings.ffn.ensembles]
+    tables = {"tfd": paths.tfd, "any_frame": paths.any_frame, "excluded": paths.excluded}
+    separate = settings.ffn.tfd.separate.get(max(settings.ffn.tfd.report_counts))
+    return Sources(
+        _runs(paths.ffn, settings.seeds, variant=names),
+        _files(tables),
+        _files({"ffn": paths.ffn_latency}),
+        _files({"ffn": paths.classes}),
+        {"ffn": separate} if separate else {},
+    )
+
+
+def _probes(settings: Settings, paths: Paths) -> Sources:
+    # Only the attentive head depends on the seed.
+    seeds = {"linear": settings.seeds[:1], "attentive": settings.seeds}
+    labels = settings.probe_labels
+    metrics = [
+        path
+        for backbone, head in product(settings.backbones, settings.probes.heads)
+        for path in _runs(paths.probes, seeds[head], backbone=[backbone], head=[head], label=labels)
+    ]
+    return Sources(metrics, _files({"probes": paths.probe_table}))
+
+
+def _converters(settings: Settings, paths: Paths) -> Sources:
+    experiment = settings.converters
+    metrics = _runs(
+        paths.converters,
+        settings.seeds,
+        converter=list(experiment.variants),
+        teacher=experiment.teachers,
+    )
+    return Sources(metrics, _files({"converters": paths.converter_table}))
+
+
+def _fusion(settings: Settings, paths: Paths) -> Sources:
+    bundle = bool(settings.fusion.bundle)
+    tables = {"fusion": paths.fusion_table} | ({"modes": paths.modes} if bundle else {})
+    return Sources(
+        _runs(paths.fusion, settings.seeds, fusion=list(settings.fusion.variants)),
+        _files(tables),
+        _files({"fusion": paths.latency} if bundle else {}),
+        _files({"fusion": paths.classes}),
+        {"fusion": settings.fusion.baseline},
+    )
+
+
+def _student(settings: Settings, paths: Paths) -> Sources:
+    return Sources(
+        _runs(paths.student, settings.seeds, student=list(settings.student.variants)),
+        _files({"student": paths.student_table, "teachers": paths.teacher_table}),
+        _files({"student": paths.student_latency}),
+        _files({"student": paths.label_classes.format(label=settings.student_label)}),
+        {"student": settings.student.baseline},
+    )
+
+
+def _trimodel(settings: Settings, paths: Paths) -> Sources:
+    return Sources(
+        _runs(paths.trimodel, settings.seeds, trimodel=list(settings.trimodel.variants)),
+        _files({"trimodel": paths.trimodel_table, "networks": paths.trimodel_networks}),
+        _files({"trimodel": paths.trimodel_latency}),
+        _files({"trimodel": paths.label_classes.format(label=settings.trimodel_label)}),
+        {"trimodel": settings.trimodel.baseline},
+    )
+
+
+def _files(named: Mapping[str, str]) -> dict[str, Path]:
+    return {name: Path(path) for name, path in named.items()}
+
+
+def _predictions(metrics: Path) -> Path:
+    return metrics.with_name("predictions.csv")

@@ -1,0 +1,125 @@
+"""Accuracy against what it costs: time of a clip, and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from vidkd.evaluate.tables import read_table
+from vidkd.report.figures import MARKERS, STYLE, save_figure
+from vidkd.report.placing import free_places
+
+COSTS = {"ms_1": "ms a clip on one core", "params": "parameters"}
+"""Columns of the table that are costs, one a panel."""
+
+COLUMNS, LETTER, HEIGHT = 3, 6.0, 9.0
+"""Columns of the legend; width of a digit and height of a number, in points."""
+
+
+def draw_tradeoff(efficiency_csv: Path, figures: Sequence[Path]) -> None:
+    """A point for each row of the table; those of one variant at several frame counts are joined.
+
+    A variant has a number beside its point of the most frames, and the legend says whose it is.
+
+    Args:
+        efficiency_csv: `method, variant, frames, params, ms_1, top1` and more.
+        figures: files to write.
+    """
+    table = read_table(efficiency_csv).dropna(subset=["top1"])
+    table = table.assign(number=table.groupby(["method", "variant"], sort=False).ngroup() + 1)
+    with mpl.rc_context(STYLE):
+        lines = -(-table["number"].max() // COLUMNS)
+        figure = Figure(figsize=(9, 4.2 + 0.17 * lines), layout="constrained")
+        axes = figure.subplots(1, len(COSTS), sharey=True)
+        for place, (column, title) in zip(axes, COSTS.items(), strict=True):
+            _draw_points(place, table.dropna(subset=[column]), column)
+            _scale(place)
+            place.set(xlabel=title)
+            place.grid(alpha=0.3)
+        axes[0].set(ylabel="top-1 accuracy (%)")
+        figure.legend(
+            handles=_legend(table), loc="outside lower center", ncols=COLUMNS, fontsize=8, frameon=False
+        )
+        # Labels are placed in what the layout has given the axes; it must not move any more.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for place, column in zip(axes, COSTS, strict=True):
+            _number_points(place, table.dropna(subset=[column]), column)
+        save_figure(figure, figures)
+
+
+def _draw_points(axes: Axes, table: pd.DataFrame, column: str) -> None:
+    for (method, _), rows in table.groupby(["method", "variant"], sort=False):
+        marker, colour = _look(table, str(method))
+        rows = rows.sort_values("frames")
+        axes.plot(rows[column], rows["top1"], marker=marker, color=colour, markersize=5, lw=0.8)
+
+
+def _scale(axes: Axes) -> None:
+    """A logarithmic axis with ticks at 1, 2 and 5 times powers of ten, wide enough to have one of them."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    middle, half = (low * high) ** 0.5, max(high / low, 3) ** 0.5
+    axes.set_xlim(middle / half, middle * half)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def short_number(value: float) -> str:
+    """A number with the letter of its power of a thousand, where it has one."""
+    letters = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+    return next((f"{value / of:g} {letter}" for of, letter in letters if value >= of), f"{value:g}")
+
+
+def _number_points(axes: Axes, table: pd.DataFrame, column: str) -> None:
+    """Write the number of each variant near its point of the most frames, joined to it by a thin line."""
+    table = table.reset_index(drop=True)
+    if table.empty:
+        return
+    last = table.sort_values("frames").groupby("number").tail(1).sort_values("number")
+    to_points = axes.transData + axes.figure.dpi_scale_trans.inverted()
+    point_N2 = 72 * to_points.transform(table[[column, "top1"]].to_numpy(dtype=float))
+    size_L2 = np.array([[LETTER * len(str(number)), HEIGHT] for number in last["number"]])
+    box = axes.get_window_extent().transformed(axes.figure.dpi_scale_trans.inverted())
+    bounds = (72 * box.x0, 72 * box.y0, 72 * box.x1, 72 * box.y1)
+    places = free_places(point_N2, size_L2, last.index.tolist(), bounds)
+    for row, (number, place) in zip(last.index, zip(last["number"], places, strict=True), strict=True):
+        axes.annotate(
+            str(number),
+            table.loc[row, [column, "top1"]],
+            place - point_N2[row],
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=8,
+            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "grey", "shrinkA": 3, "shrinkB": 2},
+        )
+
+
+def _legend(table: pd.DataFrame) -> list[Line2D]:
+    found = []
+    for (method, variant), rows in table.groupby(["method", "variant"], sort=False):
+        marker, colour = _look(table, str(method))
+        label = f"{rows['number'].iloc[0]}  {method}: {variant}{_frames(rows['frames'])}"
+        found.append(Line2D([], [], marker=marker, color=colour, ls="", markersize=5, label=label))
+    return found
+
+
+def _look(table: pd.DataFrame, method: str) -> tuple[str, str]:
+    """Marker and colour of a method."""
+    number = list(table["method"].unique()).index(method)
+    return MARKERS[number % len(MARKERS)], f"C{number % 10}"
+
+
+def _frames(counts: pd.Series) -> str:
+    """The frame counts of a variant, where it has several."""
+    return f", {counts.min():g} to {counts.max():g} frames" if counts.nunique() > 1 else ""

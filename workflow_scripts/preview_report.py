@@ -1,0 +1,41 @@
+"""The report of what is there so far, while a run goes on or after one that failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vidkd.config.load import load_settings
+from vidkd.config.options import INPUT, PATH, command
+from vidkd.errors import UserError
+from vidkd.paths import Paths
+from vidkd.report.page import build_page
+from vidkd.report.sources import missing, planned
+from vidkd.report.tables import build_tables, write_tables
+
+
+@command
+@click.option("--config", type=INPUT, default="config/config.yaml", help="Configuration of the run, YAML.")
+@click.option("--folder", type=PATH, help="Folder to write to; without it report/preview of the results.")
+def main(config: Path, folder: Path | None) -> None:
+    """Build tables and page of the results that are there, and say at the top what is missing."""
+    settings = load_settings(config)
+    paths = Paths(settings.results_dir)
+    plan = planned(settings)
+    there = plan.there()
+    if not there.compared:
+        raise UserError(f"{settings.results_dir} has no evaluated run of {config}: start with snakemake.")
+    folder = folder or Path(paths.report).with_name("preview")
+    benchmarks = Path(paths.benchmark("any")).parents[1]
+    made = build_tables(there, benchmarks if benchmarks.is_dir() else None)
+    tables = [file for file in write_tables(made, folder / "tables") if file.suffix == ".csv"]
+    figures = sorted(Path(paths.figure).parent.glob("*.svg"))
+    page = folder / "index.html"
+    named = ({file.stem: file for file in files} for files in (tables, figures))
+    build_page(*named, page, settings.report, missing(plan, there))
+    click.echo(f"{page}: {len(there.metrics)} of {len(plan.metrics)} runs")
+
+
+if __name__ == "__main__":
+    main()
