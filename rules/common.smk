@@ -187,12 +187,6 @@ def each_shard(option, split):
     return lambda wildcards: f"{option}={files}"
 
 
-def templates():
-    """Files of the page that are not Python, which no code digest covers."""
-    found = Path(workflow.basedir, "vidkd", "report", "templates").iterdir()
-    return sorted(os.path.relpath(file) for file in found)
-
-
 def final_output():
     """What a run is for: the page needs every table and figure."""
     return [paths.report, *exported_student()]

@@ -2,7 +2,8 @@ rule build_report:
     input:
         tables=report_tables("csv"),
         figures=list(report_figures().values()),
-        templates=templates(),
+        templates=files_in("vidkd", "report", "templates"),
+        captions=files_in("rules", "captions"),
     output:
         page=report(paths.report, caption="captions/page.rst", category="Page"),
     log:
@@ -19,6 +20,7 @@ rule build_report:
         settings=settings("report"),
         code=code("workflow_scripts.build_report"),
         shown=shown_results(),
+        captions=lambda wildcards, input: Path(input.captions[0]).parent,
     shell:
-        "python -m workflow_scripts.build_report {params.shown} --page {output.page}"
+        "python -m workflow_scripts.build_report {params.shown} --captions {params.captions} --page {output.page}"
         " --settings {params.settings:q} > {log} 2>&1"

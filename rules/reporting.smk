@@ -113,8 +113,18 @@ def classes_of(method):
 
 
 def mistaken(method):
-    """The variant whose mistakes are shown."""
-    return SHOWN if method == "student" else list(getattr(cfg, method).variants)[-1]
+    """The variant whose mistakes are shown: what a method is for, and no baseline where there is a choice."""
+    if method == "student":
+        return SHOWN
+    names = list(getattr(cfg, method).variants)
+    if method == "fusion":
+        return cfg.fusion.bundle or names[-1]
+    taught = [
+        name
+        for name in names
+        if method == "trimodel" and len(cfg.trimodel.variant(name).sources) > 1
+    ]
+    return (taught or names)[0]
 
 
 def mistaken_predictions(wildcards):
@@ -147,6 +157,12 @@ def report_figures():
     names += [f"curves_{method}" for method in methods]
     names += [f"{kind}_{m}" for kind in ("confusion", "mistakes") for m in told_apart]
     return {name: figure(name) for name in names}
+
+
+def files_in(*folder):
+    """Files of the project that are not Python, which no code digest covers."""
+    found = Path(workflow.basedir, *folder).iterdir()
+    return sorted(os.path.relpath(file) for file in found)
 
 
 def report_tables(kind):

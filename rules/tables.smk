@@ -1,7 +1,7 @@
 rule tabulate_report:
     input:
         results=report_sources.files,
-        references=Path(workflow.basedir, "config", "references.yaml"),
+        references=os.path.relpath(Path(workflow.basedir, "config", "references.yaml")),
     output:
         tables=report(
             report_tables("csv"),

@@ -10,6 +10,7 @@ from vidkd.config.load import load_settings
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.errors import UserError
 from vidkd.paths import Paths
+from vidkd.provenance import ROOT
 from vidkd.report.page import build_page
 from vidkd.report.sources import missing, planned
 from vidkd.report.tables import build_tables, write_tables
@@ -33,7 +34,7 @@ def main(config: Path, folder: Path | None) -> None:
     figures = sorted(Path(paths.figure).parent.glob("*.svg"))
     page = folder / "index.html"
     named = ({file.stem: file for file in files} for files in (tables, figures))
-    build_page(*named, page, settings.report, missing(plan, there))
+    build_page(*named, page, settings.report, ROOT / "rules" / "captions", missing(plan, there))
     click.echo(f"{page}: {len(there.metrics)} of {len(plan.metrics)} runs")
 
 

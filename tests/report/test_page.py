@@ -318,6 +318,21 @@ def test_a_preview_shows_what_is_there_and_says_what_is_missing(half):
     assert [row[1][0] for row in page.tables["summary"][1:]] == ["ce"]
 
 
+def test_a_preview_compares_no_variants_of_different_seeds(half):
+    config, results = half
+    settings = yaml.safe_load(config.read_text()) | {"seeds": [0, 1]}
+    config.write_text(yaml.safe_dump(settings))
+    for seed in (0, 1):
+        folder = results / "student" / "distilled" / f"seed{seed}"
+        shutil.rmtree(folder, ignore_errors=True)
+        write_run(folder, predictions(seed, 2.0), seed, {"lr": 0.1}, frames=8)
+    done = CliRunner().invoke(preview_report.main, [f"--config={config}"])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(results / "report/preview/tables/summary.csv").set_index("variant")
+    assert table["seeds"].to_dict() == {"ce": 1, "distilled": 2}
+    assert "delta" not in table
+
+
 def test_a_preview_of_nothing_is_refused(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump({"results_dir": str(tmp_path / "none"), "data": {"adapter": "demo"}}))

@@ -99,3 +99,16 @@ def test_the_script(table, tmp_path):
     assert {"ms a clip on one core", "parameters", "top-1 accuracy (%)", "2  ffn: tsm"} <= set(found)
     assert found.count("3") == 1
     assert found.count("4") == 2
+
+
+@pytest.mark.parametrize("factor", [1, 1.05, 4, 9, 40, 300, 20000])
+def test_an_axis_of_any_length_has_a_few_ticks(table, factor):
+    lines = TABLE.replace("1,1,1,5.5,", f"1,1,1,{40 / factor},").splitlines()
+    table.write_text("\n".join([lines[0], lines[3], lines[6]]) + "\n")
+    with saved_figures(tradeoff) as found:
+        tradeoff.draw_tradeoff(table, [])
+    axes = found[0].axes[0]
+    low, high = axes.get_xlim()
+    shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert 2 <= len(shown) <= 9
+    assert low < 40 / factor <= 40 < high

@@ -50,8 +50,9 @@ def test_parsing_loads_neither_torch_nor_pandas(project):
     project.replace("Snakefile", "##### helpers #####", "import sys; before = set(sys.modules)")
     project.replace(
         "Snakefile",
-        "##### target #####",
-        "print('HEAVY', sorted({'torch', 'pandas', 'numpy', 'h5py', 'av'} & (set(sys.modules) - before)))",
+        "rule all:",
+        "print('HEAVY', sorted({'torch', 'pandas', 'numpy', 'h5py', 'av'} & (set(sys.modules) - before)))\n\n"
+        "rule all:",
     )
     done = project.snakemake("-n", "--quiet", "all", "--configfile", "config/experiments/tiny.yaml")
     assert "HEAVY []" in done.stdout

@@ -17,7 +17,7 @@ from vidkd.data.census import by_reason
 from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.tables import number
 from vidkd.files import write_text
-from vidkd.report.sections import SECTIONS, Section, caption
+from vidkd.report.sections import SECTIONS, Section
 from vidkd.report.specs import SPECS
 from vidkd.report.tables import FORMATS, read_report_table, show
 
@@ -33,6 +33,7 @@ def build_page(
     figures: Mapping[str, Path],
     page: Path,
     settings: ReportSettings,
+    captions: Path,
     missing: Sequence[str] = (),
 ) -> None:
     """Write `page`.
@@ -42,6 +43,7 @@ def build_page(
         figures: svg files by the name of the figure; png is beside each.
         page: file to write.
         settings: its heading.
+        captions: folder of what figures show: `NAME.rst`, or one for all whose names start so, `curves.rst`.
         missing: what is planned but not there, a sentence each.
     """
     environment = jinja2.Environment(
@@ -60,7 +62,7 @@ def build_page(
         absent=[section.title for section in SECTIONS if section not in there],
         missing=missing,
         tables={name: _table(name, table, tables[name], page) for name, table in read.items()},
-        figures={name: _figure(name, path, page) for name, path in figures.items()},
+        figures={name: _figure(path, page, _caption(name, captions)) for name, path in figures.items()},
         alarms=_alarms(read),
         excluded=by_reason(Counter(read["excluded"]["reason"])) if "excluded" in read else "",
         told={name: _told_apart(read[name], column) for name, column in GAINS.items() if name in read},
@@ -91,12 +93,21 @@ def _table(name: str, table: pd.DataFrame, path: Path, page: Path) -> dict[str, 
     }
 
 
-def _figure(name: str, path: Path, page: Path) -> dict[str, Any]:
+def _caption(figure: str, folder: Path) -> str:
+    """What a figure shows, in the words that Snakemake's own report has as well."""
+    kind, _, method = figure.partition("_")
+    file = next(path for name in (figure, kind) if (path := folder / f"{name}.rst").is_file())
+    told = jinja2.Template(file.read_text(encoding="utf-8"))
+    text = told.render(snakemake={"wildcards": {"method": method}})
+    return " ".join(text.replace("``", "").split())
+
+
+def _figure(path: Path, page: Path, caption: str) -> dict[str, Any]:
     """What the page shows of a figure."""
     links = {"svg": path, "png": path.with_suffix(".png")}
     return {
-        "svg": _inline_svg(path, caption(name)),
-        "caption": caption(name),
+        "svg": _inline_svg(path, caption),
+        "caption": caption,
         "links": {kind: os.path.relpath(file, page.parent) for kind, file in links.items()},
     }
 

@@ -6,7 +6,7 @@ The Snakefile reads it: it imports neither torch nor pandas.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
@@ -65,17 +65,15 @@ class Sources:
             return {name: path for name, path in named.items() if path.is_file()}
 
         classes = existing(self.classes)
-        return replace(
-            self,
-            metrics=[
-                path
-                for path in self.metrics
-                if path.is_file() and (method_of(path) not in classes or _predictions(path).is_file())
-            ],
-            tables=existing(self.tables),
-            latency=existing(self.latency),
-            classes=classes,
-        )
+        metrics = [
+            path
+            for path in self.metrics
+            if path.is_file() and (method_of(path) not in classes or _predictions(path).is_file())
+        ]
+        # Runs are compared seed by seed.
+        alike = {method: name for method, name in self.baselines.items() if _same_seeds(metrics, method)}
+        tables, latency = existing(self.tables), existing(self.latency)
+        return Sources(metrics, tables, latency, classes, alike)
 
 
 def missing(plan: Sources, there: Sources) -> list[str]:
@@ -198,6 +196,15 @@ def _trimodel(settings: Settings, paths: Paths) -> Sources:
 
 def _files(named: Mapping[str, str]) -> dict[str, Path]:
     return {name: Path(path) for name, path in named.items()}
+
+
+def _same_seeds(metrics: Sequence[Path], method: str) -> bool:
+    """Whether every variant of a method has runs of the same seeds."""
+    seeds: dict[str, set[str]] = {}
+    for path in metrics:
+        if method_of(path) == method:
+            seeds.setdefault(path.parts[-3], set()).add(path.parts[-2])
+    return all(of == next(iter(seeds.values())) for of in seeds.values())
 
 
 def _predictions(metrics: Path) -> Path:

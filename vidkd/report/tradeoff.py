@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from vidkd.report.placing import free_places
 
 COSTS = {"ms_1": "ms a clip on one core", "params": "parameters"}
 """Columns of the table that are costs, one a panel."""
+
+TICKS = {10: (1, 1.5, 2, 3, 5, 7), 100: (1, 2, 5), math.inf: (1, 3)}
+"""Digits of the ticks of an axis whose ends have less than this ratio."""
 
 COLUMNS, LETTER, HEIGHT = 3, 6.0, 9.0
 """Columns of the legend; width of a digit and height of a number, in points."""
@@ -64,12 +68,14 @@ def _draw_points(axes: Axes, table: pd.DataFrame, column: str) -> None:
 
 
 def _scale(axes: Axes) -> None:
-    """A logarithmic axis with ticks at 1, 2 and 5 times powers of ten, wide enough to have one of them."""
+    """A logarithmic axis, wide enough to have some ticks, and with no more of them than there is room for."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    middle, half = (low * high) ** 0.5, max(high / low, 3) ** 0.5
-    axes.set_xlim(middle / half, middle * half)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ratio = max(high / low, 3)
+    middle = (low * high) ** 0.5
+    axes.set_xlim(middle / ratio**0.5, middle * ratio**0.5)
+    ticks = next(ticks for limit, ticks in TICKS.items() if ratio < limit)
+    axes.xaxis.set_major_locator(LogLocator(subs=ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
