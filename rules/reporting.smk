@@ -113,7 +113,7 @@ def classes_of(method):
 
 
 def mistaken(method):
-    """The variant whose mistakes are shown: what a method is for, and no baseline where there is a choice."""
+    """The variant whose mistakes are shown: the exported one, or what the method is for."""
     if method == "student":
         return SHOWN
     names = list(getattr(cfg, method).variants)

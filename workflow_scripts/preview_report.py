@@ -8,12 +8,14 @@ import click
 
 from vidkd.config.load import load_settings
 from vidkd.config.options import INPUT, PATH, command
+from vidkd.config.protocols import our_protocols
+from vidkd.config.references import load_references
 from vidkd.errors import UserError
 from vidkd.paths import Paths
 from vidkd.provenance import ROOT
 from vidkd.report.page import build_page
-from vidkd.report.sources import missing, planned
-from vidkd.report.tables import build_tables, write_tables
+from vidkd.report.sources import current_figures, missing, planned
+from vidkd.report.tables import Published, build_tables, write_tables
 
 
 @command
@@ -29,12 +31,14 @@ def main(config: Path, folder: Path | None) -> None:
         raise UserError(f"{settings.results_dir} has no evaluated run of {config}: start with snakemake.")
     folder = folder or Path(paths.report).with_name("preview")
     benchmarks = Path(paths.benchmark("any")).parents[1]
-    made = build_tables(there, benchmarks if benchmarks.is_dir() else None)
+    known = load_references(ROOT / "config" / "references.yaml")
+    published = Published(known, settings.data.adapter, our_protocols(settings))
+    made = build_tables(there, benchmarks if benchmarks.is_dir() else None, published)
     tables = [file for file in write_tables(made, folder / "tables") if file.suffix == ".csv"]
-    figures = sorted(Path(paths.figure).parent.glob("*.svg"))
+    figures = current_figures(Path(paths.figure).parent, there.metrics)
     page = folder / "index.html"
     named = ({file.stem: file for file in files} for files in (tables, figures))
-    build_page(*named, page, settings.report, ROOT / "rules" / "captions", missing(plan, there))
+    build_page(*named, page, settings.report, ROOT / "rules" / "captions", missing(plan, there, config))
     click.echo(f"{page}: {len(there.metrics)} of {len(plan.metrics)} runs")
 
 

@@ -6,8 +6,9 @@ import csv
 import statistics
 
 import numpy as np
+import pandas as pd
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 from sklearn import metrics as sk
 
 from tests.report.results import BASELINES, CLASSES, CLIPS, SURE, write_results
@@ -63,7 +64,12 @@ def test_the_interval_is_that_of_a_bootstrap_over_clips(root, summary):
     of_clip = np.mean(rights, axis=0)
     means = np.random.default_rng(9).choice(of_clip, size=(20_000, CLIPS)).mean(axis=1)
     row = summary.loc[("student", "distilled")]
-    assert [row.low, row.high] == pytest.approx(100 * np.quantile(means, [0.025, 0.975]), abs=0.7)
+    ends = 100 * np.quantile(means, [0.025, 0.975])
+    assert [row.bootstrap_low, row.bootstrap_high] == pytest.approx(ends, abs=0.7)
+    share, z2 = np.mean(rights), norm.ppf(0.975) ** 2
+    half = np.sqrt(z2 * share * (1 - share) / CLIPS + z2**2 / (4 * CLIPS**2)) / (1 + z2 / CLIPS)
+    middle = (share + z2 / (2 * CLIPS)) / (1 + z2 / CLIPS)
+    assert [row.low, row.high] == pytest.approx([100 * (middle - half), 100 * (middle + half)])
 
 
 def test_gains_are_of_the_same_clips_and_seeds(root, summary):
@@ -81,7 +87,8 @@ def test_gains_are_of_the_same_clips_and_seeds(root, summary):
         assert row.delta_low < row.delta < row.delta_high
         more, fewer = int((total > 0).sum()), int((total < 0).sum())
         assert row.p_mcnemar == pytest.approx(binomtest(more, more + fewer).pvalue)
-        assert row.p_holm == row.p_mcnemar, "one comparison"
+        assert row.p_holm == row.p, "one comparison"
+        assert row.p < 0.05 if row.p_mcnemar < 0.001 else row.p > 0.01
         assert np.isnan(summary.loc[(method, BASELINES[method])].delta)
     assert summary.loc[("student", "distilled")].p_holm < 0.001
     assert summary.loc[("trimodel", "both")].p_holm > 0.05
@@ -113,6 +120,40 @@ def test_costs_stand_beside_accuracy(root, metrics):
     row = table.set_index(["method", "variant"]).loc[("student", "ce")]
     assert (row.params, row.ms_1, row.ms_2, row.size_mb) == (1200000, 10.5, 7.25, 4.8)
     assert row.top1 == summary.set_index(["method", "variant"]).loc[("student", "ce")].top1
+
+
+def test_the_exported_network_stands_beside_its_variant_and_its_parts_beside_none(root, metrics, tmp_path):
+    parts = "part,params,ms_1,relative\nstudent,10,1.5,1\nbundle,30,2.5,1.7\nteacher vivit,50,4.5,3\n"
+    (tmp_path / "latency.csv").write_text(parts)
+    summary = summarise(group_runs(metrics), {})
+    table = tabulate_costs({"fusion": tmp_path / "latency.csv"}, summary, "converted").set_index("variant")
+    assert list(table.index) == ["(student)", "converted", "(teacher vivit)"]
+    known = summary.set_index(["method", "variant"]).loc[("fusion", "converted")].top1
+    assert table.loc["converted"].top1 == known
+    assert table["top1"].drop("converted").isna().all()
+
+
+def test_figures_are_of_the_clips_that_all_seeds_have(tmp_path):
+    metrics = write_results(tmp_path, ("student",), (0, 1))
+    file = metrics[0].with_name("predictions.csv")
+    table = pd.read_csv(file)
+    table.iloc[30:].to_csv(file, index=False)
+    row = summarise(group_runs(metrics), {}).set_index("variant").loc["ce"]
+    y, p, _ = rows_of(tmp_path, "student", "ce", 1)
+    first = (y[30:] == rows_of(tmp_path, "student", "ce", 0)[1]).mean()
+    assert row.clips == CLIPS - 30
+    assert row.top1 == pytest.approx(50 * (first + (y[30:] == p[30:]).mean()))
+
+
+def test_a_class_that_one_seed_predicts_has_no_mean_precision(tmp_path):
+    metrics = write_results(tmp_path, ("student",), (0, 1))
+    file = metrics[0].with_name("predictions.csv")
+    table = pd.read_csv(file)
+    table.assign(pred=table["pred"].replace(3, 0)).to_csv(file, index=False)
+    classes = {"student": tmp_path / "student/classes.json"}
+    found = tabulate_classes(group_runs(metrics), classes).query("variant == 'ce'").reset_index()
+    assert np.isnan(found.loc[3, "precision"])
+    assert found.loc[3, "recall"] > 0
 
 
 def test_gates_have_a_row_for_each_run(metrics):

@@ -103,14 +103,14 @@ def test_best_is_bold_within_its_method(tables):
 
 def test_the_deviation_that_is_lowest_is_bold(tables):
     text = (tables / "tfd.md").read_text()
-    assert "| ffn | 2 | **85.2 ± 1.5** | 90.0 ± 1.0 | **4.8 ± 0.5** | **-1.2** | 472,252 |" in text
+    assert "| ffn | 2 | **85.2 ± 1.5** | 90.0 ± 1.0 | 4.8 ± 0.5 | **-1.2** | 472,252 |" in text
     assert "| tsm | 2 | 40.0 ± 2.5 | 90.0 ± 1.0 | 50.0 ± 1.0 | 3.5 | 459,100 | 0.100 |" in text
 
 
 def test_what_is_told_apart_is_marked_and_seeds_and_clips_are_stated(tables):
     for kind in ("md", "tex"):
         text = (tables / f"summary.{kind}").read_text()
-        assert "Seeds: 2; test clips: 90." in text
+        assert "Seeds: 2. Test clips: 90." in text
         assert "told from none, corrected p below 0.05" in text
     table = pd.read_csv(tables / "summary.csv").set_index(["method", "variant"])
     _, cells = markdown_cells(tables / "summary.md")

@@ -26,14 +26,19 @@ from vidkd.evaluate.classes import (
     top_k_share,
     weighted_f1,
 )
-from vidkd.evaluate.paired import Groups, differences, seeds_more
-from vidkd.evaluate.statistics import bootstrap_p, holm, mcnemar_p, mean_interval
+from vidkd.evaluate.paired import Groups, comparisons, differences, seeds_more
+from vidkd.evaluate.statistics import bootstrap_p, mcnemar_p, mean_interval, wilson_percent
 from vidkd.evaluate.tables import read_table
 
 FIGURES = ("top1", "top5", "mean_class", "f1", "f1_weighted", "ap", "ece")
 """Figures of a run in percent, whose mean and deviation over seeds are columns."""
 
-COMPARED = ("baseline", "delta", "delta_low", "delta_high", "p_mcnemar", "p_bootstrap", "p_holm")
+WHOLE = "bundle"
+"""The part of an exported network that is all of it."""
+
+COMPARED = (
+    "baseline", "delta", "delta_std", "delta_low", "delta_high", "p", "p_holm", "p_mcnemar", "p_bootstrap",
+)  # fmt: skip
 """Columns that compare a variant with the baseline of its method; the baseline's own are empty."""
 
 
@@ -79,8 +84,10 @@ def tabulate_classes(runs: Mapping[str, Groups], classes_json: Mapping[str, Path
     for method, groups in runs.items():
         classes = read_classes(classes_json[method])
         for name, seeds in groups.items():
-            tables = [per_class(_predictions(path), len(classes)) for path in seeds["path"]]
-            mean = pd.concat(tables).groupby(level=0).mean().astype({"clips": int})
+            tables = _of_common_clips([_predictions(path) for path in seeds["path"]])
+            each = pd.concat([per_class(table, len(classes)) for table in tables]).groupby(level=0)
+            # Empty unless every seed has a value: a class that one seed predicts has no mean precision.
+            mean = each.mean().where(each.count() == len(tables)).astype({"clips": int})
             mean.insert(0, "class", list(classes))
             mean.insert(0, "variant", name)
             mean.insert(0, "method", method)
@@ -88,19 +95,23 @@ def tabulate_classes(runs: Mapping[str, Groups], classes_json: Mapping[str, Path
     return pd.concat(parts, ignore_index=True)
 
 
-def tabulate_costs(latency_csv: Mapping[str, Path], summary: pd.DataFrame) -> pd.DataFrame:
+def tabulate_costs(
+    latency_csv: Mapping[str, Path], summary: pd.DataFrame, exported: str | None = None
+) -> pd.DataFrame:
     """A row for whatever a clip was timed through, by method, with its top-1 where it is a variant.
 
     Args:
-        latency_csv: by method; its first column is the variant, or the part.
+        latency_csv: by method; its first column is the variant, or the part of an exported network.
         summary: see `summarise`.
+        exported: the variant that parts are of; the part `bundle` is all of it.
     """
     parts = []
     for method, path in latency_csv.items():
         table = read_table(path)
-        table = table.rename(columns={str(table.columns[0]): "variant"}).drop(
-            columns="relative", errors="ignore"
-        )
+        if "part" in table:
+            names = [exported if part == WHOLE else f"({part})" for part in table["part"]]
+            table = table.drop(columns=["part", "relative"])
+            table.insert(0, "variant", names)
         table.insert(0, "method", method)
         parts.append(table)
     top1 = summary[["method", "variant", "top1"]]
@@ -135,16 +146,22 @@ def figures(table: pd.DataFrame) -> dict[str, float | None]:
 
 
 def _row(seeds: pd.DataFrame) -> dict[str, Any]:
-    """The row of one variant; its interval is of the mean over seeds, by a bootstrap over clips."""
-    tables = [_predictions(path) for path in seeds["path"]]
+    """The row of one variant, of the clips that all seeds have.
+
+    `low` and `high` are Wilson's for the mean over seeds, `bootstrap_low` and `bootstrap_high` the same by a
+    bootstrap over clips, which has no width where every clip is right.
+    """
+    tables = _of_common_clips([_predictions(path) for path in seeds["path"]])
     found = pd.DataFrame([figures(table) for table in tables], columns=list(FIGURES), dtype=float)
     answers = [table["pred"].eq(table["label_id"]).set_axis(table["video_id"]) for table in tables]
     right_N = pd.concat(answers, axis="columns").dropna().sum(axis="columns").to_numpy(dtype=np.int64)
-    low, high = (100 * end / len(tables) for end in mean_interval(right_N))
+    resampled = [100 * end / len(tables) for end in mean_interval(right_N)]
+    ends = [*wilson_percent(found["top1"].mean(), len(right_N)), *resampled]
+    interval = dict(zip(("low", "high", "bootstrap_low", "bootstrap_high"), ends, strict=True))
     row: dict[str, Any] = {"seeds": len(seeds), "clips": len(right_N), "frames": _frames(seeds.iloc[0])}
     for name in FIGURES:
         row |= {name: found[name].mean(), f"{name}_std": found[name].std()}
-        row |= {"low": low, "high": high} if name == "top1" else {}
+        row |= interval if name == "top1" else {}
     row["chance"] = class_figures(tables[0])["chance"]
     return row | {"gate": all(gate["passed"] for gate in seeds["result_gate"])}
 
@@ -153,22 +170,18 @@ def _compared(groups: Groups, baseline: str | None) -> dict[str, dict[str, Any]]
     """The columns COMPARED of each variant but the baseline."""
     if baseline is None or baseline not in groups:
         return {}
-    found: dict[str, dict[str, Any]] = {}
-    for name, table in differences(groups, baseline).items():
-        more, percent = seeds_more(table), 100 / table.shape[1]
-        low, high = (percent * end for end in mean_interval(more))
-        found[name] = {
-            "baseline": baseline,
-            "delta": percent * more.mean(),
-            "delta_low": low,
-            "delta_high": high,
-            "p_mcnemar": mcnemar_p(more),
-            "p_bootstrap": bootstrap_p(more),
-        }
-    adjusted = holm([row["p_mcnemar"] for row in found.values()])
-    for row, p_holm in zip(found.values(), adjusted, strict=True):
-        row["p_holm"] = p_holm
-    return found
+    tables = differences(groups, baseline)
+    return {
+        name: row | {"baseline": baseline} | {"p_mcnemar": mcnemar_p(more), "p_bootstrap": bootstrap_p(more)}
+        for name, row in comparisons(tables).items()
+        for more in [seeds_more(tables[name])]
+    }
+
+
+def _of_common_clips(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The rows of the clips that all tables have."""
+    common = set.intersection(*(set(table["video_id"]) for table in tables))
+    return [table[table["video_id"].isin(common)] for table in tables]
 
 
 def _predictions(metrics: Path) -> pd.DataFrame:

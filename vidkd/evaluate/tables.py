@@ -18,7 +18,9 @@ _FORMATS = (
 
 
 TEXT = (
-    "variant", "class", "commit", "code", "settings", "value", "python", "torch", "snakemake", "one", "other",
+    "variant", "baseline", "backbone", "network", "converter", "teacher", "assistant", "head", "label",
+    "part", "inputs", "rule", "setting", "class", "commit", "code", "settings", "value", "python", "torch",
+    "snakemake", "one", "other",
 )  # fmt: skip
 """Columns that are text whatever they look like: a variant may be called `nan`, a commit `12e4567`."""
 

@@ -64,6 +64,7 @@ def build_page(
         tables={name: _table(name, table, tables[name], page) for name, table in read.items()},
         figures={name: _figure(path, page, _caption(name, captions)) for name, path in figures.items()},
         alarms=_alarms(read),
+        listed="excluded" in found,
         excluded=by_reason(Counter(read["excluded"]["reason"])) if "excluded" in read else "",
         told={name: _told_apart(read[name], column) for name, column in GAINS.items() if name in read},
         made_by=_made_by(read.get("provenance")),
@@ -96,8 +97,8 @@ def _table(name: str, table: pd.DataFrame, path: Path, page: Path) -> dict[str, 
 def _caption(figure: str, folder: Path) -> str:
     """What a figure shows, in the words that Snakemake's own report has as well."""
     kind, _, method = figure.partition("_")
-    file = next(path for name in (figure, kind) if (path := folder / f"{name}.rst").is_file())
-    told = jinja2.Template(file.read_text(encoding="utf-8"))
+    files = [path for name in (figure, kind) if (path := folder / f"{name}.rst").is_file()]
+    told = jinja2.Template(files[0].read_text(encoding="utf-8") if files else figure)
     text = told.render(snakemake={"wildcards": {"method": method}})
     return " ".join(text.replace("``", "").split())
 
@@ -144,12 +145,13 @@ def _told_apart(table: pd.DataFrame, delta: str) -> dict[str, Any]:
 
 
 def _made_by(provenance: pd.DataFrame | None) -> dict[str, Any]:
-    """The commits of all runs, and how many runs were made with changes that no commit has."""
+    """The commits of all runs, how many runs were made with changes that no commit has, how many by none."""
     if provenance is None:
-        return {"commits": [], "changed": 0}
+        return {"commits": [], "changed": 0, "unknown": 0}
     commits = provenance.get("commit", pd.Series(dtype=str)).dropna()
     changed = provenance.get("changed_since", pd.Series(dtype=bool)).fillna(value=False).astype(bool)
-    return {"commits": sorted(set(commits)), "changed": int(changed.sum())}
+    unknown = len(provenance) - len(commits)
+    return {"commits": sorted(set(commits)), "changed": int(changed.sum()), "unknown": unknown}
 
 
 def _inline_svg(path: Path, label: str) -> str:

@@ -17,6 +17,11 @@ MAKING = ("model.safetensors", "predictions.csv")
 
 ALL = "all variants"
 
+MADE_BY = (
+    "method", "variant", "seed", "commit", "changed_since", "code", "settings", "device", "python", "torch",
+    "snakemake", "wall_s", "memory_mb",
+)  # fmt: skip
+
 
 def tabulate_provenance(metrics: Sequence[Path]) -> pd.DataFrame:
     """A row for each run: what its weights, or its predictions where it has none, say that made them."""
@@ -25,7 +30,7 @@ def tabulate_provenance(metrics: Sequence[Path]) -> pd.DataFrame:
         method, variant, seed = path.parts[-4:-1]
         row = {"method": method, "variant": variant, "seed": int(seed.removeprefix("seed"))}
         rows += [row | _made_by(record) for record in _records(path)]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(MADE_BY))
 
 
 def tabulate_settings(metrics: Sequence[Path]) -> pd.DataFrame:
@@ -40,7 +45,7 @@ def tabulate_settings(metrics: Sequence[Path]) -> pd.DataFrame:
                 {"method": method, "setting": setting, "variant": variant, "value": value}
                 for variant, value in named.items()
             ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["method", "setting", "variant", "value"])
 
 
 def _settings(metrics: Sequence[Path]) -> dict[str, dict[str, dict[str, str]]]:
@@ -79,7 +84,7 @@ def tabulate_benchmarks(folder: Path) -> pd.DataFrame:
             jobs = pd.concat([pd.read_csv(file, sep="\t", na_values="-") for file in files])
             row = {"rule": rule.name, "jobs": len(jobs), "seconds": jobs["s"].sum()}
             rows.append(row | {"memory_mb": jobs["max_rss"].max()})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["rule", "jobs", "seconds", "memory_mb"])
 
 
 def _made_by(record: Mapping[str, Any]) -> dict[str, Any]:

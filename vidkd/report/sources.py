@@ -5,6 +5,7 @@ The Snakefile reads it: it imports neither torch nor pandas.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -40,7 +41,7 @@ class Sources:
     @property
     def files(self) -> list[Path]:
         """All of them, predictions included."""
-        beside = [path.with_name("predictions.csv") for path in self.compared]
+        beside = [_predictions(path) for path in self.compared]
         named = [*self.tables.values(), *self.latency.values(), *self.classes.values()]
         return [*self.metrics, *beside, *dict.fromkeys(named)]
 
@@ -76,19 +77,35 @@ class Sources:
         return Sources(metrics, tables, latency, classes, alike)
 
 
-def missing(plan: Sources, there: Sources) -> list[str]:
-    """What of a plan is not there, a sentence for each method and each table."""
+def missing(plan: Sources, there: Sources, config: Path) -> list[str]:
+    """What of the plan of a configuration is not there, a sentence for each method and each table."""
     found = []
     for method in dict.fromkeys(map(method_of, plan.metrics)):
         runs = [path for path in plan.metrics if method_of(path) == method]
         if left := [path for path in runs if path not in there.metrics]:
             done = len(runs) - len(left)
             found.append(f"{method}: {done} of {len(runs)} runs are evaluated; not yet {left[0].parent}")
+            if done and method in plan.baselines and method not in there.baselines:
+                found.append(f"{method}: its variants have other seeds as yet, and are not compared")
     tables = [*plan.tables.values(), *plan.latency.values()]
     given = {*there.tables.values(), *there.latency.values()}
-    return found + [
-        f"{path}: not made yet; snakemake --cores all {path}" for path in tables if path not in given
-    ]
+    command = "snakemake --cores all {} --configfile " + str(config)
+    return found + [f"{path}: not made yet; {command.format(path)}" for path in tables if path not in given]
+
+
+def current_figures(folder: Path, metrics: Sequence[Path]) -> list[Path]:
+    """The figures in a folder that are of these runs, and no older than they are."""
+    runs: dict[str, list[Path]] = {}
+    for path in metrics:
+        runs.setdefault(method_of(path), []).append(path)
+    found = []
+    for figure in sorted(folder.glob("*.svg")):
+        own = _OF.get(figure.stem) or figure.stem.rpartition("_")[2]
+        drawn = metrics if own == _ALL else runs.get(own, [])
+        made = max((path.stat().st_mtime for path in drawn), default=math.inf)
+        if own == _NONE or figure.stat().st_mtime >= made:
+            found.append(figure)
+    return found
 
 
 def method_of(metrics: Path) -> str:
@@ -113,6 +130,17 @@ def planned(settings: Settings) -> Sources:
         *({k: v for part in parts for k, v in getattr(part, name).items()} for name in _NAMED),
     )
 
+
+_ALL, _NONE = "all", "none"
+_OF = {
+    "tfd": "ffn",
+    "similarity": "converters",
+    "tradeoff": _ALL,
+    "per_class": _ALL,
+    "dag": _NONE,
+    "clips": _NONE,
+}
+"""The method of a figure whose name does not end in it."""
 
 _NAMED = ("tables", "latency", "classes", "baselines")
 

@@ -46,12 +46,13 @@ class Spec:
 SPECS = {
     "summary": Spec(
         "Summary of all methods",
-        "On the test split, accuracies in percent, mean ± standard deviation over seeds. The interval is of"
-        " top-1, by a bootstrap over clips. F1 is the mean over classes; AP is the mean over classes of the"
-        " average precision; ECE is the expected calibration error (15 bins). The gain over the baseline of"
-        " the method is in points of top-1 on the same clips and seeds; p is McNemar's exact test over "
-        "clips, corrected for the rows of the method (Holm). They speak of other clips; what another seed "
-        "changes is after ±.",
+        "On the test split, accuracies in percent, mean ± standard deviation over seeds. The interval is of "
+        "top-1, Wilson's over clips. F1 is the mean over classes; AP is the mean over classes of the average "
+        "precision (of all classes of a clip where its predictions carry several); ECE is the expected "
+        "calibration error (15 bins). The gain over the baseline of the method is in points of top-1 on the "
+        "same clips and seeds, its interval a bootstrap over clips; p is of a permutation test over clips, "
+        "with one seed McNemar's, corrected for the rows of the method (Holm). They speak of other clips; "
+        "what another seed changes is after ±.",
         (
             METHOD,
             VARIANT,
@@ -66,7 +67,7 @@ SPECS = {
             Column("baseline", "baseline"),
             GAIN,
             GAIN_INTERVAL,
-            Column("p_mcnemar", "p"),
+            Column("p", "p"),
             P_HOLM,
         ),
         group="method",
@@ -75,7 +76,7 @@ SPECS = {
         "What a clip costs",
         "GFLOPs count one multiply-add as one operation; size is of the weights on disk; peak memory is of "
         "one clip, beyond weights and input; times are the median of one decoded clip on as many threads of"
-        " a CPU. For fusion the parts of the exported network, and the teachers it does without.",
+        " a CPU. For fusion the exported network, in brackets its parts and the teachers it does without.",
         (
             METHOD,
             VARIANT,
@@ -97,7 +98,7 @@ SPECS = {
             VARIANT,
             Column("seeds", "seeds"),
             Column(r"acc_(\d+)f", "{} frames", best="high"),
-            Column("tfd_gap", "gap", best="low"),
+            Column("tfd_gap", "gap"),
             Column(r"dev_(\d+)f", "deviation, {}", best="low"),
             PARAMS,
             Column(r"gflops_(\d+)f", "GFLOPs, {}"),
@@ -282,8 +283,8 @@ SPECS = {
     ),
     "wall_time": Spec(
         "Time and memory of each rule",
-        "Of all its jobs in this results folder, from Snakemake's benchmarks: seconds are added up, memory "
-        "is the most of one job.",
+        "Of the jobs that were done when the tables were made, from Snakemake's benchmarks: seconds of all, "
+        "and the most memory of one job.",
     ),
 }
 """By the name of the file in `report/tables`, in the order of the page."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +20,7 @@ from vidkd.report.cells import MARK, Cell, Column, make_cells, shown_columns
 from vidkd.report.provenance import tabulate_benchmarks, tabulate_provenance, tabulate_settings
 from vidkd.report.references import reference_rows
 from vidkd.report.render import latex, markdown
-from vidkd.report.sources import Sources
+from vidkd.report.sources import Sources, method_of
 from vidkd.report.specs import SPECS, Spec
 
 OF_DATA_SET = "ffn"
@@ -33,7 +35,7 @@ def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]
     for name, table in tables.items():
         files = [folder / f"{name}.{kind}" for kind in FORMATS]
         with atomic(files[0]) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.4f")
+            table.to_csv(temporary, index=False, float_format="%.10g")
         # As it is read back: with the digits that a csv has.
         columns, cells, notes = show(name, read_report_table(files[0]))
         write_text(files[1], markdown(SPECS[name].title, notes, columns, cells))
@@ -73,11 +75,15 @@ def build_tables(
     found = {name: read_report_table(path) for name, path in sources.tables.items()}
     if "any_frame" in found:
         found["any_frame"] = _by_count(found["any_frame"])
+    for name in ("tfd", "any_frame", "probes"):
+        if name in found:
+            found[name]["clips"] = _clips(sources.metrics, name)
     runs = group_runs(sources.compared)
     found["summary"] = summarise(runs, sources.baselines)
     found["per_class"] = tabulate_classes(runs, sources.classes)
     if sources.latency:
-        found["efficiency"] = tabulate_costs(sources.latency, found["summary"])
+        exported = found["modes"]["variant"].iloc[0] if "modes" in found else None
+        found["efficiency"] = tabulate_costs(sources.latency, found["summary"], exported)
     found["gates"] = tabulate_gates(sources.metrics)
     found["provenance"] = tabulate_provenance(sources.metrics)
     found["settings"] = tabulate_settings(sources.metrics)
@@ -108,16 +114,30 @@ def read_report_table(path: Path) -> pd.DataFrame:
 
 
 def _by_count(any_frame: pd.DataFrame) -> pd.DataFrame:
-    """A row for each variant, a column for each frame count."""
-    values = any_frame.pivot_table(index="variant", columns="frames", values="acc", sort=False)
-    return values.add_prefix("acc_").add_suffix("f").reset_index()
+    """A row for each variant, a column for each frame count and one for its deviation over seeds."""
+    rows = []
+    for variant, counts in any_frame.groupby("variant", sort=False):
+        row: dict[str, Any] = {"variant": variant, "seeds": counts["seeds"].iloc[0]}
+        for count, mean, spread in zip(counts["frames"], counts["acc"], counts["acc_std"], strict=True):
+            row |= {f"acc_{count}f": mean, f"acc_{count}f_std": spread}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _clips(metrics: Sequence[Path], table: str) -> int | None:
+    """The test clips of the method that a table is of, if it has a run."""
+    method = table if table == "probes" else OF_DATA_SET
+    runs = [path for path in metrics if method_of(path) == method]
+    return int(json.loads(runs[0].read_text(encoding="utf-8"))["n_clips"]) if runs else None
 
 
 def _notes(spec: Spec, table: pd.DataFrame, cells: Sequence[Sequence[Cell]]) -> list[str]:
     """What bold and the mark mean, where they are used, and how many seeds and clips there are."""
     notes = []
-    if {"seeds", "clips"} <= set(table):
-        notes.append(f"Seeds: {_distinct(table, 'seeds')}; test clips: {_distinct(table, 'clips')}.")
+    if "seeds" in table:
+        notes.append(f"Seeds: {_distinct(table, 'seeds')}.")
+    if "clips" in table and "class" not in table:
+        notes.append(f"Test clips: {_distinct(table, 'clips')}.")
     if any(cell.best for row in cells for cell in row):
         within = f" of each {spec.group}" if spec.group else ""
         notes.append(f"Bold: the best{within}.")
