@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 _FORMATS = (
-    (re.compile(r"(\w+_)?(params|clips|frames|seeds|jobs|seed)$"), ",.0f"),
+    (re.compile(r"(\w+_)?(params|clips|frames|seeds|seed|jobs|fitted_on|same_predictions)$"), ",.0f"),
     (re.compile(r"gflops|r2|cosine|cka|size_mb|peak_mb|\w+_loss"), ".3f"),
     (re.compile("p_|p$"), ".4f"),
     (re.compile("gate_|ms|relative"), ".2f"),

@@ -100,16 +100,12 @@ def _cell(row: Mapping[Hashable, Any], column: Column, best: bool) -> Cell:
         return Cell(EMPTY, "")
     if not isinstance(value, (int, float)):
         return Cell(str(value), str(value))
-    text = _shown(column.key, value)
+    text = number(column.key, value)
     if column.to:
-        return Cell(f"{text} to {_shown(column.to, row[column.to])}", value)
+        return Cell(f"{text} to {number(column.to, row[column.to])}", value)
     spread = row.get(f"{column.key}_std", math.nan)
     if not math.isnan(spread):
-        text += f" ± {_shown(column.key, spread)}"
+        text += f" ± {number(column.key, spread)}"
     if column.key.startswith("delta") and row.get("p_holm", 1) < ALPHA:
         text += MARK
     return Cell(text, value, best)
-
-
-def _shown(key: str, value: float) -> str:
-    return number(key, value) if isinstance(value, float) else f"{value:,}"
