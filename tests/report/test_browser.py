@@ -167,7 +167,7 @@ def test_no_drawing_is_empty(opened):
     page = opened()
     shapes = page.eval_on_selector_all(
         "figure svg",
-        "all => all.map(one => [one.querySelectorAll('path, use, image').length, one.textContent])",
+        "all => all.map(one => [one.querySelectorAll('path, use, image, text').length, one.textContent])",
     )
     assert len(shapes) >= 3
     assert [text for marks, text in shapes if marks <= 10 and "no mistake" not in text] == []
