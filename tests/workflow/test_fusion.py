@@ -140,7 +140,7 @@ def test_both_modes_agree(fused):
 
 def test_the_page_shows_them(fused):
     page = (fused.root / PATHS.report).read_text()
-    for text in ("resampler", "finetuned", "gap_closed"):
+    for text in ("resampler", "finetuned", 'data-table="fusion"'):
         assert text in page
 
 
