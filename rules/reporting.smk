@@ -29,18 +29,6 @@ def figure(name):
     return paths.figure.format(figure=name)
 
 
-def drawn_methods():
-    """The methods that this configuration has."""
-    there = {
-        "ffn": True,
-        "converters": STUDENT,
-        "fusion": STUDENT,
-        "student": TEACHER,
-        "trimodel": cfg.trimodel.teacher,
-    }
-    return [method for method in CATEGORIES if there[method]]
-
-
 def drawn_variants(method):
     """The wildcards of each variant of a method, by its name in figures."""
     if method == "converters":
@@ -143,20 +131,7 @@ def each_compared_shard(option):
 
 def report_figures():
     """The figures that this configuration has, by name."""
-    methods = drawn_methods()
-    told_apart = [method for method in methods if method != "converters"]
-    own = {
-        "ffn": ["tfd"],
-        "converters": ["converters", "similarity"],
-        "fusion": ["fusion"],
-        "student": ["attention_student"],
-        "trimodel": [],
-    }
-    names = ["dag", "clips", "tradeoff", "per_class"]
-    names += [name for method in methods for name in own[method]]
-    names += [f"curves_{method}" for method in methods]
-    names += [f"{kind}_{m}" for kind in ("confusion", "mistakes") for m in told_apart]
-    return {name: figure(name) for name in names}
+    return {name: figure(name) for name in report_sources.figures}
 
 
 def files_in(*folder):

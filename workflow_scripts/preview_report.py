@@ -35,10 +35,11 @@ def main(config: Path, folder: Path | None) -> None:
     published = Published(known, settings.data.adapter, our_protocols(settings))
     made = build_tables(there, benchmarks if benchmarks.is_dir() else None, published)
     tables = [file for file in write_tables(made, folder / "tables") if file.suffix == ".csv"]
-    figures = current_figures(Path(paths.figure).parent, there.metrics)
+    figures = current_figures(Path(paths.figure).parent, plan.figures, there.metrics)
+    absent = missing(plan, there, figures, config)
     page = folder / "index.html"
     named = ({file.stem: file for file in files} for files in (tables, figures))
-    build_page(*named, page, settings.report, ROOT / "rules" / "captions", missing(plan, there, config))
+    build_page(*named, page, settings.report, ROOT / "rules" / "captions", absent)
     click.echo(f"{page}: {len(there.metrics)} of {len(plan.metrics)} runs")
 
 

@@ -33,15 +33,12 @@ def weights(shards, tmp_path):
     return trained(shards, tmp_path / "run", changed(epochs=2))
 
 
-def test_of(shards):
+def last_split(shards):
     return {name: splits["test"] for name, splits in shards.items()}
 
 
-test_of.__test__ = False
-
-
 def test_all_pairs_are_those_of_the_kernels(shards, weights, tmp_path):
-    compare_features(test_of(shards), [weights], tmp_path / "similarity.csv")
+    compare_features(last_split(shards), [weights], tmp_path / "similarity.csv")
     table = pd.read_csv(tmp_path / "similarity.csv")
     assert list(table[["one", "other"]].itertuples(index=False, name=None)) == [
         (one, other) for one in NAMES for other in NAMES
@@ -59,7 +56,7 @@ def test_all_pairs_are_those_of_the_kernels(shards, weights, tmp_path):
 
 
 def test_without_converters_there_are_the_networks(shards, tmp_path):
-    compare_features(test_of(shards), [], tmp_path / "similarity.csv")
+    compare_features(last_split(shards), [], tmp_path / "similarity.csv")
     assert len(pd.read_csv(tmp_path / "similarity.csv")) == 4
 
 
@@ -74,7 +71,7 @@ def test_what_is_not_defined_is_empty(shards, tmp_path):
 
 def test_the_script(shards, weights, tmp_path):
     table = tmp_path / "results/similarity.csv"
-    given = [f"--features={name}={path}" for name, files in test_of(shards).items() for path in files]
+    given = [f"--features={name}={path}" for name, files in last_split(shards).items() for path in files]
     done = CliRunner().invoke(script.main, [str(weights), *given, f"--table={table}"])
     assert done.exit_code == 0, done.output
     first = table.read_bytes()

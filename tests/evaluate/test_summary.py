@@ -88,7 +88,8 @@ def test_gains_are_of_the_same_clips_and_seeds(root, summary):
         more, fewer = int((total > 0).sum()), int((total < 0).sum())
         assert row.p_mcnemar == pytest.approx(binomtest(more, more + fewer).pvalue)
         assert row.p_holm == row.p, "one comparison"
-        assert row.p < 0.05 if row.p_mcnemar < 0.001 else row.p > 0.01
+        signs = np.random.default_rng(4).choice([-1, 1], size=(20_000, len(total)))
+        assert row.p == pytest.approx(np.mean(np.abs(signs @ total) >= abs(total.sum())), abs=0.02)
         assert np.isnan(summary.loc[(method, BASELINES[method])].delta)
     assert summary.loc[("student", "distilled")].p_holm < 0.001
     assert summary.loc[("trimodel", "both")].p_holm > 0.05

@@ -362,6 +362,8 @@ def test_a_preview_shows_no_figure_that_is_older_than_its_runs(half):
         "figure-clips",
         "figure-confusion_student",
     }
+    words = Page((results / "report/preview/index.html").read_text()).words
+    assert re.search(r"figures that are not drawn yet, or older than their runs: [^.]*curves_student", words)
 
 
 def any_frame(results):

@@ -111,7 +111,7 @@ def test_what_is_told_apart_is_marked_and_seeds_and_clips_are_stated(tables):
     for kind in ("md", "tex"):
         text = (tables / f"summary.{kind}").read_text()
         assert "Seeds: 2. Test clips: 90." in text
-        assert "told from none, corrected p below 0.05" in text
+        assert "differs from the baseline, corrected p below 0.05" in text
     table = pd.read_csv(tables / "summary.csv").set_index(["method", "variant"])
     _, cells = markdown_cells(tables / "summary.md")
     for row in cells:

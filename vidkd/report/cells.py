@@ -14,7 +14,7 @@ from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.tables import number
 
 MARK = "*"
-"""Beside a difference that is told from none."""
+"""Beside the gain of a variant that differs from the baseline."""
 
 EMPTY = "–"
 

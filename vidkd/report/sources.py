@@ -52,6 +52,16 @@ class Sources:
         return [*self.tables, *derived, *(["efficiency"] if self.latency else [])]
 
     @property
+    def figures(self) -> list[str]:
+        """The figures of the report that are drawn of them, by name."""
+        methods = [name for name in _FIGURES if any(method_of(path) == name for path in self.metrics)]
+        named = [name for method in methods for name in _FIGURES[method]]
+        curves = [f"curves_{method}" for method in methods]
+        told_apart = [method for method in methods if method in self.classes]
+        kinds = [f"{kind}_{method}" for kind in ("confusion", "mistakes") for method in told_apart]
+        return ["dag", "clips", "tradeoff", "per_class", *named, *curves, *kinds]
+
+    @property
     def words(self) -> Iterator[str]:
         """The command line of `tabulate_report` that names them."""
         named = {"table": self.tables, "latency": self.latency, "classes": self.classes}
@@ -77,29 +87,40 @@ class Sources:
         return Sources(metrics, tables, latency, classes, alike)
 
 
-def missing(plan: Sources, there: Sources, config: Path) -> list[str]:
-    """What of the plan of a configuration is not there, a sentence for each method and each table."""
+def missing(plan: Sources, there: Sources, figures: Sequence[Path], config: Path) -> list[str]:
+    """What of the plan of a configuration is not there, a sentence for each method and each table.
+
+    Args:
+        plan: all of it.
+        there: what of it is there.
+        figures: those that are there.
+        config: its file.
+    """
     found = []
     for method in dict.fromkeys(map(method_of, plan.metrics)):
         runs = [path for path in plan.metrics if method_of(path) == method]
-        if left := [path for path in runs if path not in there.metrics]:
-            done = len(runs) - len(left)
-            found.append(f"{method}: {done} of {len(runs)} runs are evaluated; not yet {left[0].parent}")
+        if waiting := [path for path in runs if path not in there.metrics]:
+            done = len(runs) - len(waiting)
+            found.append(f"{method}: {done} of {len(runs)} runs are evaluated; not yet {waiting[0].parent}")
             if done and method in plan.baselines and method not in there.baselines:
                 found.append(f"{method}: its variants have other seeds as yet, and are not compared")
     tables = [*plan.tables.values(), *plan.latency.values()]
     given = {*there.tables.values(), *there.latency.values()}
     command = "snakemake --cores all {} --configfile " + str(config)
-    return found + [f"{path}: not made yet; {command.format(path)}" for path in tables if path not in given]
+    found += [f"{path}: not made yet; {command.format(path)}" for path in tables if path not in given]
+    drawn = {path.stem for path in figures}
+    if left := [name for name in plan.figures if name not in drawn]:
+        found.append(f"figures that are not drawn yet, or older than their runs: {', '.join(left)}")
+    return found
 
 
-def current_figures(folder: Path, metrics: Sequence[Path]) -> list[Path]:
-    """The figures in a folder that are of these runs, and no older than they are."""
+def current_figures(folder: Path, names: Sequence[str], metrics: Sequence[Path]) -> list[Path]:
+    """Of the figures of these names those that are in a folder, and no older than their runs."""
     runs: dict[str, list[Path]] = {}
     for path in metrics:
         runs.setdefault(method_of(path), []).append(path)
     found = []
-    for figure in sorted(folder.glob("*.svg")):
+    for figure in (path for name in names if (path := folder / f"{name}.svg").is_file()):
         own = _OF.get(figure.stem) or figure.stem.rpartition("_")[2]
         drawn = metrics if own == _ALL else runs.get(own, [])
         made = max((path.stat().st_mtime for path in drawn), default=math.inf)
@@ -130,6 +151,15 @@ def planned(settings: Settings) -> Sources:
         *({k: v for part in parts for k, v in getattr(part, name).items()} for name in _NAMED),
     )
 
+
+_FIGURES = {
+    "ffn": ["tfd"],
+    "converters": ["converters", "similarity"],
+    "fusion": ["fusion"],
+    "student": ["attention_student"],
+    "trimodel": [],
+}
+"""Methods that have training curves, and the figures that each has by itself."""
 
 _ALL, _NONE = "all", "none"
 _OF = {

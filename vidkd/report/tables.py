@@ -13,6 +13,7 @@ import pandas as pd
 from vidkd.config.protocols import Protocols
 from vidkd.config.references import Reference, data_set_of
 from vidkd.data.tables import read_classes
+from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.summary import group_runs, summarise, tabulate_classes, tabulate_costs, tabulate_gates
 from vidkd.evaluate.tables import read_table
 from vidkd.files import atomic, write_text
@@ -142,7 +143,7 @@ def _notes(spec: Spec, table: pd.DataFrame, cells: Sequence[Sequence[Cell]]) -> 
         within = f" of each {spec.group}" if spec.group else ""
         notes.append(f"Bold: the best{within}.")
     if any(cell.text.endswith(MARK) for row in cells for cell in row):
-        notes.append(f"{MARK}: told from none, corrected p below 0.05.")
+        notes.append(f"{MARK}: differs from the baseline, corrected p below {ALPHA:g}.")
     return notes
 
 
