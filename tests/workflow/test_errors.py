@@ -36,7 +36,7 @@ def test_a_failed_job_says_why_on_the_screen(project):
 def test_an_experiment_does_not_inherit_from_the_demo(project):
     """Snakemake merges configuration files; the demo's flip labels would be wrong for real data."""
     project.replace(
-        "Snakefile", "##### target #####", "print('FLIP', cfg.ffn.base.flip_labels, cfg.results_dir)"
+        "Snakefile", "##### stages #####", "print('FLIP', cfg.ffn.base.flip_labels, cfg.results_dir)"
     )
     alone = project.snakemake("-n", "--quiet", "all", "--configfile", TINY)
     demo = project.snakemake("-n", "--quiet", "all")
