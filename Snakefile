@@ -17,6 +17,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/cluster.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
 include: "rules/teaching.smk"

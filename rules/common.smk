@@ -6,6 +6,8 @@ import sys
 from operator import attrgetter
 from pathlib import Path
 
+from snakemake_interface_executor_plugins.settings import ExecMode
+
 
 def put_first(variable, folder):
     """Put `folder` before what a search path of the environment holds."""
@@ -19,6 +21,9 @@ put_first("PYTHONPATH", workflow.basedir)
 # `python` in a job is the interpreter that runs Snakemake, also when its environment is not activated;
 # with --sdm conda the environment of the rule goes before it.
 put_first("PATH", Path(sys.executable).parent)
+# The script takes the place of the shell, which would die at once of the signal that asks a training to save its
+# state: Snakemake would then take the job for ended, and a cluster kill what is still saving.
+shell.prefix("set -euo pipefail; exec ")
 
 from vidkd.config.data import SPLITS
 from vidkd.config.load import canonical, load_settings
@@ -26,6 +31,7 @@ from vidkd.config.start import is_weights_file
 from vidkd.data.adapters.folder import watched_folders
 from vidkd.errors import UserError
 from vidkd.files import check_writable
+from vidkd.locks import drop_stale_locks
 from vidkd.paths import Paths
 from vidkd.provenance import code_digest
 
@@ -169,6 +175,8 @@ if "download_weights" not in sys.argv:
     sentence_or(check_data)
     sentence_or(check_weights)
 sentence_or(check_writable, cfg.results_dir, "results_dir")
+if workflow.exec_mode == ExecMode.DEFAULT and not workflow.dryrun:
+    drop_stale_locks(Path(".snakemake"))
 
 
 def frames(split):

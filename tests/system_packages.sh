@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Install the Debian packages that some tests need: a browser that opens the report page, LaTeX that compiles its
-# tables. Where that is not possible those tests are skipped, and say so. `make test` calls this.
+# tables, SLURM that runs the jobs. Where that is not possible those tests are skipped, and say so. `make test` calls this.
 set -euo pipefail
-packages=(chromium texlive-latex-recommended)
+packages=(chromium texlive-latex-recommended slurm-wlm munge)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")

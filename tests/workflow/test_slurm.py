@@ -1,0 +1,218 @@
+"""`snakemake --profile slurm` on a real SLURM of three virtual nodes, with what clusters do to jobs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow import slurm
+from tests.workflow.conftest import ROOT, TINY, Project, copy_project
+from tests.workflow.test_reproducible import artefacts
+
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
+
+PROFILE = "profiles/slurm/config.yaml"
+LONG = {
+    "tsm: {frame_counts: [16], weight_alteration: false}": "tsm: {frame_counts: [16], epochs: 30}",
+    "st8: {frame_counts: [8], weight_alteration: false}": "st8: {frame_counts: [8], epochs: 200}",
+}
+"""Trainings that are long enough to be troubled."""
+LIMITS = "train_ffn:runtime=attempt * attempt"
+"""A minute, then four: SLURM looks at limits twice a minute, and its warning may come a minute early."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    try:
+        with slurm.running_cluster():
+            yield
+    except slurm.Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+def longer(project: Project) -> Project:
+    for old, new in LONG.items():
+        project.replace(TINY, old, new)
+    return project
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> Project:
+    """The run without a cluster."""
+    project = longer(copy_project(tmp_path_factory.mktemp("local")))
+    done = project.snakemake("--cores", "2", "--configfile", TINY)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return project
+
+
+class Trouble:
+    """What befalls a run, each once, as soon as it can."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.left: dict[str, Callable[[], bool]] = {
+            "drained": self.drain,
+            "cancelled": self.cancel,
+            "lost": self.lose_a_node,
+        }
+        self.drained_at = 0.0
+
+    def cause(self) -> None:
+        self.left = {name: happens for name, happens in self.left.items() if not happens()}
+
+    def training(self, variant: str) -> slurm.Job | None:
+        """The running training of `variant`, once it has a state to go on from."""
+        state = self.project.root / f"results/tiny/ffn/{variant}/seed0/.state/state.pt"
+        name = f"train_ffn_wildcards_variant={variant}"
+        running = (job for job in slurm.jobs() if job.rule.startswith(name) and job.runs)
+        return next(running, None) if state.exists() else None
+
+    def drain(self) -> bool:
+        """Node a finishes what it has and gets nothing more."""
+        if not any(job.runs and job.node == "a" for job in slurm.jobs()):
+            return False
+        slurm.scontrol("update", "NodeName=a", "State=DRAIN", "Reason=test")
+        self.drained_at = time.time()
+        return True
+
+    def cancel(self) -> bool:
+        job = self.training("tsm")
+        if job is not None:
+            subprocess.run(["scancel", job.number], check=True)
+        return job is not None
+
+    def lose_a_node(self) -> bool:
+        """The node of a training that has hit its time limit before goes down for ever, its jobs with it."""
+        job = self.training("st8")
+        log = self.project.root / "results/tiny/logs/train_ffn/st8.seed0.log"
+        if job is None or "going on from epoch" not in log.read_text():
+            return False
+        slurm.scontrol("update", "NodeName=a", "State=RESUME")
+        slurm.scontrol("update", f"NodeName={job.node}", "State=DOWN", "Reason=test")
+        slurm.scontrol("update", f"NodeName={job.node}", "State=RESUME")
+        return True
+
+
+@pytest.fixture(scope="module")
+def troubled(local, tmp_path_factory) -> tuple[Project, str, Trouble]:
+    """The same run on the cluster, and what Snakemake said."""
+    project = longer(copy_project(tmp_path_factory.mktemp("slurm")))
+    trouble = Trouble(project)
+    output = project.root / "output"
+    command = [
+        *(sys.executable, "-m", "snakemake", "--configfile", TINY, *slurm.FOR_THIS_CLUSTER),
+        *("--set-resources", LIMITS, "--default-resources", "slurm_extra='--signal=TERM@30'", "mem_mb=2000"),
+    ]
+    environment = {"HOME": str(project.root), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    with output.open("w") as stream:
+        process = subprocess.Popen(command, cwd=project.root, env=environment, stdout=stream, stderr=stream)
+        try:
+            while process.poll() is None:
+                trouble.cause()
+                time.sleep(0.2)
+        finally:
+            process.kill()
+    said = output.read_text(errors="replace")
+    assert process.returncode == 0, said[-6000:]
+    return project, said, trouble
+
+
+def test_the_bytes_are_those_of_a_run_without_a_cluster_or_trouble(local, troubled):
+    project, _, trouble = troubled
+    assert trouble.left == {}
+    wanted, found = artefacts(local), artefacts(project)
+    assert {name for name in found if not name.startswith("slurm_logs/")} == set(wanted)
+    assert [name for name in wanted if found[name] != wanted[name]] == []
+
+
+def test_nothing_is_left_to_do(troubled):
+    project, _, _ = troubled
+    assert project.plan() == {}
+
+
+def test_a_cancelled_training_saved_its_state_and_went_on(troubled):
+    project, said, _ = troubled
+    assert "going on from epoch" in (project.root / "results/tiny/logs/train_ffn/tsm.seed0.log").read_text()
+    assert re.search(r"signal 15: state saved in results/tiny/ffn/tsm/seed0/.state", said)
+
+
+def test_a_training_over_its_time_limit_was_warned_and_went_on(troubled):
+    _, said, _ = troubled
+    assert re.search(r"signal 15: state saved in results/tiny/ffn/st8/seed0/.state", said)
+
+
+def test_a_drained_node_gets_nothing_more(troubled):
+    _, _, trouble = troubled
+    assert trouble.drained_at
+    started = [job for job in slurm.jobs() if job.node == "a" and _start(job) > trouble.drained_at + 5]
+    assert not any(job.rule.startswith(("predict_videos", "extract_frames")) for job in started)
+
+
+def _start(job: slurm.Job) -> float:
+    found = re.search(r"StartTime=(\d\S+)", job.text)
+    return time.mktime(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S")) if found else 0.0
+
+
+def test_shards_are_one_array(troubled):
+    _, said, _ = troubled
+    assert said.count("Submitted array job with Snakemake IDs") >= 2
+
+
+def test_a_limit_with_which_arrays_wait_forever_is_refused(local):
+    (local.root / "results/tiny/report/index.html").unlink()
+    done = local.snakemake("--configfile", TINY, *slurm.FOR_THIS_CLUSTER, "--jobs", "50")
+    assert done.returncode != 0
+    assert "the run could wait forever" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def uncomment_gpu_rules(project: Project, more: str) -> list[str]:
+    """Have the profile name a partition for GPU rules as its comment says; the rules."""
+    path = project.root / PROFILE
+    before, start, after = path.read_text().partition("# set-resources:\n")
+    block, end, rest = after.partition("\n\n")
+    lines = [line.removeprefix("# ") for line in (start + block).splitlines()]
+    lines.insert(3, more)
+    path.write_text(before + "\n".join(lines) + end + rest)
+    return list(yaml.safe_load("\n".join(lines))["set-resources"])
+
+
+@pytest.mark.parametrize("style", ["", '    gpu: 0\n    gres: "gpu:1"'], ids=["gpus", "gres"])
+def test_a_training_asks_for_a_gpu_where_gpus_are(local, tmp_path, style):
+    """The GPU of this cluster is one in name only: the job trains on the CPU."""
+    project = Project(tmp_path / "project")
+    shutil.copytree(local.root, project.root, symlinks=True)
+    uncomment_gpu_rules(project, style)
+    project.replace(PROFILE, "# slurm_partition: cpu", "slurm_partition: cpu")
+    project.replace(TINY, "gpus: 0", "gpus: 1")
+    (project.root / "results/tiny/ffn/st4/seed0/model.safetensors").unlink()
+    target = "results/tiny/ffn/st4/seed0/metrics.json"
+    done = project.snakemake(target, "--configfile", TINY, *slurm.FOR_THIS_CLUSTER)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    mine = [job for job in slurm.jobs() if str(project.root) in job.text]
+    training = [job for job in mine if job.rule.startswith("train_ffn")]
+    others = [job for job in mine if job.rule.startswith("evaluate_ffn")]
+    assert [(job.partition, job.node) for job in training] == [("gpu", "g")]
+    assert "gres:gpu:1" in training[0].text
+    assert [job.partition for job in others] == ["cpu"]
+
+
+def test_the_gpu_rules_of_the_profile_are_those_that_ask_for_one(tmp_path):
+    rules = "\n".join(file.read_text() for file in sorted((ROOT / "rules").glob("*.smk")))
+    asking = {
+        re.match(r"\w+", text)[0]  # type: ignore[index]
+        for text in re.split(r"^rule ", rules, flags=re.MULTILINE)[1:]
+        if "gpu=cfg.compute.gpus" in text
+    }
+    project = Project(tmp_path)
+    (tmp_path / Path(PROFILE).parent).mkdir(parents=True)
+    shutil.copy(ROOT / PROFILE, tmp_path / PROFILE)
+    assert set(uncomment_gpu_rules(project, "")) == asking
