@@ -134,7 +134,7 @@ def list_step(folder: Path) -> None:
     write_listing(settings, folder, folder, folder / "videos", folder / "classes.json")
 
 
-def probe_without_files(folder: Path) -> None:
+def probe_without_files(folder: Path, n_shards: int = 100) -> None:
     """What probing the listed videos would write."""
     found = {
         "label_id": "0",
@@ -145,7 +145,7 @@ def probe_without_files(folder: Path) -> None:
         "duration": "2.0",
     }
     found |= {"codec": "h264", "rotation": "0", "status": "ok", "reason": "", "detail": ""}
-    for number, file in enumerate(shard_files(folder / "videos", 100)):
+    for number, file in enumerate(shard_files(folder / "videos", n_shards)):
         values = dict.fromkeys(COLUMNS, "") | found | {"shard": str(number)}
         write_rows(folder / "probe" / file.name, (values | row for row in iter_rows(file)), COLUMNS)
 

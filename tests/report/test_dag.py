@@ -131,16 +131,17 @@ class Rule:
 
     name: str
     needs: dict[str, list[str]]
+    wildcard: str = "number"
     snakefile: str = "/somewhere/rules/stage.smk"
 
     def is_producer(self, file: str) -> bool:
         return file.partition(".")[0] == self.name
 
     def get_wildcards(self, file: str) -> dict[str, str]:
-        return {"number": file.partition(".")[2]}
+        return {self.wildcard: file.partition(".")[2]}
 
     def expand_input(self, wildcards: dict[str, str]):
-        return self.needs[wildcards["number"]], {}, {}, False
+        return self.needs[wildcards[self.wildcard]], {}, {}, False
 
 
 def test_rules_are_followed_from_targets_to_files_that_nothing_makes():
@@ -150,3 +151,12 @@ def test_rules_are_followed_from_targets_to_files_that_nothing_makes():
         "stages": {"page": "stage", "run": "stage", "table": "stage"},
         "edges": [("run", "table"), ("table", "page")],
     }
+
+
+def test_one_shard_is_asked_for_all():
+    train = Rule("train", {"1": [f"frames.{shard}" for shard in range(3000)]})
+    frames, probe = Rule("frames", {"0": ["probe.0"]}, "shard"), Rule("probe", {"0": []}, "shard")
+    assert rule_graph([train, frames, probe], ["train.1"])["edges"] == [
+        ("frames", "train"),
+        ("probe", "frames"),
+    ]

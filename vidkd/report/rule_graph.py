@@ -49,7 +49,10 @@ def _finder(rules: list[Any]) -> Callable[[str], Job | None]:
     def find(file: str) -> Job | None:
         for rule in rules:
             if rule.is_producer(file):
-                return rule, tuple(sorted(rule.get_wildcards(file).items()))
+                wildcards = dict(rule.get_wildcards(file))
+                if "shard" in wildcards:
+                    wildcards["shard"] = "0"  # for all, which need the same rules: there may be thousands
+                return rule, tuple(sorted(wildcards.items()))
         return None
 
     return find

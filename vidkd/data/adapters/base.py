@@ -250,11 +250,10 @@ def cut_split(videos: Sequence[Video], split: str, fraction: float, seed: int) -
     taken: Counter[str] = Counter()
     moved: set[str] = set()
     for name in sorted(groups, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()):
-        after = taken + Counter(video.label for video in groups[name])
-        changed = [label for label in after if after[label] > taken[label]]
-        fits = all(after[label] <= wanted[label] or not taken[label] for label in changed)
-        if fits and all(after[label] < total[label] for label in changed):
-            taken = after
+        own = Counter(video.label for video in groups[name])
+        fits = all(taken[label] + count <= wanted[label] or not taken[label] for label, count in own.items())
+        if fits and all(taken[label] + count < total[label] for label, count in own.items()):
+            taken += own
             moved.update(video.video_id for video in groups[name])
     if not moved:
         raise UserError(
