@@ -43,7 +43,7 @@ rule compare_modes:
         "../envs/train.yaml"
     threads: lambda wildcards: cfg.backbones[STUDENT].cpu_threads
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
@@ -72,7 +72,7 @@ rule measure_fusion:
     # Alone on this machine, for what it measures is time; on a cluster there is no number of cores to ask for.
     threads: workflow.resource_settings.cores or 1
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         mem_mb=cfg.compute.mem_mb,
         runtime=60,
     params:

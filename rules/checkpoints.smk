@@ -92,7 +92,7 @@ rule train_checkpoint:
         "../envs/train.yaml"
     threads: lambda wildcards: max(cfg.compute.workers, checkpoint_of(wildcards).cpu_threads)
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,

@@ -1,6 +1,24 @@
-"""What a run on a cluster is checked for before its first job."""
+"""GPUs and processes of a job, and what a run on a cluster is checked for before its first one."""
 
 MOST_JOBS = 2000
+
+# Of a job that is not shared by several processes.
+one_gpu = min(1, cfg.compute.gpus)
+
+# Trainings that can be shared have a process for each GPU. In no params, for the number changes no result.
+processes = max(1, cfg.compute.gpus)
+launch = "python -m"
+if processes > 1:
+    launch += f" torch.distributed.run --standalone --nproc_per_node={processes} -m"
+    # It passes on only what it handles; after half a minute it would kill what is still saving its state.
+    os.environ.update(
+        PET_SIGNALS_TO_HANDLE="SIGTERM,SIGINT,SIGUSR1", PET_SHUTDOWN_TIMEOUT="300"
+    )
+
+
+def training_cores(settings):
+    """What the processes of a training need: each has its loaders, or its threads."""
+    return processes * max(cfg.compute.workers, settings.cpu_threads)
 
 
 def check_arrays():

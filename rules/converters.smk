@@ -20,7 +20,7 @@ rule train_converter:
         "../envs/train.yaml"
     threads: lambda wildcards: cfg.converters.variant(wildcards.converter).cpu_threads
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
@@ -58,7 +58,7 @@ rule convert_features:
         "../envs/train.yaml"
     threads: lambda wildcards: cfg.converters.variant(wildcards.converter).cpu_threads
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
@@ -94,7 +94,7 @@ rule evaluate_converter:
         "../envs/train.yaml"
     threads: lambda wildcards: cfg.converters.variant(wildcards.converter).cpu_threads
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:

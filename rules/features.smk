@@ -15,7 +15,7 @@ rule cache_features:
         "../envs/train.yaml"
     threads: lambda wildcards: max(cfg.compute.workers, backbone(wildcards).cpu_threads)
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         workers=cfg.compute.workers,
         batch=cfg.compute.batch,
         mem_mb=cfg.compute.mem_mb,

@@ -20,7 +20,7 @@ rule train_ffn:
     priority: training_work
     conda:
         "../envs/train.yaml"
-    threads: max(cfg.compute.workers, cfg.ffn.base.cpu_threads)
+    threads: training_cores(cfg.ffn.base)
     resources:
         gpu=cfg.compute.gpus,
         workers=cfg.compute.workers,
@@ -34,7 +34,7 @@ rule train_ffn:
         init=lambda wildcards, input: " ".join(f"--init={file}" for file in input.init),
         run_dir=paths.ffn.folder,
     shell:
-        "python -m workflow_scripts.train_ffn {params.train} {params.val} {params.init}"
+        "{launch} workflow_scripts.train_ffn {params.train} {params.val} {params.init}"
         " --classes {input.classes} --run-dir {params.run_dir} --seed {wildcards.seed} --workers {resources.workers}"
         " --settings {params.settings:q} > {log} 2>&1"
 
@@ -57,7 +57,7 @@ rule predict_ffn:
         "../envs/train.yaml"
     threads: max(cfg.compute.workers, cfg.ffn.base.cpu_threads)
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
@@ -86,7 +86,7 @@ rule measure_ffn:
     # Alone on this machine, for what it measures is time; on a cluster there is no number of cores to ask for.
     threads: workflow.resource_settings.cores or 2
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         mem_mb=cfg.compute.mem_mb,
         runtime=60,
     params:

@@ -16,7 +16,7 @@ rule train_fusion:
         "../envs/train.yaml"
     threads: lambda wildcards: cfg.fusion_variant(wildcards.fusion).cpu_threads
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:

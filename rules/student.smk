@@ -21,7 +21,7 @@ rule train_student:
     priority: student_work
     conda:
         "../envs/train.yaml"
-    threads: lambda wildcards: max(cfg.compute.workers, student_of(wildcards).cpu_threads)
+    threads: lambda wildcards: training_cores(student_of(wildcards))
     resources:
         gpu=cfg.compute.gpus,
         workers=cfg.compute.workers,
@@ -38,7 +38,7 @@ rule train_student:
         label=cfg.student_label,
         run_dir=paths.student.folder,
     shell:
-        "python -m workflow_scripts.train_student {params.train} {params.val} --classes {input.classes}"
+        "{launch} workflow_scripts.train_student {params.train} {params.val} --classes {input.classes}"
         " --labels {input.labels} {params.marked} --start {params.start:q} {params.teaching}"
         " --variant {wildcards.student} --label {params.label} --run-dir {params.run_dir} --seed {wildcards.seed}"
         " --workers {resources.workers} --settings {params.settings:q} > {log} 2>&1"
@@ -66,7 +66,7 @@ rule predict_student:
         "../envs/train.yaml"
     threads: lambda wildcards: max(cfg.compute.workers, student_of(wildcards).cpu_threads)
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
@@ -126,7 +126,7 @@ rule measure_student:
     # Alone on this machine, for what it measures is time; on a cluster there is no number of cores to ask for.
     threads: workflow.resource_settings.cores or 2
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         mem_mb=cfg.compute.mem_mb,
         runtime=60,
     params:

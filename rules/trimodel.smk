@@ -65,7 +65,7 @@ rule train_trimodel:
     priority: trimodel_work
     conda:
         "../envs/train.yaml"
-    threads: lambda wildcards: max(cfg.compute.workers, trimodel_of(wildcards).cpu_threads)
+    threads: lambda wildcards: training_cores(trimodel_of(wildcards))
     resources:
         gpu=cfg.compute.gpus,
         workers=cfg.compute.workers,
@@ -82,7 +82,7 @@ rule train_trimodel:
         label=cfg.trimodel_label,
         run_dir=paths.trimodel.folder,
     shell:
-        "python -m workflow_scripts.train_trimodel {params.train} {params.val} --classes {input.classes}"
+        "{launch} workflow_scripts.train_trimodel {params.train} {params.val} --classes {input.classes}"
         " --labels {input.labels} {params.marked} --start {params.start:q} {params.frozen}"
         " --variant {wildcards.trimodel} --label {params.label} --run-dir {params.run_dir} --seed {wildcards.seed}"
         " --workers {resources.workers} --settings {params.settings:q} > {log} 2>&1"
@@ -109,7 +109,7 @@ rule predict_trimodel:
         "../envs/train.yaml"
     threads: lambda wildcards: max(cfg.compute.workers, trimodel_of(wildcards).cpu_threads)
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,

@@ -19,7 +19,7 @@ rule measure_trimodel:
     # Alone on this machine, for what it measures is time; on a cluster there is no number of cores to ask for.
     threads: workflow.resource_settings.cores or 2
     resources:
-        gpu=cfg.compute.gpus,
+        gpu=one_gpu,
         mem_mb=cfg.compute.mem_mb,
         runtime=60,
     params:

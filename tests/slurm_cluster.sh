@@ -60,6 +60,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=5,bf_interval=5
 GresTypes=gpu
 KillWait=20
+MinJobAge=3600
 NodeName=a NodeHostname=$host NodeAddr=127.0.0.1 Port=16821 CPUs=2 RealMemory=64000
 NodeName=b NodeHostname=$host NodeAddr=127.0.0.1 Port=16822 CPUs=2 RealMemory=64000
 NodeName=g NodeHostname=$host NodeAddr=127.0.0.1 Port=16823 CPUs=2 RealMemory=64000 Gres=gpu:1

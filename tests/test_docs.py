@@ -37,6 +37,7 @@ DOCUMENTS = {
         "docs/fusion.md",
         "docs/report.md",
         "docs/comparing.md",
+        "docs/several_gpus.md",
     )
 }
 

@@ -52,8 +52,11 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
             yield temporary
+            # What the umask gives: safetensors keeps its files to their owner.
+            mode = temporary.stat().st_mode & 0o666
             for file in temporary.rglob("*"):
                 if file.is_file():
+                    file.chmod(mode)
                     with file.open("rb") as written:
                         os.fsync(written.fileno())
             fsync_folder(temporary)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 
 def drop_stale_locks(state: Path) -> None:
-    """Remove Snakemake's locks below `state` if no Snakemake runs there, and keep others from removing this one's.
+    """Remove Snakemake's locks below `state` if no Snakemake runs there; this one's stay as long as it does.
 
-    Snakemake's own locks do not say whose they are: after a kill they stay until somebody calls `--unlock`. The
-    lock taken here beside them is one of the kernel, which ends with its process. It may not reach other machines
-    that share the disk: where another one has ever run, all is left as it is.
+    Snakemake's own locks do not say whose they are: after a kill they stay until somebody calls `--unlock`.
+    The lock taken here beside them is one of the kernel, which ends with its process. It may not reach other
+    machines that share the disk: where another one has ever run, all is left as it is.
 
     Args:
         state: the folder `.snakemake`.

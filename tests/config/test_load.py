@@ -377,7 +377,7 @@ def test_settings_that_do_not_fit_together(values, said):
             "ffn.variants.ffn.shift: official groups 16 frames",
         ),
         ({"seeds": [2**32]}, "seeds: found [4294967296]"),
-        ({"compute": {"gpus": 2}}, "compute.gpus: found 2; allowed: whole number, at least 0, at most 1"),
+        ({"compute": {"gpus": 65}}, "compute.gpus: found 65; allowed: whole number, at least 0, at most 64"),
     ],
 )
 def test_settings_that_would_fail_much_later(values, said):

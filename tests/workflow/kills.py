@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import psutil
 
@@ -39,43 +40,38 @@ def jobs_of(process: subprocess.Popen[bytes], rule: str) -> list[psutil.Process]
     return found
 
 
-def kill_in(project: Project, rule: str, *targets: str, what: str = "everything", shows: str = "") -> None:
-    """Start Snakemake, and kill -9 the `job`, `snakemake` alone or `everything` while a job of `rule` runs.
+class Kill(NamedTuple):
+    """What a rule makes, files that show how far its job has come, and what is killed then."""
 
-    Args:
-        project: where.
-        rule: the script that runs.
-        targets: of Snakemake.
-        what: is killed.
-        shows: files that show how far the job has come; without, its process is enough.
-    """
-    process = start(project, *targets)
-    while not (jobs := jobs_of(process, rule)) or (shows and not any(project.root.glob(shows))):
-        assert process.poll() is None, f"Snakemake ended before {rule} {shows}"
+    output: str
+    shows: str = ""
+    what: Literal["everything", "snakemake", "job"] = "everything"
+
+
+def kill_in(project: Project, rule: str, kill: Kill) -> None:
+    """Have an output made anew, and kill -9 while a job of its rule runs."""
+    made = project.root / kill.output
+    shutil.rmtree(made) if made.is_dir() else made.unlink(missing_ok=True)
+    process = start(project, kill.output)
+    while not (jobs := jobs_of(process, rule)) or (kill.shows and not any(project.root.glob(kill.shows))):
+        assert process.poll() is None, f"Snakemake ended before {rule} {kill.shows}"
         time.sleep(0.002)
-    if what == "everything":
+    if kill.what == "everything":
         os.killpg(process.pid, signal.SIGKILL)
-    elif what == "snakemake":
+    elif kill.what == "snakemake":
         process.kill()
         psutil.wait_procs(jobs, timeout=120)
     else:
         jobs[0].kill()
     assert process.wait(timeout=300) != 0
+    assert kill.what == "snakemake" or not made.exists(), rule
 
 
-def kill_in_each(project: Project, kills: Mapping[str, tuple[str, str]]) -> None:
-    """For each rule make its output anew and kill everything meanwhile; then make all of them, once.
-
-    Args:
-        project: a finished run.
-        kills: of each rule, in the order of the workflow, an output and what shows that its job has come far.
-    """
-    for rule, (output, shows) in kills.items():
-        made = project.root / output
-        shutil.rmtree(made) if made.is_dir() else made.unlink()
-        kill_in(project, rule, output, shows=shows)
-        assert not made.exists(), rule
-    done = project.snakemake(*(output for output, _ in kills.values()), *TWO_CORES)
+def kill_in_each(project: Project, kills: Mapping[str, Kill]) -> None:
+    """Kill in one rule after another, in the order of the workflow; then make all of their outputs, once."""
+    for rule, kill in kills.items():
+        kill_in(project, rule, kill)
+    done = project.snakemake(*(kill.output for kill in kills.values()), *TWO_CORES)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
 
 

@@ -13,31 +13,33 @@ import pytest
 
 from tests.mounts import small_disk
 from tests.workflow.conftest import TINY, Project
-from tests.workflow.kills import TWO_CORES, copied, jobs_of, kill_in, start
+from tests.workflow.kills import TWO_CORES, Kill, copied, jobs_of, kill_in_each, start
 from tests.workflow.test_bad_input import check_refusal
-from tests.workflow.test_reproducible import artefacts
+from tests.workflow.test_reproducible import artefacts, differing
+from vidkd.paths import Paths
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 
 RESULTS = Path("results/tiny")
 STORE = RESULTS / "frames/train/shard_1.h5"
+PATHS = Paths("results/tiny")
+RUN = PATHS.ffn.folder.format(variant="ffn", seed=0)
 STAGES = {
-    "generate_demo": ("job", ""),
-    "list_videos": ("everything", ""),
-    "probe_videos": ("job", ""),
-    "build_manifest": ("everything", ""),
-    "extract_frames": ("everything", f"{RESULTS}/frames/*/.*.tmp"),
-    "check_frames": ("job", ""),
-    "train_ffn": ("everything", f"{RESULTS}/ffn/*/seed0/.state/state.pt"),
-    "predict_ffn": ("snakemake", ""),
-    "measure_ffn": ("job", ""),
-    "evaluate_ffn": ("everything", ""),
-    "tabulate_tfd": ("snakemake", ""),
-    "draw_curves": ("everything", ""),
-    "tabulate_report": ("job", ""),
-    "build_report": ("snakemake", ""),
+    "generate_demo": Kill(PATHS.demo_annotations.format(split="val"), what="job"),
+    "list_videos": Kill(PATHS.classes),
+    "probe_videos": Kill(PATHS.probe.format(shard=1), what="job"),
+    "build_manifest": Kill(PATHS.manifest),
+    "extract_frames": Kill(str(STORE), shows=f"{STORE.parent}/.*.tmp"),
+    "check_frames": Kill(PATHS.excluded, what="job"),
+    "train_ffn": Kill(f"{RUN}/model.safetensors", shows=f"{RUN}/.state/state.pt"),
+    "predict_ffn": Kill(f"{RUN}/predictions.csv", what="snakemake"),
+    "measure_ffn": Kill(PATHS.ffn_latency, what="job"),
+    "evaluate_ffn": Kill(f"{RUN}/metrics.json"),
+    "tabulate_tfd": Kill(PATHS.tfd, what="snakemake"),
+    "draw_curves": Kill(PATHS.figure.format(figure="curves_ffn")),
+    "tabulate_report": Kill("results/tiny/report/tables/summary.csv", what="job"),
+    "build_report": Kill(PATHS.report),
 }
-"""Rules in the order of their jobs, what is killed in one of them, and what shows how far it has come."""
 
 
 @pytest.fixture
@@ -51,19 +53,11 @@ def finish(project: Project) -> None:
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
 
 
-def same_bytes(project: Project, wanted: dict[str, bytes]) -> None:
-    found = artefacts(project)
-    assert set(found) == set(wanted)
-    assert [name for name in wanted if found[name] != wanted[name]] == []
-
-
 def test_killed_in_every_stage_the_same_command_ends_in_the_same_bytes(tiny, broken):
     """With no call of --unlock in between."""
-    shutil.rmtree(broken.root / "results")
-    for rule, (what, shows) in STAGES.items():
-        kill_in(broken, rule, what=what, shows=shows)
+    kill_in_each(broken, STAGES)
     finish(broken)
-    same_bytes(broken, artefacts(tiny.project))
+    assert differing(broken, tiny.project) == []
 
 
 def test_a_training_that_outlives_snakemake_is_waited_for(tiny, broken):
@@ -107,14 +101,14 @@ def test_a_disk_that_fills_up_costs_nothing_once_there_is_room(tiny, broken):
         assert [path.name for path in disk.rglob("*.tmp")] == []
         subprocess.run(["mount", "-o", f"remount,size={2**28}", disk], check=True)
         finish(broken)
-        same_bytes(broken, artefacts(tiny.project))
+        assert differing(broken, tiny.project) == []
 
 
 def test_a_deleted_shard_comes_back_and_changes_nothing(tiny, broken):
     (broken.root / STORE).unlink()
     assert broken.plan()["extract_frames"] == 1
     finish(broken)
-    same_bytes(broken, artefacts(tiny.project))
+    assert differing(broken, tiny.project) == []
 
 
 def test_truncated_weights_are_named_and_made_again(tiny, broken):
@@ -124,7 +118,7 @@ def test_truncated_weights_are_named_and_made_again(tiny, broken):
     check_refusal(broken.snakemake(*TWO_CORES), (str(weights.relative_to(broken.root)),))
     weights.unlink()
     finish(broken)
-    same_bytes(broken, artefacts(tiny.project))
+    assert differing(broken, tiny.project) == []
 
 
 def test_a_video_that_was_damaged_after_the_run_changes_no_result_by_itself(tiny, broken):
@@ -146,5 +140,5 @@ def test_a_clock_that_jumps_changes_no_byte_and_settles(tiny, broken, days):
             then = file.stat().st_mtime + days * 86400
             os.utime(file, (then, then))
     finish(broken)
-    same_bytes(broken, artefacts(tiny.project))
+    assert differing(broken, tiny.project) == []
     assert broken.plan() == {}

@@ -53,6 +53,7 @@ CHANGES = [
     Change("help text", "workflow_scripts/train_ffn.py", 'help="', 'help="So: ', {}),
     Change("threads", "rules/ffn.smk", "threads: max(", "threads: max(2, ", {}),
     Change("resources", TINY, "mem_mb: 2000", "mem_mb: 2001", {}),
+    Change("several processes", TINY, "gpus: 0,", "gpus: 2,", {}),
     Change("curves for TensorBoard", TINY, "gpus: 0,", "gpus: 0, tensorboard: true,", {}),
     Change("docstring of a rule file", "rules/common.smk", "Everything in Python", "All the Python", {}),
     Change("lambda_kl of one variant", TINY, "ffn: {}", "ffn: {lambda_kl: 0.5}", ONE_TRAINED),
@@ -82,12 +83,12 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
 def test_plan_after_a_change(tiny, change):
-    text = (tiny.project.root / change.file).read_text()
-    tiny.project.replace(change.file, change.old, change.new)
-    try:
+    with tiny.project.restored(change.file):
+        tiny.project.replace(change.file, change.old, change.new)
         assert tiny.project.plan() == change.plan
-    finally:
-        (tiny.project.root / change.file).write_text(text)
+
+
+def test_nothing_runs_once_everything_is_as_it_was(tiny):
     assert tiny.project.plan() == {}
 
 

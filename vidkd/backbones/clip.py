@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which open_clip imports
@@ -16,6 +18,7 @@ import torch
 from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
 from torch import Tensor, nn
+from transformers import dynamic_module_utils
 
 from vidkd.backbones.protocol import Backbone, BackboneSpec, meaning
 from vidkd.backbones.source import Source, fill, find_source
@@ -37,9 +40,12 @@ class CLIP(Backbone):
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Embeddings (N, D) in the space shared with frames, of any length."""
-        with _silence():
-            tokenizer = open_clip.get_tokenizer(f"local-dir:{self.origin.folder}")
+        """Embeddings (N, D) in the space shared with frames, of any length.
+
+        Raises:
+            UserError: no tokenizer comes of the checkpoint's files.
+        """
+        tokenizer = _tokenizer(self.origin.folder, self.origin.name)
         embedding_ND: Tensor = self.network.encode_text(tokenizer(list(texts)).to(self.normalise.mean.device))
         return embedding_ND
 
@@ -76,15 +82,34 @@ def _build(source: Source) -> nn.Module:
         ) from error
 
 
+def _tokenizer(folder: Path, name: str) -> Any:
+    text = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_cfg"].get("text_cfg", {})
+    # What a checkpoint says reaches transformers, trust_remote_code too; open_clip's own tokenizer has none.
+    options = {"trust_remote_code": False} if text.get("hf_tokenizer_name") else {}
+    try:
+        with _silence():
+            return open_clip.get_tokenizer(f"local-dir:{folder}", **options)
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        raise UserError(
+            f"{name}: its files make no tokenizer, or one that would run code of theirs, which is never done "
+            f"({type(error).__name__}). Fetch them again, or take another checkpoint."
+        ) from error
+
+
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep from the log where open_clip looks, and that a network is random: its weights follow."""
-    before = logging.root.manager.disable
+    """Keep from the log where open_clip looks, and that a network is random: its weights follow.
+
+    Nor is anybody asked on the terminal whether to run code that a checkpoint brings: it is not run.
+    """
+    before, seconds = logging.root.manager.disable, dynamic_module_utils.TIME_OUT_REMOTE_CODE
     logging.disable(logging.WARNING)
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
     try:
         yield
     finally:
         logging.disable(before)
+        dynamic_module_utils.TIME_OUT_REMOTE_CODE = seconds
 
 
 def _fill(network: nn.Module, source: Source) -> None:

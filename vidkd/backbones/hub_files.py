@@ -122,7 +122,9 @@ def is_damaged(file: Path) -> bool:
 
 def _hub_file(commit: Commit, file: Any) -> HubFile:
     sha256 = file.lfs.sha256 if file.lfs else None
-    return HubFile(file.path, file.size, commit.cache / "blobs" / (sha256 or file.blob_id), sha256)
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name := sha256 or file.blob_id):
+        raise Refused(f"the hub gives {file.path} the sum {name!r}, which is none")
+    return HubFile(file.path, file.size, commit.cache / "blobs" / name, sha256)
 
 
 @contextmanager

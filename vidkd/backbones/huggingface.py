@@ -56,6 +56,11 @@ def read_config(source: Source, kind: str) -> Any:
             f"{source.name}: {CONFIG} is of the kind {content.get('model_type')}, not {kind}: set kind to "
             "what it is, or name another source"
         )
+    if content.get("quantization_config"):
+        raise UserError(
+            f"{source.name}: {CONFIG} says that its weights are quantised, for which transformers loads "
+            "other libraries. Take weights of float32, float16 or bfloat16."
+        )
     try:
         return transformers.AutoConfig.for_model(**content)
     except (ValueError, TypeError, StrictDataclassError) as error:

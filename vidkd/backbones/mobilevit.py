@@ -19,6 +19,9 @@ from vidkd.errors import UserError
 
 CONFIG = "config.json"
 
+_OF_THE_LIBRARY = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
+"""Arguments of timm.create_model that name further files, which a checkpoint has no business to name."""
+
 
 class ImageEncoder(Backbone):
     """A step is a frame; S = 1."""
@@ -58,13 +61,26 @@ def model_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
+def create_network(architecture: str, arguments: Mapping[str, Any]) -> Any:
+    """A network of timm with random weights; neither its name nor its arguments can name a file or the hub.
+
+    Raises:
+        ValueError: they do, or timm makes no such network; so are RuntimeError, TypeError and others of timm.
+    """
+    if ":" in architecture:
+        raise ValueError(f"{architecture} is a place, not the name of a network")
+    if wrong := [name for name in _OF_THE_LIBRARY if name in arguments]:
+        raise ValueError(f"{wrong[0]} is no argument of a network")
+    return timm.create_model(architecture, pretrained=False, **arguments)
+
+
 def _build(config: dict[str, Any], source: Source) -> Any:
     arguments = model_arguments(config)
     classes = config.get("num_classes", config["pretrained_cfg"].get("num_classes"))
     if classes is not None:
         arguments["num_classes"] = classes
     try:
-        return timm.create_model(str(config.get("architecture")), pretrained=False, **arguments)
+        return create_network(str(config.get("architecture")), arguments)
     except (RuntimeError, TypeError, ValueError, KeyError, AssertionError) as error:
         raise UserError(
             f"{source.name}: timm {timm.__version__} makes no network of {CONFIG} ({error})"

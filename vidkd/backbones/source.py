@@ -233,6 +233,10 @@ def _parts(index: Path, name: str) -> list[str]:
         parts: list[str] = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         if not parts:
             raise ValueError
+        if wrong := [part for part in parts if Path(part).name != part]:
+            raise UserError(
+                f"{name}: {index.name} names {wrong[0]!r}, and weights lie beside it: fetch it again"
+            )
         return parts
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{name}: {index.name} is no index of weights: fetch it again") from error

@@ -27,8 +27,9 @@ class ComputeSettings(Section):
     gpus: int = Field(
         1,
         ge=0,
-        le=1,
-        description="GPUs of a job that trains or runs a network: 1, or 0 on a machine without one.",
+        le=64,
+        description="GPUs of a job that trains or runs a network: 1, or 0 on a machine without one. With "
+        "more, trainings of ffn, student and trimodel have a process for each (docs/several_gpus.md).",
     )
     workers: int = Field(
         0,

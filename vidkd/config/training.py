@@ -13,7 +13,7 @@ class TrainingSettings(Section):
     """How a network is trained; every method's settings extend these."""
 
     epochs: int = Field(50, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(8, ge=1, description="Clips in a batch, in each process.")
+    batch_size: int = Field(8, ge=1, description="Clips in a batch, of all processes together.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients are added before a step.")
     optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd (momentum) or adamw.")
     lr: float = Field(0.01, gt=0, description="Peak learning rate.")

@@ -25,6 +25,8 @@ from vidkd.data.augment import View, apply_view, centre_view, random_view
 from vidkd.data.sampling import evaluation_positions, training_positions
 from vidkd.data.selected import Clips, Frames
 from vidkd.data.tables import UNLABELLED
+from vidkd.engine.processes import count as count_processes
+from vidkd.engine.processes import index, part
 from vidkd.engine.runtime import STOP_SIGNALS
 from vidkd.errors import UserError
 
@@ -118,12 +120,15 @@ class EpochBatches(Sampler):
     """The batches of one epoch in its seeded order, as lists of (epoch, row), from batch `start` on.
 
     A last batch that is not full is left out: batch statistics of a few clips would differ from all others.
+    Of several processes each has its own part of every batch.
     """
 
     def __init__(self, n_clips: int, batch_size: int, seed: int, epoch: int, start: int = 0) -> None:
         order = np.random.default_rng([seed, epoch]).permutation(n_clips)
         n_batches = n_clips // batch_size
-        self.batches = order[: n_batches * batch_size].reshape(n_batches, batch_size)[start:]
+        self.batches = order[: n_batches * batch_size].reshape(n_batches, batch_size)[
+            start:, part(batch_size)
+        ]
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -211,18 +216,23 @@ class ClipBatches:
 
         Args:
             clips: what they are made of.
-            batch_size: clips of a batch.
+            batch_size: clips of a batch, in all processes together.
             seed: of the order.
             workers: loader processes.
             max_batches: cut an epoch to so many (a test run).
 
         Raises:
-            UserError: there are fewer clips than one batch.
+            UserError: there are fewer clips than one batch, or fewer in a batch than processes.
         """
         self.clips, self.batch_size, self.seed, self.workers = clips, batch_size, seed, workers
         count = len(clips.store)
         if count < batch_size:
             raise UserError(f"batch_size {batch_size} is larger than the {count} training clips: lower it.")
+        if batch_size < count_processes():
+            raise UserError(
+                f"batch_size {batch_size} is of all processes together, and these are {count_processes()}: "
+                "raise it, or start fewer."
+            )
         full = count // batch_size
         self.steps_per_epoch = full if max_batches is None else min(full, max_batches)
 
@@ -234,10 +244,21 @@ class ClipBatches:
 
 
 def evaluation_loader(
-    store: Frames, counts: Sequence[int], settings: ClipSettings, batch_size: int, workers: int
+    store: Frames,
+    counts: Sequence[int],
+    settings: ClipSettings,
+    batch_size: int,
+    workers: int,
+    max_batches: int | None = None,
 ) -> ClipLoader:
-    """Every clip of the store once, in order."""
-    return clip_loader(EvaluationClips(store, counts, settings), workers, batch_size=batch_size)
+    """Every clip of the store once, in order; of several processes each has batches of its own.
+
+    What comes of them is put together by `in_order`.
+    """
+    starts = range(0, len(store), batch_size)[:max_batches]
+    batches = [list(range(first, min(first + batch_size, len(store)))) for first in starts]
+    own = batches[index() :: count_processes()]
+    return clip_loader(EvaluationClips(store, counts, settings), workers, batch_sampler=own)
 
 
 def check_clips(store: Clips, frames: int, settings: ClipSettings, sampling: str) -> None:

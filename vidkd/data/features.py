@@ -27,6 +27,7 @@ from torch import Tensor
 
 from vidkd.data.feature_meta import COLUMNS, FeatureMeta, checksum
 from vidkd.data.feature_rows import Features, ForeignFeatures, Gather, gather_of
+from vidkd.data.own_data import check_own_data
 from vidkd.errors import UserError
 
 Rows = Sequence[int] | NDArray[np.int64]
@@ -165,6 +166,7 @@ class _Shard:
             raise UserError(f"{path} is not a whole feature store ({error}): {_AGAIN}") from error
 
     def _read(self, file: h5py.File) -> None:
+        check_own_data(file)
         if "features" not in file and "encoding" in file.attrs:
             raise UserError(f"{self.path} is a frame store, not one of features: look in results/features")
         if "features" in file and "label_id" not in file:

@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from vidkd.data.own_data import check_own_data
 from vidkd.data.pixels import DecodedPixels, Pixels, PixelSource, Positions, StoredPixels
 from vidkd.errors import UserError
 
@@ -125,6 +126,7 @@ class _Shard:
             ) from error
 
     def _read(self, file: h5py.File) -> None:
+        check_own_data(file)
         self.digest = str(file.attrs["digest"])
         self.per_video = int(file.attrs["per_video"])
         self.video_ids: list[str] = list(file["video_id"].asstr()[:])

@@ -23,6 +23,9 @@ from PIL import ExifTags, ImageOps
 from vidkd.data.media import FRAME, IMAGE_SUFFIXES, suffix_of
 from vidkd.data.video import Image, TooFewFrames, UnreadableVideo, VideoInfo
 
+_FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
+"""Those of IMAGE_SUFFIXES: whatever a file is called, Pillow would have Ghostscript run one of PostScript."""
+
 _EIGHT_BITS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 
 
@@ -83,7 +86,7 @@ def image_files(path: Path) -> list[Path]:
     """The images that are the frames of the video at `path`, in their order.
 
     Raises:
-        UnreadableVideo: there are none, or their numbers show that one is missing.
+        UnreadableVideo: there are none, their numbers show that one is missing, or one is a link elsewhere.
     """
     if path.is_dir():
         names = [name for name in _listed(path) if suffix_of(name) in IMAGE_SUFFIXES]
@@ -97,7 +100,9 @@ def image_files(path: Path) -> list[Path]:
             raise UnreadableVideo("missing", "there is no such file")
     names = sorted(names, key=_natural)
     _check_numbers(names)
-    return [folder / name for name in names]
+    files = [folder / name for name in names]
+    _check_links(files, folder)
+    return files
 
 
 @lru_cache(maxsize=1)
@@ -135,6 +140,13 @@ def _check_numbers(names: list[str]) -> None:
             raise UnreadableVideo("numbering", f"{names[place]} is followed by {names[place + 1]}")
 
 
+def _check_links(files: Sequence[Path], folder: Path) -> None:
+    """An image that is a link may lead to any picture of this machine."""
+    for file in files:
+        if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
+            raise UnreadableVideo("unreadable", f"{file.name} is a link that leaves its folder")
+
+
 def _pixels(file: Path) -> Image:
     """The upright RGB image; transparency is dropped."""
     with _opened(file) as image:
@@ -145,7 +157,7 @@ def _pixels(file: Path) -> Image:
 def _opened(file: Path) -> Iterator[PIL.Image.Image]:
     """Open an image; errors of the library become UnreadableVideo."""
     try:
-        with PIL.Image.open(file) as image:
+        with PIL.Image.open(file, formats=_FORMATS) as image:
             if image.mode not in _EIGHT_BITS:
                 raise UnreadableVideo(
                     "no_decoder", f"{file.name} has pixels of kind {image.mode}, not 8 bits"

@@ -2,7 +2,7 @@
 
 This is the one place where a pickle is read. The caches of that project exist in no other form, making them
 took GPU days, and a pickle can run any code when it is opened; so it is opened once, by an unpickler that
-knows numpy arrays and plain values only, and kept as our shards from then on.
+knows arrays of numbers and plain values only, and kept as our shards from then on.
 
 A shard is a list of `{"path": …, "label": …, "student": (T', D), <teacher>: (T', D), …}`. What made the
 features is not said there: weights, preprocessing and decoder become `unknown`, so that such a cache can be
@@ -31,16 +31,6 @@ from vidkd.errors import UserError
 logger = logging.getLogger(__name__)
 
 UNKNOWN = "unknown: imported"
-
-_ALLOWED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
-}
-"""What arrays are made of in a pickle, under the names of numpy 1 and 2. Nothing of it runs other code."""
 
 
 class Shard(BaseModel):
@@ -116,6 +106,53 @@ def read_pickle(path: Path) -> object:
         raise UserError(f"{path} is no whole pickle ({error}): copy it again") from error
 
 
+class _Numbers:
+    """A type of numbers as a pickle names it, in place of numpy's own.
+
+    That would take from the pickle what its bytes are, and may be told that they are addresses of objects.
+    """
+
+    def __init__(self, name: str, *_: object) -> None:
+        self._dtype = np.dtype(name)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._dtype = self._dtype.newbyteorder(state[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of numpy, of nothing but numbers."""
+        if self._dtype.kind not in "biuf":
+            raise ValueError(f"an array of {self._dtype} holds other things than numbers")
+        return self._dtype
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An array that a pickle fills with numbers."""
+
+    def __setstate__(self, state: tuple[Any, ...], /) -> None:
+        version, shape, numbers, by_columns, content = state
+        super().__setstate__((version, shape, numbers.dtype, by_columns, content))
+
+
+def _empty(*_: object) -> _Array:
+    return _Array((0,))
+
+
+def _from_buffer(content: bytes, numbers: _Numbers, shape: tuple[int, ...], order: Any) -> NDArray[Any]:
+    return np.frombuffer(content, numbers.dtype).reshape(shape, order=order)
+
+
+_ALLOWED = {
+    ("numpy", "ndarray"): None,  # an argument of _reconstruct, which makes nothing else here
+    ("numpy", "dtype"): _Numbers,
+    ("numpy.core.multiarray", "_reconstruct"): _empty,
+    ("numpy._core.multiarray", "_reconstruct"): _empty,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
+}
+"""What arrays are made of in a pickle, under the names of numpy 1 and 2, and what makes them here."""
+
+
 class _Unpickler(pickle.Unpickler):
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         super().__init__(stream)
@@ -123,7 +160,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:
-            return super().find_class(module, name)
+            return _ALLOWED[module, name]
         raise UserError(
             f"{self._path} is refused: it would run {module}.{name}, and only numpy arrays and plain values "
             "are read. Save its features as numpy arrays where it was made, or extract them again."

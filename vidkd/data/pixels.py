@@ -160,4 +160,4 @@ def encode_jpeg(image: Image, quality: int) -> bytes:
 
 def decode_jpeg(data: Pixels) -> Image:
     """The (H, W, 3) RGB image of JPEG bytes."""
-    return np.asarray(PIL.Image.open(io.BytesIO(data.data)).convert("RGB"))
+    return np.asarray(PIL.Image.open(io.BytesIO(data.data), formats=("JPEG",)).convert("RGB"))

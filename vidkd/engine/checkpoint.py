@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from vidkd.engine.processes import index, naming_lost_process
 from vidkd.errors import UserError
 from vidkd.files import atomic
 
@@ -51,11 +52,15 @@ def load_state(folder: Path, stamp: str) -> dict[str, Any] | None:
 
 @contextmanager
 def only_run(folder: Path) -> Iterator[None]:
-    """Hold a run's state folder for this process alone.
+    """Hold a run's state folder for this training alone; of several processes the main one holds it.
 
     Raises:
-        UserError: another process is training into it, or it cannot be written.
+        UserError: another training is in it, it cannot be written, or another process of this one ended.
     """
+    if index():
+        with naming_lost_process():
+            yield
+        return
     lock = FileLock(folder / "lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +76,8 @@ def only_run(folder: Path) -> Iterator[None]:
             "choose another results_dir."
         ) from error
     try:
-        yield
+        with naming_lost_process():
+            yield
     finally:
         lock.release()
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vidkd.engine.processes import summed
 from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -55,5 +56,5 @@ def check_gradients(
 def _norm(term: Tensor, student: nn.Module) -> float:
     trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
     gradients = torch.autograd.grad(term, trained, retain_graph=True, allow_unused=True)
-    squares = [gradient.double().square().sum() for gradient in gradients if gradient is not None]
+    squares = [summed(gradient).double().square().sum() for gradient in gradients if gradient is not None]
     return torch.stack(squares).sum().sqrt().item() if squares else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,15 +20,19 @@ Item = TypeVar("Item")
 
 
 def setup_logging() -> None:
-    """Plain, time-stamped lines on standard error."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
-    )
+    """Plain, time-stamped lines on standard error; of several processes the main one alone tells progress."""
+    level = logging.INFO if _main() else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
 
 
 def on_terminal() -> bool:
     """Whether somebody is watching."""
-    return sys.stderr.isatty()
+    return sys.stderr.isatty() and _main()
+
+
+def _main() -> bool:
+    """By what torchrun sets, for commands without torch log as well."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def progress(items: Sequence[Item], label: str) -> Iterator[Item]:

@@ -1,7 +1,8 @@
 """The training loop that every method shares.
 
 A method is a module whose `forward(batch, generator)` returns named loss terms that add up to the loss. The
-loop knows nothing else about it, and validation is a function it calls between epochs.
+loop knows nothing else about it, and validation is a function it calls between epochs. Of several processes
+each goes through the same steps with the same figures; the main one alone writes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from vidkd.config.training import TrainingSettings
 from vidkd.engine.checkpoint import load_state, save_state
 from vidkd.engine.logging import LINE_EVERY_S, on_terminal
 from vidkd.engine.optim import build_optimizer, build_schedule
+from vidkd.engine.processes import leave_to_main, sum_gradients, whole_batch
 from vidkd.engine.runtime import Interrupted, StopSignal
 from vidkd.engine.tensorboard import Board
 from vidkd.errors import UserError
@@ -107,7 +109,9 @@ class Trainer:
         optimizer = build_optimizer(groups, settings)
         self.steps_per_epoch = -(-data.steps_per_epoch // settings.accumulate)
         self.schedule = build_schedule(optimizer, settings, self.steps_per_epoch)
-        self.method, self.optimizer = accelerator.prepare(method, optimizer)
+        # As for evaluation: without DistributedDataParallel, see sum_gradients.
+        self.method = accelerator.prepare_model(method, evaluation_mode=True)
+        self.optimizer = accelerator.prepare_optimizer(optimizer)
         self.generator = torch.Generator().manual_seed(seed)
         self.progress = Progress()
         self.stop = StopSignal()
@@ -142,6 +146,7 @@ class Trainer:
                     raise
                 log.info("signal %d: the last saved state stays; run again to go on", self.stop.received)
                 raise Interrupted(self.stop.received) from error
+        leave_to_main()
         return self.progress
 
     def _train_epoch(self) -> bool:
@@ -168,7 +173,7 @@ class Trainer:
         return True
 
     def _train_batch(self, batch: Any) -> None:
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), whole_batch(self.settings.batch_size):
             terms = self.method(batch, self.generator)
         loss = sum(terms.values())
         if not torch.isfinite(loss):
@@ -187,6 +192,7 @@ class Trainer:
             self._step()
 
     def _step(self) -> None:
+        sum_gradients(self.method)
         if self.settings.clip_grad is not None:
             self.accelerator.clip_grad_norm_(self.method.parameters(), self.settings.clip_grad)
         self.optimizer.step()
@@ -199,6 +205,7 @@ class Trainer:
         validate = progress.epoch == self.settings.epochs or self._validation_due()
         if validate or self.settings.validate_steps is None:
             self._close_row(progress.epoch, validate=validate)
+        self.stop.agree()
         self._save()
 
     def _validation_due(self) -> bool:
@@ -248,12 +255,22 @@ class Trainer:
         return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
 
     def _save_if_due(self) -> None:
+        self.stop.agree()
         on_time = time.monotonic() - self.saved_at >= SAVE_EVERY_S
         on_step = self.save_steps is not None and self._steps_done() % self.save_steps == 0
-        if on_time or on_step or self.stop.received is not None:
+        if on_time or on_step or self.stop.agreed is not None:
             self._save()
 
     def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            self._write_state()
+        self.saved_at = time.monotonic()
+        if self.stop.agreed is not None:
+            self.accelerator.wait_for_everyone()
+            log.info("signal %d: state saved in %s; run again to go on", self.stop.agreed, self.state_dir)
+            raise Interrupted(self.stop.agreed)
+
+    def _write_state(self) -> None:
         scaler = self.accelerator.scaler
         save_state(
             self.state_dir,
@@ -266,13 +283,9 @@ class Trainer:
                 "progress": vars(self.progress),
                 "generator": self.generator.get_state(),
                 "torch_rng": torch.get_rng_state(),
-                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+                "cuda_rng": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
             },
         )
-        self.saved_at = time.monotonic()
-        if self.stop.received is not None:
-            log.info("signal %d: state saved in %s; run again to go on", self.stop.received, self.state_dir)
-            raise Interrupted(self.stop.received)
 
     def _resume(self) -> None:
         state = load_state(self.state_dir, self.stamp)
@@ -286,8 +299,8 @@ class Trainer:
         self.progress = Progress(**state["progress"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["torch_rng"])
-        if state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        for of_device in state["cuda_rng"]:
+            torch.cuda.set_rng_state(of_device)
         log.info("going on from epoch %d, batch %d", self.progress.epoch + 1, self.progress.batch)
 
 

@@ -38,7 +38,7 @@ class Board:
         """
         self.folder, self.begin = _folder(state_dir), 0
         self.writer: SummaryWriter | None = None
-        self.wanted = os.environ.get(SWITCH) == "1"
+        self.wanted = os.environ.get(SWITCH) == "1" and os.environ.get("RANK", "0") == "0"
         if self.wanted:
             _check_installed()
 

@@ -131,7 +131,7 @@ def _is_page(path: Path) -> bool:
 
 def _reason(error: Exception) -> str:
     # Not torch's own text, which recommends to load the file with all the code in it.
-    if isinstance(error, pickle.UnpicklingError):
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
         return "it holds other things than tensors, or is no checkpoint at all"
     return str(error).partition("\n")[0]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from vidkd.data.clips import Batch
+from vidkd.engine.processes import in_order
 
 Score = Callable[[Batch], Mapping[int, Tensor]]
 """From a batch to scores (B, K) by frame count."""
@@ -17,8 +17,10 @@ Score = Callable[[Batch], Mapping[int, Tensor]]
 @torch.inference_mode()
 def score_clips(score: Score, batches: Iterable[Batch], device: torch.device) -> dict[int, Tensor]:
     """Scores (clips, K) of all batches by frame count, float32 and on the CPU."""
-    found: defaultdict[int, list[Tensor]] = defaultdict(list)
-    for batch in batches:
-        for count, score_BK in score(batch.to(device)).items():
-            found[count].append(score_BK.float().cpu())
-    return {count: torch.cat(parts) for count, parts in found.items()}
+    found = in_order(
+        [
+            {count: score_BK.float().cpu() for count, score_BK in score(batch.to(device)).items()}
+            for batch in batches
+        ]
+    )
+    return {count: torch.cat([scores[count] for scores in found]) for count in (found[0] if found else ())}

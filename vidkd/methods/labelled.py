@@ -15,6 +15,7 @@ from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
 from vidkd.data.selected import SelectedClips
 from vidkd.data.tables import UNLABELLED
+from vidkd.engine.processes import part
 from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,6 @@ def counts(clips: TrainingClips) -> dict[str, int]:
 
 
 def first_batch(clips: TrainingClips, batch_size: int) -> Batch:
-    """A batch of the first epoch that has a clip with a label, if there is one."""
+    """A batch of the first epoch that has a clip with a label, if there is one; this process's part of it."""
     labelled_first = np.argsort(clips.store.label_ids == UNLABELLED, kind="stable")
-    return collate([clips[(0, int(row))] for row in labelled_first[:batch_size]])
+    return collate([clips[(0, int(row))] for row in labelled_first[:batch_size][part(batch_size)]])

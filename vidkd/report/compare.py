@@ -6,6 +6,7 @@ Settings, code, versions and data come from the sidecars of the files that both 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from vidkd.report.compare_folders import Folder, patterns, read_folder, shortened
@@ -19,6 +20,9 @@ from vidkd.report.compare_provenance import (
 )
 
 NONE = "No difference."
+
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""What a terminal would obey in place of showing it; a results folder of others may have names with it."""
 
 
 def compare(one: Path, other: Path) -> str:
@@ -41,7 +45,7 @@ def compare(one: Path, other: Path) -> str:
     blocks += [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
     if not any(sections.values()):
         blocks.append(f"{NONE} {len(a.records)} files with provenance are in both.")
-    return "\n\n".join(blocks) + "\n"
+    return _CONTROL.sub("?", "\n\n".join(blocks)) + "\n"
 
 
 def _only_in_one(a: Folder, b: Folder) -> list[str]:

@@ -283,7 +283,9 @@ def _share(before: float, after: float) -> float:
 
 
 def _row(key: Any) -> str:
-    return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+    """The names of a row, which may be class labels, so that they end no cell and are no HTML."""
+    text = ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+    return re.sub(r"([|<])", r"\\\1", " ".join(text.split()))
 
 
 def _shown(value: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 from collections import Counter
@@ -46,8 +48,9 @@ def build_page(
         captions: folder of what figures show: `NAME.rst`, or one for all whose names start so, `curves.rst`.
         missing: what is planned but not there, a sentence each.
     """
+    loader = jinja2.PackageLoader("vidkd.report")
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vidkd.report"),
+        loader=loader,
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -56,6 +59,7 @@ def build_page(
     found = {name: read_report_table(path) for name, path in tables.items()}
     read = {name: table for name, table in found.items() if len(table)}
     there = [section for section in SECTIONS if _has(section, {*read, *figures})]
+    script, _, _ = loader.get_source(environment, "page.js")
     text = environment.get_template("page.html").render(
         title=settings.title,
         sections=there,
@@ -68,6 +72,9 @@ def build_page(
         excluded=by_reason(Counter(read["excluded"]["reason"])) if "excluded" in read else "",
         told={name: _told_apart(read[name], column) for name, column in GAINS.items() if name in read},
         made_by=_made_by(read.get("provenance")),
+        script=script,
+        # The page runs no other: a figure that somebody else drew may have one in it.
+        script_sum=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     write_text(page, text)
 

@@ -144,11 +144,11 @@ def test_a_grid_is_interpolated_as_a_volume():
 def test_mixup_mixes_with_one_share_and_one_partner():
     generator = torch.Generator().manual_seed(1)
     clips = torch.randint(0, 256, (5, 2, 3, 4, 4), dtype=torch.uint8, generator=generator)
-    mixed = mix(clips, 0.8, torch.Generator().manual_seed(3))
-    again = mix(clips, 0.8, torch.Generator().manual_seed(3))
+    mixed = mix(clips, 0.8, torch.Generator().manual_seed(3), 5)
+    again = mix(clips, 0.8, torch.Generator().manual_seed(3), 5)
     assert torch.equal(mixed.pixels, again.pixels)
     assert 0 < mixed.share < 1
     assert sorted(mixed.partner.tolist()) == [0, 1, 2, 3, 4]
     wanted = mixed.share * clips.numpy().astype(float) + (1 - mixed.share) * clips[mixed.partner].numpy()
     assert np.abs(mixed.pixels.numpy() - wanted).max() <= 0.5001
-    assert mix(clips, 0.0, torch.Generator()).pixels is clips
+    assert mix(clips, 0.0, torch.Generator(), 5).pixels is clips

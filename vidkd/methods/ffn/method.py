@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vidkd.config.ffn import FFNSettings
 from vidkd.data.clips import Batch
+from vidkd.engine.processes import gathered
 from vidkd.methods.ffn.loss import counts_of_step, loss_terms
 from vidkd.methods.ffn.model import build_model
 
@@ -21,10 +22,9 @@ class FFN(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Loss terms of a training batch, weighted, to be added up."""
-        counts = counts_of_step(self.settings, generator)
-        return loss_terms(
-            {count: self.model(batch.clips[count]) for count in counts}, batch.label, self.settings
-        )
+        counts, total = counts_of_step(self.settings, generator), self.settings.batch_size
+        logits = {count: gathered(self.model(batch.clips[count]), total) for count in counts}
+        return loss_terms(logits, gathered(batch.label, total), self.settings)
 
     def scores(self, batch: Batch) -> dict[int, Tensor]:
         """Logits (B, K) by frame count of an evaluation batch."""

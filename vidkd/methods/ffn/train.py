@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -25,7 +24,7 @@ from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.loop import Trainer
 from vidkd.engine.optim import official_groups, one_group
 from vidkd.engine.run import write_run
-from vidkd.engine.runtime import start
+from vidkd.engine.runtime import start_shared
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import accuracy_by_count
 from vidkd.evaluate.scores import score_clips
@@ -65,7 +64,7 @@ def train(
     Raises:
         UserError: the data cannot serve these settings, the weights do not fit, or the loss diverged.
     """
-    accelerator = start(settings, seed)
+    accelerator = start_shared(settings, seed)
     classes = read_classes(classes_json)
     if len(classes) < 2:
         raise UserError(f"{classes_json} has {len(classes)} class: a network has nothing to tell apart")
@@ -98,7 +97,9 @@ def validation(
 
     The columns are top-1 accuracy in percent by frame count: `val_acc_4f, …`.
     """
-    loader = evaluation_loader(store, settings.frame_counts, settings, settings.batch_size, workers)
+    loader = evaluation_loader(
+        store, settings.frame_counts, settings, settings.batch_size, workers, max_batches
+    )
 
     def validate(method: FFN) -> tuple[float, dict[str, float]]:
         def score(batch: Batch) -> dict[int, Tensor]:
@@ -106,7 +107,7 @@ def validation(
                 return method.scores(batch)
 
         method.eval()
-        scores = score_clips(score, islice(loader, max_batches), accelerator.device)
+        scores = score_clips(score, loader, accelerator.device)
         seen = len(scores[settings.frame_counts[0]])
         accuracy = accuracy_by_count(scores, torch.from_numpy(store.label_ids[:seen]))
         return method.selection(accuracy), {f"val_acc_{count}f": value for count, value in accuracy.items()}

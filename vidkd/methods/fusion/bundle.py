@@ -31,6 +31,7 @@ from vidkd.data.views import Frames, view_positions
 from vidkd.engine.logging import Waiting
 from vidkd.engine.weights import listed
 from vidkd.errors import UserError
+from vidkd.inside import check_inside
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.model import Converter
 from vidkd.methods.fusion.load import load_fusion
@@ -112,6 +113,8 @@ def load_bundle(folder: Path, batch: int = 8) -> Bundle:
         UserError: it is no bundle, is of another version, or a file is missing, damaged or was changed.
     """
     config = bundle_config(folder)
+    named = (config["backbone"].get(place, ".") for place in ("file", "folder"))
+    check_inside(folder, [*config["files"], *named, *(f"converters/{name}" for name in config["converters"])])
     _check_files(folder, config["files"])
     settings = backbone_settings(folder, config)
     torch.set_num_threads(settings.cpu_threads)  # as in extraction, and so is the next line

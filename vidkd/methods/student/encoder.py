@@ -15,7 +15,7 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
-from vidkd.backbones.mobilevit import CONFIG, model_arguments
+from vidkd.backbones.mobilevit import CONFIG, create_network, model_arguments
 from vidkd.backbones.registry import load_backbone
 from vidkd.backbones.source import find_source
 from vidkd.config.backbones import BackboneSettings
@@ -68,10 +68,19 @@ class Encoder(nn.Module):
 
 
 def build_encoder(spec: EncoderSpec) -> Encoder:
-    """The network of a spec, with random weights."""
-    return Encoder(
-        spec, timm.create_model(spec.architecture, pretrained=False, num_classes=0, **spec.arguments)
-    )
+    """The network of a spec, with random weights.
+
+    Raises:
+        UserError: timm makes no such network.
+    """
+    try:
+        network = create_network(spec.architecture, {**spec.arguments, "num_classes": 0})
+    except (RuntimeError, TypeError, ValueError, KeyError) as error:
+        raise UserError(
+            f"timm {timm.__version__} makes no network {spec.architecture!r} ({error}): the config.json of "
+            "the student is damaged or was changed"
+        ) from error
+    return Encoder(spec, network)
 
 
 def new_encoder(arch: str) -> Encoder:

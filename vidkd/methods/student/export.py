@@ -30,6 +30,7 @@ from vidkd.data.sampling import evaluation_positions
 from vidkd.data.selected import Frames
 from vidkd.errors import UserError
 from vidkd.files import atomic_folder, write_text
+from vidkd.inside import check_inside
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student
 from vidkd.provenance import file_sha256
@@ -181,6 +182,7 @@ def load_exported(folder: Path, at_once: int = 8) -> Exported:
             f"{folder} is an exported student of version {config['student']}, and this program reads version "
             f"{VERSION}: export it again with this program"
         )
+    check_inside(folder, config["files"])
     for name, sha256 in config["files"].items():
         if not (folder / name).is_file() or file_sha256(folder / name) != sha256:
             raise UserError(f"{folder}: {name} is missing, damaged or was replaced: copy or export it again")
@@ -205,7 +207,13 @@ def _config(folder: Path) -> Mapping[str, Any]:
 def _session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # sums depend on it in their last bit
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    try:
+        # Of bytes: of a file, ONNX Runtime would read further files that it names, wherever they are.
+        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # those of ONNX Runtime have nothing in common
+        raise UserError(
+            f"{path} is no network in one file ({type(error).__name__}): copy or export it again"
+        ) from error
 
 
 def _clips(settings: StudentSettings, count: int) -> Tensor:

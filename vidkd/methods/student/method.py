@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from vidkd.config.student import StudentSettings
 from vidkd.data.clips import Batch
+from vidkd.engine.processes import gathered
 from vidkd.methods.student.loss import loss_terms
-from vidkd.methods.student.model import Student
+from vidkd.methods.student.model import Seen, Student
 from vidkd.methods.student.taught import Taught
 
 Teacher = Callable[[Batch], Taught]
@@ -34,5 +35,9 @@ class Distil(nn.Module):
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Loss terms of a training batch, weighted, to be added up."""
         (clip_BTCHW,) = batch.clips.values()
-        taught = None if self.teacher is None else self.teacher(batch)
-        return loss_terms(self.model(clip_BTCHW), taught, batch.label, self.settings)
+        total = self.settings.batch_size
+        taught = None
+        if self.teacher is not None:
+            taught = Taught(*(gathered(found, total) for found in self.teacher(batch)))
+        seen = Seen(*(gathered(found, total) for found in self.model(clip_BTCHW)))
+        return loss_terms(seen, taught, gathered(batch.label, total), self.settings)

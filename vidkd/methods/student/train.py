@@ -26,8 +26,9 @@ from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.loop import Trainer
 from vidkd.engine.optim import one_group
+from vidkd.engine.processes import in_order, whole_batch
 from vidkd.engine.run import write_run
-from vidkd.engine.runtime import naming_knob, start
+from vidkd.engine.runtime import naming_knob, start_shared
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
@@ -101,7 +102,7 @@ def train(
     if settings.taught and teaching is None:
         raise UserError("alpha, beta or hint need a teacher: give --teacher-head, or set them to 0")
     teaching = teaching if settings.taught else None
-    accelerator = start(settings, seed)
+    accelerator = start_shared(settings, seed)
     encoder = new_encoder(settings.arch) if backbone is None else pretrained_encoder(backbone)
     settings = settings.model_copy(update={"size": settings.size or encoder.spec.size})
     check_size(encoder, settings.size)
@@ -115,7 +116,8 @@ def train(
     first = first_batch(clips, settings.batch_size).to(accelerator.device)
     state_dir = run_dir / ".state"
     with only_run(state_dir), naming_knob(f"batch_size {settings.batch_size}: lower it, or frames"):
-        norms = check_gradients(method, model, terms_of(settings), first, seed)
+        with whole_batch(settings.batch_size):
+            norms = check_gradients(method, model, terms_of(settings), first, seed)
         trainer = Trainer(
             method, one_group(method), data, validate, settings, accelerator, seed, state_dir, stamp
         )
@@ -221,20 +223,18 @@ def validation(
     @torch.inference_mode()
     def validate(method: Distil) -> tuple[float, dict[str, float]]:
         method.eval()
-        logits: list[Tensor] = []
-        features: list[Tensor] = []
+        found: list[tuple[Tensor, Tensor]] = []
         for batch in loader:
             with accelerator.autocast():
                 seen = method.model(batch.to(accelerator.device).clips[settings.frames])
-            logits.append(seen.logits.float().cpu())
-            features.append(seen.features.float().cpu())
-        logit_NK = torch.cat(logits)
+            found.append((seen.logits.float().cpu(), seen.features.float().cpu()))
+        logit_NK, feature_ND = (torch.cat(parts) for parts in zip(*in_order(found), strict=True))
         if not logit_NK.isfinite().all():
             raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
         top1 = top_k(logit_NK, labels)
         row = {"val_loss": F.cross_entropy(logit_NK, labels).item(), "val_top1": top1}
-        if taught_ND is not None and taught_ND.shape[1] == features[0].shape[1]:
-            row["val_cosine"] = F.cosine_similarity(torch.cat(features), taught_ND, dim=1).mean().item()
+        if taught_ND is not None and taught_ND.shape[1] == feature_ND.shape[1]:
+            row["val_cosine"] = F.cosine_similarity(feature_ND, taught_ND, dim=1).mean().item()
         return top1, row
 
     return validate

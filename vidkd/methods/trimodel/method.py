@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vidkd.config.trimodel import TriModelSettings
 from vidkd.data.clips import Batch
+from vidkd.engine.processes import averaged, gathered, part
 from vidkd.methods.trimodel import loss
 from vidkd.methods.trimodel.align import student_layers
 from vidkd.methods.trimodel.frozen import Frozen
@@ -22,8 +23,8 @@ class Mixed(NamedTuple):
     """Clips, each mixed with another one of the batch.
 
     Attributes:
-        pixels: uint8 (B, T, 3, H, W).
-        partner: (B) the other clip of each.
+        pixels: uint8 (B, T, 3, H, W); of several processes, those of the own part of a batch.
+        partner: (B) the other clip of each, in the whole batch.
         share: of the first clip; 1: nothing is mixed.
     """
 
@@ -74,20 +75,23 @@ class Distil(nn.Module):
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Loss terms of a training batch, weighted, to be added up."""
         (clip_BTCHW,) = batch.clips.values()
-        mixed = mix(clip_BTCHW, self.settings.mixup, generator)
+        mixed = mix(clip_BTCHW, self.settings.mixup, generator, self.settings.batch_size)
         maps = bool(self.frozen and self.settings.attention_distillation_weight)
         seen = self.model.look_inside(mixed.pixels, self.layers, attention=maps)
         taught = {name: network(mixed.pixels) for name, network in self.frozen.items()}
-        return self._task(seen.logits, batch, mixed) | self._distillation(seen, taught)
+        total = self.settings.batch_size
+        distilled = {name: averaged(term, total) for name, term in self._distillation(seen, taught).items()}
+        return self._task(gathered(seen.logits, total), batch, mixed) | distilled
 
     def _projectors(self) -> list[tuple[str, list[nn.Module]]]:
         return [(name, list(found.children())) for name, found in self.projectors.items()]
 
     def _task(self, logit_BK: Tensor, batch: Batch, mixed: Mixed) -> dict[str, Tensor]:
         """The term of the labels; none where no clip has one."""
-        label_B, share_BK = batch.label, None
+        total = self.settings.batch_size
+        label_B, share_BK = gathered(batch.label, total), None
         if self.shares is not None:
-            share_BK = self.shares[batch.row].to(logit_BK.device)
+            share_BK = gathered(self.shares[batch.row].to(logit_BK.device), total)
         own = mixed.share, label_B, share_BK
         partner = mixed.partner
         other = 1 - mixed.share, label_B[partner], None if share_BK is None else share_BK[partner]
@@ -140,13 +144,21 @@ def terms_of(settings: TriModelSettings) -> list[str]:
     return found + (["asymmetric_loss"] if settings.sources and settings.asymmetric_weight else [])
 
 
-def mix(pixels_BTCHW: Tensor, alpha: float, generator: torch.Generator) -> Mixed:
-    """Mixup (Zhang et al. 2018): one share of Beta(alpha, alpha) for the batch, one partner for each clip."""
-    count = len(pixels_BTCHW)
+def mix(own_BTCHW: Tensor, alpha: float, generator: torch.Generator, total: int) -> Mixed:
+    """Mixup (Zhang et al. 2018): one share of Beta(alpha, alpha) for the batch, one partner for each clip.
+
+    Args:
+        own_BTCHW: clips of this process.
+        alpha: 0: nothing is mixed.
+        generator: in the same state in each process.
+        total: clips of the whole batch.
+    """
     if not alpha:
-        return Mixed(pixels_BTCHW, torch.arange(count, device=pixels_BTCHW.device), 1.0)
+        return Mixed(own_BTCHW, torch.arange(len(own_BTCHW), device=own_BTCHW.device), 1.0)
+    pixels_BTCHW = gathered(own_BTCHW, total)
+    count = len(pixels_BTCHW)
     seed = int(torch.randint(2**31, (), generator=generator))
     share = float(np.random.default_rng(seed).beta(alpha, alpha))
     partner = torch.randperm(count, generator=generator).to(pixels_BTCHW.device)
     mixed = torch.lerp(pixels_BTCHW[partner].float(), pixels_BTCHW.float(), share)
-    return Mixed(mixed.round().byte(), partner, share)
+    return Mixed(mixed.round().byte()[part(total)], partner, share)

@@ -151,6 +151,7 @@ def attention_of(settings: TriModelSettings) -> str:
 def student_of(described: dict[str, Any], n_classes: int) -> Student:
     """The untrained student that `Student.described` describes."""
     config = VideoMAEConfig(**{**described["network"], "num_labels": n_classes})
+    config._attn_implementation = None  # a name such as owner/name would fetch code from the hub
     return Student(VideoMAEForVideoClassification(config), described["mean"], described["std"])
 
 

@@ -25,8 +25,10 @@ from vidkd.data.tables import read_classes
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.loop import Progress, Trainer
+from vidkd.engine.processes import count as count_processes
+from vidkd.engine.processes import in_order, whole_batch
 from vidkd.engine.run import NETWORK, write_run
-from vidkd.engine.runtime import naming_knob, start
+from vidkd.engine.runtime import naming_knob, start_shared
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
@@ -104,21 +106,21 @@ def train(
     Raises:
         UserError: a network is refused, something does not fit together, or the loss diverged.
     """
-    accelerator = start(settings, seed)
+    accelerator = start_shared(settings, seed)
     # As features and heads of the frozen networks were made (cache_shard); for labels alone as well.
     torch.backends.cudnn.allow_tf32 = False
     classes = read_classes(videos.classes)
     model = first_student(settings, backbone, len(classes))
     settings = settings.model_copy(update={"size": model.size})
     clips = student_clips(settings, videos, classes, seed)
-    first = first_batch(clips, settings.batch_size).to(accelerator.device)
     frozen = open_all(networks, settings, model, classes, seed, accelerator.device)
     method = Distil(model, frozen, settings, label_shares(clips, videos, settings)).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, seed, workers)
+    first = first_batch(clips, settings.batch_size).to(accelerator.device)
     validate = validation(settings, videos, accelerator, workers)
     state_dir = run_dir / ".state"
     with only_run(state_dir), naming_knob(_knobs(settings)):
-        with nudged(model, seed):
+        with nudged(model, seed), whole_batch(settings.batch_size):
             norms = check_gradients(method, model, terms_of(settings), first, seed)
         regularise(model, settings)
         groups = layer_groups(method, settings)
@@ -132,6 +134,20 @@ def train(
             **taught_by(settings, networks),
         )  # fmt: skip
         drop_state(state_dir)
+
+
+def check_processes(settings: TriModelSettings) -> None:
+    """Refuse to share what compares the clips of a batch with each other.
+
+    Raises:
+        UserError: several processes, and decorrelation.
+    """
+    decorrelated = settings.sources and settings.asymmetric_weight and settings.asymmetric == "decorrelation"
+    if decorrelated and count_processes() > 1:
+        raise UserError(
+            "asymmetric: decorrelation is over the tokens of a whole batch, which processes do not share: "
+            "set asymmetric: confidence, or train in one process (compute.gpus: 1)"
+        )
 
 
 def first_student(settings: TriModelSettings, start: BackboneSettings | None, n_classes: int) -> Student:
@@ -197,7 +213,8 @@ def open_all(
     seed: int,
     device: torch.device,
 ) -> dict[str, Frozen]:
-    """The networks that the settings give a weight; see `open_frozen`."""
+    """The networks that the settings give a weight, see `open_frozen`; of several processes, each its own."""
+    check_processes(settings)
     return {
         name: open_frozen(name, networks, settings, model, classes, seed, device) for name in settings.sources
     }
@@ -258,7 +275,7 @@ def validation(
             with accelerator.autocast():
                 logit_BK = method.model(batch.to(accelerator.device).clips[settings.frames])
             logits.append(logit_BK.float().cpu())
-        logit_NK = torch.cat(logits)
+        logit_NK = torch.cat(in_order(logits))
         if not logit_NK.isfinite().all():
             raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
         top1 = top_k(logit_NK, labels)
