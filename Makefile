@@ -14,7 +14,7 @@ demo: .venv/.installed  ## generate the demo's videos, train everything, print t
 
 test: .venv/.installed-dev lint  ## everything
 	tests/system_packages.sh
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 40
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
 
 test-fast: .venv/.installed-dev  ## under three minutes, for daily work
 	$(BIN)/python -m pytest -m "not slow"

@@ -16,6 +16,12 @@ from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import MOTIONS, video_spec
 from vidkd.data.frame_writer import StoredClip, frame_writer
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs first, so that at the end no worker is alone with one that takes minutes."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 CLASSES = sorted(MOTIONS)
 FRAMES = FrameSettings(per_video=16, short_side=48, encoding="raw")
 

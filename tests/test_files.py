@@ -18,6 +18,17 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
 
 
+def test_what_a_killed_process_left_goes_and_that_of_a_living_one_stays(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    place = tmp_path / "model.safetensors"
+    names = [f".{place.name}.{ended.pid}.tmp", f".{place.name}.{os.getppid()}.tmp", f".other.{ended.pid}.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    write_text(place, "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([place.name, *names[1:]])
+
+
 def test_a_folder_that_is_a_file_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):

@@ -18,6 +18,8 @@ LEAST_FREE = 10**5
 def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success flush it to disk and rename it over `path`.
 
+    What killed processes left of theirs is removed: each may be as large as the file.
+
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
@@ -26,6 +28,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         with _said_of(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(path)
             yield temporary
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
@@ -34,6 +37,28 @@ def atomic(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Whether a process of another machine lives cannot be seen; but no two jobs make one file."""
+    start = f".{path.name}."
+    with os.scandir(path.parent) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(start)]
+    for name in names:
+        writer = name.removeprefix(start).removesuffix(".tmp")
+        if name.endswith(".tmp") and writer.isdecimal() and not _alive(int(writer)):
+            with suppress(OSError):
+                (path.parent / name).unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

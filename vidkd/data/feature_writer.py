@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,6 @@ def feature_writer(path: Path, meta: FeatureMeta, count: int) -> Iterator[Featur
         ValueError: fewer than `count` videos were added.
     """
     with atomic(path) as temporary:
-        _sweep(path)
         # With the format of HDF5 1.10 the structure of the file has checksums too, and page-aligned data can
         # be mapped without a copy.
         options: dict[str, Any] = {"libver": ("v110", "v110"), "alignment_interval": _PAGE}
@@ -158,25 +156,3 @@ def _close(file: h5py.File) -> None:
     except RuntimeError as error:
         number = re.search(r"errno = (\d+)", str(error))
         raise OSError(int(number[1]) if number else 0, str(error)) from error
-
-
-def _sweep(path: Path) -> None:
-    """Remove what killed processes left beside `path`: each may be as large as the shard.
-
-    Whether a process of another machine lives cannot be seen; but no two jobs make one shard.
-    """
-    for orphan in path.parent.glob(f".{path.name}.*.tmp"):
-        writer = orphan.name.split(".")[-2]
-        with suppress(OSError):
-            if not _alive(int(writer)):
-                orphan.unlink()
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
