@@ -17,7 +17,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
-include: "rules/cluster.smk"
+include: "rules/machine.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
 include: "rules/teaching.smk"

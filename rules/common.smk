@@ -6,8 +6,6 @@ import sys
 from operator import attrgetter
 from pathlib import Path
 
-from snakemake_interface_executor_plugins.settings import ExecMode
-
 
 def put_first(variable, folder):
     """Put `folder` before what a search path of the environment holds."""
@@ -31,7 +29,6 @@ from vidkd.config.start import is_weights_file
 from vidkd.data.adapters.folder import watched_folders
 from vidkd.errors import UserError
 from vidkd.files import check_writable
-from vidkd.locks import drop_stale_locks
 from vidkd.paths import Paths
 from vidkd.provenance import code_digest
 
@@ -175,8 +172,6 @@ if "download_weights" not in sys.argv:
     sentence_or(check_data)
     sentence_or(check_weights)
 sentence_or(check_writable, cfg.results_dir, "results_dir")
-if workflow.exec_mode == ExecMode.DEFAULT and not workflow.dryrun:
-    drop_stale_locks(Path(".snakemake"))
 
 
 def frames(split):

@@ -24,21 +24,16 @@ RESULTS = Path("results/tiny")
 STORE = RESULTS / "frames/train/shard_1.h5"
 PATHS = Paths("results/tiny")
 RUN = PATHS.ffn.folder.format(variant="ffn", seed=0)
+WEIGHTS = f"{RUN}/model.safetensors"
 STAGES = {
     "generate_demo": Kill(PATHS.demo_annotations.format(split="val"), what="job"),
-    "list_videos": Kill(PATHS.classes),
-    "probe_videos": Kill(PATHS.probe.format(shard=1), what="job"),
-    "build_manifest": Kill(PATHS.manifest),
+    "probe_videos": Kill(PATHS.probe.format(shard=1)),
     "extract_frames": Kill(str(STORE), shows=f"{STORE.parent}/.*.tmp"),
-    "check_frames": Kill(PATHS.excluded, what="job"),
-    "train_ffn": Kill(f"{RUN}/model.safetensors", shows=f"{RUN}/.state/state.pt"),
+    "train_ffn": Kill(WEIGHTS, shows=f"{RUN}/.state/state.pt"),
     "predict_ffn": Kill(f"{RUN}/predictions.csv", what="snakemake"),
-    "measure_ffn": Kill(PATHS.ffn_latency, what="job"),
-    "evaluate_ffn": Kill(f"{RUN}/metrics.json"),
-    "tabulate_tfd": Kill(PATHS.tfd, what="snakemake"),
-    "draw_curves": Kill(PATHS.figure.format(figure="curves_ffn")),
-    "tabulate_report": Kill("results/tiny/report/tables/summary.csv", what="job"),
-    "build_report": Kill(PATHS.report),
+    "evaluate_ffn": Kill(f"{RUN}/metrics.json", what="job"),
+    "tabulate_report": Kill("results/tiny/report/tables/summary.csv"),
+    "build_report": Kill(PATHS.report, what="snakemake"),
 }
 
 
@@ -48,8 +43,8 @@ def broken(tiny, tmp_path) -> Project:
     return copied(tiny.project, tmp_path / "project")
 
 
-def finish(project: Project) -> None:
-    done = project.snakemake(*TWO_CORES)
+def finish(project: Project, *targets: str) -> None:
+    done = project.snakemake(*targets, *TWO_CORES)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
 
 
@@ -60,28 +55,28 @@ def test_killed_in_every_stage_the_same_command_ends_in_the_same_bytes(tiny, bro
     assert differing(broken, tiny.project) == []
 
 
-def test_a_training_that_outlives_snakemake_is_waited_for(tiny, broken):
+def test_a_training_that_outlives_snakemake_is_waited_for(broken):
     """Snakemake is killed alone: the same command says who is training, and once that has ended goes on."""
-    broken.replace(TINY, "ffn: {}", "ffn: {epochs: 40}")
-    process = start(broken)
-    while not (broken.root / RESULTS / "ffn/ffn/seed0/.state/state.pt").exists():
+    broken.replace(TINY, "ffn: {}", "ffn: {epochs: 20}")
+    process = start(broken, WEIGHTS)
+    while not (broken.root / RUN / ".state/state.pt").exists():
         assert process.poll() is None
         time.sleep(0.01)
     (training,) = jobs_of(process, "train_ffn")
+    training.suspend()
     process.kill()
     process.wait()
-    training.suspend()
-    check_refusal(broken.snakemake(*TWO_CORES), ("another process is training into",))
+    check_refusal(broken.snakemake(WEIGHTS, *TWO_CORES), ("another process is training into",))
     training.resume()
     psutil.wait_procs([training], timeout=300)
-    finish(broken)
-    assert broken.plan() == {}
+    finish(broken, WEIGHTS)
+    assert broken.plan(WEIGHTS) == {}
 
 
 def test_a_killed_loader_process_is_said(broken):
     broken.replace(TINY, "gpus: 0,", "gpus: 0, workers: 1,")
-    (broken.root / RESULTS / "ffn/ffn/seed0/model.safetensors").unlink()
-    process = start(broken)
+    (broken.root / WEIGHTS).unlink()
+    process = start(broken, WEIGHTS)
     while len(jobs := jobs_of(process, "train_ffn")) < 2:
         assert process.poll() is None
         time.sleep(0.002)
@@ -105,19 +100,20 @@ def test_a_disk_that_fills_up_costs_nothing_once_there_is_room(tiny, broken):
 
 
 def test_a_deleted_shard_comes_back_and_changes_nothing(tiny, broken):
+    """Nothing needs it until it is asked for, or something is made anew of it."""
     (broken.root / STORE).unlink()
-    assert broken.plan()["extract_frames"] == 1
+    assert broken.plan() == {}
+    finish(broken, str(STORE))
     finish(broken)
     assert differing(broken, tiny.project) == []
 
 
 def test_truncated_weights_are_named_and_made_again(tiny, broken):
-    weights = broken.root / RESULTS / "ffn/tsm/seed0/model.safetensors"
+    weights, predictions = broken.root / WEIGHTS, f"{RUN}/predictions.csv"
     os.truncate(weights, weights.stat().st_size // 2)
-    (broken.root / RESULTS / "ffn/tsm/seed0/predictions.csv").unlink()
-    check_refusal(broken.snakemake(*TWO_CORES), (str(weights.relative_to(broken.root)),))
+    check_refusal(broken.snakemake(predictions, *TWO_CORES), (WEIGHTS,))
     weights.unlink()
-    finish(broken)
+    finish(broken, predictions)
     assert differing(broken, tiny.project) == []
 
 

@@ -22,7 +22,12 @@ from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_OUT_OF_MEMORY = ("allocate memory", "shared memory", "killed by signal: Killed")
+_OUT_OF_MEMORY = (
+    "allocate memory",
+    "shared memory",
+    "killed by signal: Killed",
+    "exited unexpectedly",
+)
 """In messages of an allocator, of a worker without room in /dev/shm, and of one that the system killed."""
 
 

@@ -1,19 +1,21 @@
-"""Locks of a Snakemake that was killed go; those of one that runs stay."""
+"""Locks of a Snakemake that was killed go, those of one that runs stay; nothing is dated in the future."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from vidkd.locks import drop_stale_locks
+from vidkd.leftovers import date_back, drop_stale_locks
 
 HOLDS = """
 import sys
 from pathlib import Path
-from vidkd.locks import drop_stale_locks
+from vidkd.leftovers import drop_stale_locks
 drop_stale_locks(Path(sys.argv[1]))
 print("holds", flush=True)
 sys.stdin.read()
@@ -64,3 +66,15 @@ def test_locks_stay_where_another_machine_has_run(state):
 def test_a_folder_without_any_is_left_so(tmp_path):
     drop_stale_locks(tmp_path / ".snakemake")
     assert [path.name.partition(".")[0] for path in (tmp_path / ".snakemake").iterdir()] == ["running"]
+
+
+def test_files_of_a_clock_that_was_ahead_are_dated_now(tmp_path):
+    now, month = time.time(), 30 * 86400
+    for name, then in (("old", now - month), ("frames/new", now + month), ("fast", now + 5)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (then, then))
+    assert date_back(tmp_path) == 1
+    times = {name: (tmp_path / name).stat().st_mtime - now for name in ("old", "frames/new", "fast")}
+    assert times == pytest.approx({"old": -month, "frames/new": 0, "fast": 5}, abs=2)
+    assert date_back(tmp_path / "none") == 0

@@ -1,6 +1,15 @@
-"""GPUs and processes of a job, and what a run on a cluster is checked for before its first one."""
+"""What a run has of its machines: GPUs, processes, the queue of a cluster, and what earlier runs left."""
+
+from snakemake_interface_executor_plugins.settings import ExecMode
+
+from vidkd.leftovers import date_back, drop_stale_locks
 
 MOST_JOBS = 2000
+
+# Not in the jobs of a run, and not when one is planned only.
+if workflow.exec_mode == ExecMode.DEFAULT and not workflow.dryrun:
+    drop_stale_locks(Path(".snakemake"))
+    date_back(Path(cfg.results_dir))
 
 # Of a job that is not shared by several processes.
 one_gpu = min(1, cfg.compute.gpus)

@@ -1,4 +1,4 @@
-"""What a killed Snakemake leaves: locks of a folder that nobody holds any more."""
+"""What earlier runs left: locks that nobody holds any more, and times of a clock that was ahead."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,3 +32,25 @@ def drop_stale_locks(state: Path) -> None:
             if set(state.glob("running.*")) == {own}:
                 shutil.rmtree(state / "locks", ignore_errors=True)
         fcntl.flock(running, fcntl.LOCK_SH)
+
+
+AHEAD_S = 60.0
+"""Seconds that the clocks of two machines may differ."""
+
+
+def date_back(results: Path) -> int:
+    """Give files of the results that are dated in the future the present time.
+
+    Snakemake fails every job that reads one of them, for what the job makes is older.
+
+    Args:
+        results: the results folder.
+
+    Returns:
+        How many there were.
+    """
+    now = time.time()
+    future = [path for path in results.rglob("*") if path.lstat().st_mtime > now + AHEAD_S]
+    for path in future:
+        os.utime(path, (now, now), follow_symlinks=False)
+    return len(future)
