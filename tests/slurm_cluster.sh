@@ -79,6 +79,7 @@ wait_for_nodes() {
 
 start() {
     check
+    [ ! -e "$home" ] || refuse "it was started already: tests/slurm_cluster.sh stop ends it"
     write_conf
     (umask 077 && head -c 64 /dev/urandom >"$home/munge.key")
     munged --force --key-file="$home/munge.key" --socket="$home/munge.socket" --pid-file="$home/munged.pid" \

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from vidkd import code_cache
 from vidkd.config.load import canonical
 from vidkd.errors import UserError
 from vidkd.files import write_text
@@ -46,6 +47,7 @@ class LeftOut(NamedTuple):
 LEFT_OUT = (
     LeftOut("vidkd.config", "its values reach a rule as canonical settings, which are digested themselves"),
     LeftOut("vidkd.provenance", "describes results, never makes them"),
+    LeftOut("vidkd.code_cache", "keeps digests, never makes them"),
     LeftOut("vidkd.paths", "a moved artefact is a new target already"),
     LeftOut("vidkd.engine.logging", "writes to the log only"),
     LeftOut("vidkd.engine.tensorboard", "shows the history that is written anyhow"),
@@ -120,13 +122,25 @@ def _source(root: str, name: str) -> Path | None:
 def _module(root: str, name: str) -> _Module:
     path = _source(root, name)
     assert path is not None
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    imports = frozenset(found for found in _imports(tree, package) if found.split(".")[0] in PACKAGES)
-    return _Module(hashlib.sha256(serialise(tree).encode()).hexdigest(), imports)
+    content = path.read_bytes()
+    key = hashlib.sha256(b"%b %b %b" % (_this_program(), package.encode(), content)).hexdigest()
+    known = code_cache.find(key)
+    if known is None:
+        try:
+            tree = ast.parse(content)
+        except SyntaxError as error:
+            raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
+        imports = {found for found in _imports(tree, package) if found.split(".")[0] in PACKAGES}
+        known = hashlib.sha256(serialise(tree).encode()).hexdigest(), sorted(imports)
+        code_cache.keep(key, known)
+    digest, names = known
+    return _Module(digest, frozenset(names))
+
+
+@cache
+def _this_program() -> bytes:
+    return hashlib.sha256(Path(__file__).read_bytes()).digest()
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:

@@ -71,7 +71,7 @@ class Trouble:
     def training(self, variant: str) -> slurm.Job | None:
         """The running training of `variant`, once it has a state to go on from."""
         state = self.project.root / f"results/tiny/ffn/{variant}/seed0/.state/state.pt"
-        name = f"train_ffn_wildcards_variant={variant}"
+        name = f"train_ffn_wildcards_{variant}_"
         running = (job for job in slurm.jobs() if job.rule.startswith(name) and job.runs)
         return next(running, None) if state.exists() else None
 
