@@ -40,7 +40,7 @@ SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=16817
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket=$home/munge.socket
+AuthInfo=socket=$home/munge.socket,cred_expire=20
 CredType=cred/munge
 StateSaveLocation=$home/state
 SlurmctldPidFile=$home/slurmctld.pid
