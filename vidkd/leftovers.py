@@ -49,8 +49,12 @@ def date_back(results: Path) -> int:
     Returns:
         How many there were.
     """
-    now = time.time()
-    future = [path for path in results.rglob("*") if path.lstat().st_mtime > now + AHEAD_S]
-    for path in future:
-        os.utime(path, (now, now), follow_symlinks=False)
-    return len(future)
+    now, found = time.time(), 0
+    for folder, _, names in os.walk(results):
+        for name in names:
+            path = Path(folder, name)
+            with suppress(OSError):  # another run's file may go meanwhile
+                if path.lstat().st_mtime > now + AHEAD_S:
+                    os.utime(path, (now, now), follow_symlinks=False)
+                    found += 1
+    return found
