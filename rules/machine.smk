@@ -8,8 +8,14 @@ MOST_JOBS = 2000
 
 # Not in the jobs of a run, and not when one is planned only.
 if workflow.exec_mode == ExecMode.DEFAULT and not workflow.dryrun:
-    drop_stale_locks(Path(".snakemake"))
-    date_back(Path(cfg.results_dir))
+    if drop_stale_locks(Path(".snakemake")):
+        print("Removed the locks of a Snakemake that was killed.", file=sys.stderr)
+    if dated_back := date_back(Path(cfg.results_dir)):
+        print(
+            f"{dated_back} files below {cfg.results_dir} were dated in the future, by a clock that was ahead;"
+            " they are dated now.",
+            file=sys.stderr,
+        )
 
 # Of a job that is not shared by several processes.
 one_gpu = min(1, cfg.compute.gpus)

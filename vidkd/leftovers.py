@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def drop_stale_locks(state: Path) -> None:
+def drop_stale_locks(state: Path) -> bool:
     """Remove Snakemake's locks below `state` if no Snakemake runs there; this one's stay as long as it does.
 
     Snakemake's own locks do not say whose they are: after a kill they stay until somebody calls `--unlock`.
@@ -20,7 +20,11 @@ def drop_stale_locks(state: Path) -> None:
 
     Args:
         state: the folder `.snakemake`.
+
+    Returns:
+        Whether there were any to remove.
     """
+    stale = False
     # A read-only folder, or a disk without such locks: Snakemake says itself what it cannot do.
     with suppress(OSError):
         state.mkdir(exist_ok=True)
@@ -30,8 +34,10 @@ def drop_stale_locks(state: Path) -> None:
         with suppress(BlockingIOError):
             fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if set(state.glob("running.*")) == {own}:
+                stale = any(state.glob("locks/*.lock"))
                 shutil.rmtree(state / "locks", ignore_errors=True)
         fcntl.flock(running, fcntl.LOCK_SH)
+    return stale
 
 
 AHEAD_S = 60.0
