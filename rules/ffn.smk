@@ -23,6 +23,7 @@ rule train_ffn:
     threads: training_cores(cfg.ffn.base)
     resources:
         gpu=cfg.compute.gpus,
+        launch=launch,
         workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
@@ -34,7 +35,7 @@ rule train_ffn:
         init=lambda wildcards, input: " ".join(f"--init={file}" for file in input.init),
         run_dir=paths.ffn.folder,
     shell:
-        "{launch} workflow_scripts.train_ffn {params.train} {params.val} {params.init}"
+        "python -m {resources.launch}workflow_scripts.train_ffn {params.train} {params.val} {params.init}"
         " --classes {input.classes} --run-dir {params.run_dir} --seed {wildcards.seed} --workers {resources.workers}"
         " --settings {params.settings:q} > {log} 2>&1"
 

@@ -20,11 +20,11 @@ if workflow.exec_mode == ExecMode.DEFAULT and not workflow.dryrun:
 # Of a job that is not shared by several processes.
 one_gpu = min(1, cfg.compute.gpus)
 
-# Trainings that can be shared have a process for each GPU. In no params, for the number changes no result.
+# Trainings that can be shared have a process for each GPU: a resource, for the number changes no result.
 processes = max(1, cfg.compute.gpus)
-launch = "python -m"
+launch = ""
 if processes > 1:
-    launch += f" torch.distributed.run --standalone --nproc_per_node={processes} -m"
+    launch = f"torch.distributed.run --standalone --nproc_per_node={processes} -m "
     # It passes on only what it handles; after half a minute it would kill what is still saving its state.
     os.environ.update(
         PET_SIGNALS_TO_HANDLE="SIGTERM,SIGINT,SIGUSR1", PET_SHUTDOWN_TIMEOUT="300"

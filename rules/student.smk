@@ -24,6 +24,7 @@ rule train_student:
     threads: lambda wildcards: training_cores(student_of(wildcards))
     resources:
         gpu=cfg.compute.gpus,
+        launch=launch,
         workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
@@ -38,7 +39,7 @@ rule train_student:
         label=cfg.student_label,
         run_dir=paths.student.folder,
     shell:
-        "{launch} workflow_scripts.train_student {params.train} {params.val} --classes {input.classes}"
+        "python -m {resources.launch}workflow_scripts.train_student {params.train} {params.val} --classes {input.classes}"
         " --labels {input.labels} {params.marked} --start {params.start:q} {params.teaching}"
         " --variant {wildcards.student} --label {params.label} --run-dir {params.run_dir} --seed {wildcards.seed}"
         " --workers {resources.workers} --settings {params.settings:q} > {log} 2>&1"

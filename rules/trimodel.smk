@@ -49,9 +49,8 @@ rule train_trimodel:
         classes=paths.label_classes.format(label=cfg.trimodel_label),
         labels=paths.labels.format(label=cfg.trimodel_label),
         start=trimodel_start,
-        # Waits for the checks of the data set; a check made anew is no reason to train anew.
+        # Neither is read: see train_ffn and extract_frames.
         checked=ancient(paths.excluded),
-        # Not read: a direct input of the listing of list_videos, a Snakemake checkpoint; see extract_frames.
         listed=paths.classes,
     output:
         weights=paths.trimodel.weights,
@@ -68,6 +67,7 @@ rule train_trimodel:
     threads: lambda wildcards: training_cores(trimodel_of(wildcards))
     resources:
         gpu=cfg.compute.gpus,
+        launch=launch,
         workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
@@ -82,7 +82,7 @@ rule train_trimodel:
         label=cfg.trimodel_label,
         run_dir=paths.trimodel.folder,
     shell:
-        "{launch} workflow_scripts.train_trimodel {params.train} {params.val} --classes {input.classes}"
+        "python -m {resources.launch}workflow_scripts.train_trimodel {params.train} {params.val} --classes {input.classes}"
         " --labels {input.labels} {params.marked} --start {params.start:q} {params.frozen}"
         " --variant {wildcards.trimodel} --label {params.label} --run-dir {params.run_dir} --seed {wildcards.seed}"
         " --workers {resources.workers} --settings {params.settings:q} > {log} 2>&1"

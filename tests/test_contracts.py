@@ -217,8 +217,8 @@ SHARED = ("train_ffn", "train_student", "train_trimodel")
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_a_rule_calls_the_script_of_its_name_with_options_it_has(rule):
-    launch = "{launch}" if rule.name in SHARED else "python -m"
-    assert rule.shell.startswith(f"{launch} workflow_scripts.{rule.name} ")
+    launch = "python -m {resources.launch}" if rule.name in SHARED else "python -m "
+    assert rule.shell.startswith(f"{launch}workflow_scripts.{rule.name} ")
     script = Script(rule.name)
     assert script.path.is_file()
     assert rule.flags <= script.flags
