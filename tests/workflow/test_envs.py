@@ -53,7 +53,9 @@ IMPORT_NAMES = {
     "open_clip": "open-clip-torch",
     "sklearn": "scikit-learn",
 }
-RULE = re.compile(r'conda:\s+"\.\./envs/(\w+)\.yaml".*?python -m (?:\{resources\.launch\})?([\w.]+)', re.DOTALL)
+RULE = re.compile(
+    r'conda:\s+"\.\./envs/(\w+)\.yaml".*?python -m (?:\{resources\.launch\})?([\w.]+)', re.DOTALL
+)
 SCRIPTS = {
     script: environment
     for file in (ROOT / "rules").glob("*.smk")

@@ -24,7 +24,7 @@ from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.loop import Trainer
 from vidkd.engine.optim import official_groups, one_group
 from vidkd.engine.run import write_run
-from vidkd.engine.runtime import start_shared
+from vidkd.engine.runtime import naming_knob, start_shared
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import accuracy_by_count
 from vidkd.evaluate.scores import score_clips
@@ -80,7 +80,8 @@ def train(
     groups = official_groups(method, settings) if settings.param_groups == "official" else one_group(method)
     validate = validation(settings, val_store, accelerator, workers, max_batches)
     state_dir = run_dir / ".state"
-    with only_run(state_dir):
+    knob = f"batch_size {settings.batch_size}: lower it, or size, frame_counts or workers ({workers})"
+    with only_run(state_dir), naming_knob(knob):
         trainer = Trainer(method, groups, data, validate, settings, accelerator, seed, state_dir, stamp)
         write_run(run_dir, trainer.fit(), settings, seed, classes=classes)
         drop_state(state_dir)
