@@ -26,7 +26,7 @@ LONG = {
 }
 """Trainings that are long enough to be troubled."""
 LIMITS = "train_ffn:runtime=attempt * attempt"
-"""A minute, then four. SLURM looks at limits twice a minute, so that the warning comes within half a minute."""
+"""A minute, then four. SLURM looks at limits twice a minute, so that it warns within half a minute."""
 
 
 @pytest.fixture(scope="module", autouse=True)
