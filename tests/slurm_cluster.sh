@@ -91,9 +91,18 @@ start() {
     wait_for_nodes
 }
 
+end_jobs() {
+    scancel --user=root 2>/dev/null || return 0
+    for _ in $(seq 60); do
+        [ -n "$(squeue --noheader 2>/dev/null)" ] || return 0
+        sleep 0.5
+    done
+    echo "some jobs did not end" >&2
+}
+
 stop() {
     check
-    [ ! -e "$conf" ] || scancel --user=root 2>/dev/null || true
+    [ ! -e "$conf" ] || end_jobs
     for file in "$home"/slurmd-*.pid "$home/slurmctld.pid" "$home/munged.pid"; do
         [ ! -e "$file" ] || kill "$(cat "$file")" 2>/dev/null || true
     done
