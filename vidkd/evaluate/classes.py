@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 from vidkd.errors import UserError
 
@@ -115,6 +114,8 @@ def average_precision(table: pd.DataFrame) -> float | None:
     """
     if not _scores(table).shape[1]:
         return None
+    from sklearn.metrics import average_precision_score  # seconds, for every script that reads predictions
+
     carried = carried_classes(table)
     found = [
         average_precision_score([k in classes_of for classes_of in carried], table[f"s_{k}"])

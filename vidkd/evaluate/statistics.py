@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy  # whose parts are imported when they are used: figures and pages need ALPHA alone
 from numpy.typing import NDArray
-from scipy.stats import DegenerateDataWarning, binomtest, bootstrap, permutation_test
 
 Z_95 = 1.959963984540054
 """Two-sided 95% of the normal distribution."""
@@ -62,7 +62,7 @@ def sign_flip_p(difference_N: NDArray[np.int64]) -> float:
     moved = difference_N[difference_N != 0]  # flipping a zero changes nothing: fewer flips to count
     if len(moved) < 2:  # of one clip both flips are as far from zero
         return 1.0
-    found = permutation_test(
+    found = scipy.stats.permutation_test(
         (moved,), np.sum, permutation_type="samples", n_resamples=RESAMPLES, **_resampling(len(moved))
     )
     return float(found.pvalue)
@@ -77,7 +77,7 @@ def mcnemar_p(difference_N: NDArray[np.int64]) -> float:
         difference_N: as for `sign_flip_p`.
     """
     moved = difference_N[difference_N != 0]
-    return float(binomtest(int((moved > 0).sum()), len(moved)).pvalue) if len(moved) else 1.0
+    return float(scipy.stats.binomtest(int((moved > 0).sum()), len(moved)).pvalue) if len(moved) else 1.0
 
 
 def bootstrap_p(difference_N: NDArray[np.int64]) -> float:
@@ -88,7 +88,7 @@ def bootstrap_p(difference_N: NDArray[np.int64]) -> float:
     if len(difference_N) < 2 or not difference_N.any():
         return 1.0
     options = _resampling(len(difference_N)) | {"n_resamples": RESAMPLES, "method": "percentile"}
-    means = bootstrap((difference_N,), np.mean, **options).bootstrap_distribution
+    means = scipy.stats.bootstrap((difference_N,), np.mean, **options).bootstrap_distribution
     beyond = min((means <= 0).sum(), (means >= 0).sum())
     return float(min(1.0, 2 * (beyond + 1) / (RESAMPLES + 1)))
 
@@ -98,7 +98,7 @@ def mean_interval(difference_N: NDArray[np.int64]) -> tuple[float, float]:
     if len(difference_N) < 2:
         return math.nan, math.nan
     options = _resampling(len(difference_N)) | {"n_resamples": RESAMPLES, "method": "percentile"}
-    found = bootstrap((difference_N,), np.mean, **options).confidence_interval
+    found = scipy.stats.bootstrap((difference_N,), np.mean, **options).confidence_interval
     return float(found.low), float(found.high)
 
 
@@ -110,8 +110,10 @@ def ratio_interval(above_N: NDArray[np.int64], below_N: NDArray[np.int64]) -> tu
     """
     options = _resampling(len(above_N)) | {"n_resamples": RESAMPLES, "method": "percentile", "paired": True}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DegenerateDataWarning)  # about the interval, which is not taken
-        found = bootstrap((above_N, below_N), _ratio, **options).bootstrap_distribution
+        warnings.simplefilter(
+            "ignore", scipy.stats.DegenerateDataWarning
+        )  # about the interval, which is not taken
+        found = scipy.stats.bootstrap((above_N, below_N), _ratio, **options).bootstrap_distribution
     low = np.percentile(np.nan_to_num(found, nan=-math.inf), 2.5)
     high = np.percentile(np.nan_to_num(found, nan=math.inf), 97.5)
     return float(low), float(high)
