@@ -291,7 +291,7 @@ def test_the_new_adapter_lists_videos(extended):
 
 
 def test_the_new_variants_are_planned(extended):
-    done = extended.snakemake("-n", "--configfile", "config/experiments/mine.yaml")
+    done = extended.dry_run("--configfile", "config/experiments/mine.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     plan = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
     assert plan["train_ffn"] == plan["predict_ffn"] == "6"

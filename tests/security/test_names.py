@@ -204,7 +204,7 @@ def test_yaml_is_data(tmp_path, mark, value):
 def test_yaml_is_data_in_snakemake_too(tmp_path, mark):
     project = Project(copy_project(tmp_path / "project").root)
     (project.root / CONFIG).write_text(f"results_dir: !!python/object/apply:os.mkdir [{mark}]\n")
-    done = project.snakemake("-n", "--configfile", CONFIG)
+    done = project.dry_run("--configfile", CONFIG)
     assert done.returncode != 0
     assert "Config file is not valid JSON or YAML" in done.stdout + done.stderr
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.workflow import forks
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "config/experiments/tiny.yaml"
@@ -29,15 +33,28 @@ class Project:
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as somebody does who never activated the environment."""
         command = [sys.executable, "-m", "snakemake", *arguments]
-        environment = {"HOME": str(self.root), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
         return subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=1700
+            command,
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1700,
         )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"HOME": str(self.root), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+
+    def dry_run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What Snakemake says it would do."""
+        # Targets go first: `--configfile` takes all that follows it.
+        return forks.snakemake(self.root, [*arguments, "--dry-run"], self.environment)
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """What Snakemake would run: jobs by rule."""
-        # Targets go first: `--configfile` takes all that follows it.
-        done = self.snakemake(*arguments, "-n", "--configfile", TINY)
+        done = self.dry_run(*arguments, "--configfile", TINY)
         assert done.returncode == 0, done.stdout + done.stderr
         table = done.stdout.partition("Job stats:")[2].partition("\ntotal")[0]
         assert table or "Nothing to be done" in done.stdout + done.stderr
@@ -87,14 +104,51 @@ class Run:
     seconds: float
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory) -> Run:
-    project = copy_project(tmp_path_factory.mktemp("tiny"))
+class Runs:
+    """Whole runs, each made once whatever the number of pytest's processes, of which each has a copy."""
+
+    def __init__(self, base: Path, shared: Path) -> None:
+        self.base, self.shared = base, shared
+
+    def copy(self, name: str, configure: Callable[[Project], None]) -> Run:
+        """A copy of the run of that name, which the first who asks for it makes."""
+        made, done = self.shared / name, self.shared / f"{name}.json"
+        with (self.shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                done.write_text(json.dumps(_run(copy_project(made), configure)))
+        own = Project(self.base / f"own_{name}")
+        shutil.copytree(made, own.root, symlinks=True)
+        return Run(own, **json.loads(done.read_text()))
+
+
+def _run(project: Project, configure: Callable[[Project], None]) -> dict[str, str | float]:
+    configure(project)
     start = time.monotonic()
     cores = str(min(2, os.cpu_count() or 1))
     done = project.snakemake("--cores", cores, "--configfile", TINY)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
-    return Run(project, done.stdout + done.stderr, time.monotonic() - start)
+    return {"output": done.stdout + done.stderr, "seconds": time.monotonic() - start}
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory, worker_id) -> Runs:
+    base = tmp_path_factory.getbasetemp()
+    return Runs(base, base if worker_id == "master" else base.parent)
+
+
+@pytest.fixture(scope="session")
+def tiny(runs) -> Run:
+    """The run of the tiny configuration."""
+    return runs.copy("tiny", lambda project: None)
+
+
+@pytest.fixture(scope="session")
+def every_method(runs) -> Project:
+    """The run of a small configuration of every method beside FFN."""
+    from tests.workflow.every_method import configure  # imports torch, which plans do without
+
+    return runs.copy("every_method", configure).project
 
 
 @pytest.fixture

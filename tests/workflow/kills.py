@@ -24,8 +24,7 @@ def start(project: Project, *targets: str) -> subprocess.Popen[bytes]:
     """Snakemake in a process group of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", *targets, *TWO_CORES], cwd=project.root, start_new_session=True,
-        env={"HOME": str(project.root), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=project.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
 

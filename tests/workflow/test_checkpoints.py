@@ -108,7 +108,7 @@ def test_the_demo_plans_a_checkpoint_for_each_kind(project):
         Paths("results").features.format(backbone=name, split="test", shard=0)
         for name in ("clip", "mobilevit", "videomae", "timesformer", "vivit", "vjepa2")
     ]
-    shown = project.snakemake(*targets, "-n").stdout
+    shown = project.dry_run(*targets).stdout
     assert set(re.findall(r"wildcards: checkpoint=(\w+)", shown)) == {
         "clip", "mobilevit", "videomae", "timesformer", "vivit", "vjepa2",
     }  # fmt: skip
@@ -116,6 +116,6 @@ def test_the_demo_plans_a_checkpoint_for_each_kind(project):
 
 
 def test_weights_that_are_trained_here_are_not_downloaded(made):
-    done = made.snakemake("download_weights", "-n", "--configfile", TINY)
+    done = made.dry_run("download_weights", "--configfile", TINY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "checkpoints/" not in done.stdout

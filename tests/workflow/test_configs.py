@@ -49,7 +49,7 @@ def test_folders_are_watched_whatever_their_names(project, adapter):
     for name in names:
         Path(os.fsdecode(os.fsencode(root) + b"/" + os.fsencode(name))).mkdir(parents=True)
     project.replace(TINY, "adapter: demo", f"adapter: {adapter}, root: videos")
-    shown = project.snakemake("list_videos", "-n", "--configfile", TINY).stdout
+    shown = project.dry_run("list_videos", "--configfile", TINY).stdout
     assert "videos/train/qu'o\"te, videos/train/run" in shown
     assert not [name for name in ("br{ac}es", "caf", "li\nne") if name in shown]
 
@@ -81,7 +81,7 @@ def test_a_root_that_cannot_be_used_is_named_at_once(project, folder, says):
     (project.root / folder).mkdir(parents=True)
     root = "vi{d}eos" if "{" in folder else "videos"
     project.replace(TINY, "adapter: demo", f'adapter: folder, root: "{root}"')
-    done = project.snakemake("-n", "--configfile", TINY)
+    done = project.dry_run("--configfile", TINY)
     assert done.returncode != 0
     assert says in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
@@ -91,10 +91,10 @@ def test_a_root_that_cannot_be_used_is_named_at_once(project, folder, says):
 def test_a_file_to_start_from_is_an_input(project, name):
     project.replace(TINY, "    epochs: 1", f"    epochs: 1\n    weights: {name}")
     target = "results/tiny/ffn/st4/seed0/model.safetensors"
-    missing = project.snakemake(target, "-n", "--configfile", TINY)
+    missing = project.dry_run(target, "--configfile", TINY)
     assert f"Error: ffn.base.weights: there is no file {name}." in missing.stderr
     (project.root / name).touch()
-    shown = project.snakemake(target, "-n", "--configfile", TINY).stdout
+    shown = project.dry_run(target, "--configfile", TINY).stdout
     assert re.search(rf"^rule train_ffn:\n    input: .*, {re.escape(name)}$", shown, re.MULTILINE)
 
 

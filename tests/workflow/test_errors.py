@@ -16,7 +16,7 @@ from tests.workflow.conftest import TINY
     ],
 )
 def test_sentence_without_traceback(project, arguments, sentence):
-    done = project.snakemake("-n", "--configfile", TINY, *arguments)
+    done = project.dry_run("--configfile", TINY, *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Error: " in done.stderr
@@ -38,7 +38,7 @@ def test_an_experiment_does_not_inherit_from_the_demo(project):
     project.replace(
         "Snakefile", "##### stages #####", "print('FLIP', cfg.ffn.base.flip_labels, cfg.results_dir)"
     )
-    alone = project.snakemake("-n", "--quiet", "all", "--configfile", TINY)
-    demo = project.snakemake("-n", "--quiet", "all")
+    alone = project.dry_run("--quiet", "all", "--configfile", TINY)
+    demo = project.dry_run("--quiet", "all")
     assert "FLIP {} results/tiny" in alone.stdout
     assert "move_left" in demo.stdout

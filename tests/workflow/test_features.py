@@ -99,7 +99,7 @@ def test_plan_after_a_change(featured, change):
 
 
 def planned_backbones(project) -> set[str]:
-    done = project.snakemake(*TARGETS, "-n", "--configfile", TINY)
+    done = project.dry_run(*TARGETS, "--configfile", TINY)
     return set(re.findall(r"wildcards: backbone=(\w+),", done.stdout))
 
 

@@ -157,7 +157,7 @@ def test_plan_after_a_change(probed, change):
     with probed.restored(change.file):
         probed.replace(change.file, change.old, change.new)
         assert probed.plan(TABLE) == change.plan
-        done = probed.snakemake(TABLE, "-n", "--configfile", TINY)
+        done = probed.dry_run(TABLE, "--configfile", TINY)
         logs = re.findall(r"log: \S+/fit_probe/(\S+)\.seed\d+\.log", done.stdout)
         assert [name for name in logs if not re.fullmatch(change.fitted, name)] == []
 
@@ -170,7 +170,7 @@ def test_a_whole_run_has_the_table_on_its_page(probed):
     plan = probed.plan()
     assert plan["build_report"] == 1
     assert "tabulate_probes" not in plan
-    done = probed.snakemake(PATHS.report, "-n", "-p", "--configfile", TINY)
+    done = probed.dry_run(PATHS.report, "-p", "--configfile", TINY)
     assert f"--table=probes={TABLE}" in done.stdout
 
 

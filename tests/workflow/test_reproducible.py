@@ -40,14 +40,14 @@ def test_one_core_and_two_give_the_same_bytes(tiny, tmp_path):
 
 def test_the_table_alone_is_the_same_table(tiny, tmp_path):
     """`snakemake results/…/tfd.csv` plans just what the table needs."""
-    done = copy_project(tmp_path).snakemake("results/tiny/ffn/tfd.csv", "-n", "--configfile", TINY)
+    done = copy_project(tmp_path).dry_run("results/tiny/ffn/tfd.csv", "--configfile", TINY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "tabulate_tfd" in done.stdout
     assert "build_report" not in done.stdout
 
 
 def test_training_never_sees_the_test_split(tiny):
-    done = tiny.project.snakemake("-n", "-p", "--forceall", "--configfile", TINY)
+    done = tiny.project.dry_run("-p", "--forceall", "--configfile", TINY)
     commands = re.findall(r"python -m workflow_scripts\.(train|predict)_ffn ([^>]+)>", done.stdout)
     assert {stage for stage, _ in commands} == {"train", "predict"}
     for stage, options in commands:

@@ -10,64 +10,24 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from tests.backbones.checkpoints import make_timm
-from tests.methods.student.taught import make_clip
-from tests.workflow.conftest import TINY, Project, copy_project
+from tests.workflow.conftest import TINY, Project
 from tests.workflow.kills import Kill, copied, kill_in_each
 from tests.workflow.test_reproducible import differing
 from vidkd.paths import Paths, sidecar
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("student")]
 
-CONFIG = """
-results_dir: results/tiny
-data: {adapter: demo, n_shards: 2}
-demo: {train: 120, val: 48, test: 24, frames: 8, low_label: 0.5}
-frames: {per_video: 8, short_side: 56, encoding: raw}
-backbones:
-  clip: {kind: clip, folder: weights/clip, frames: 4}
-  image: {kind: timm, folder: weights/timm, frames: 4}
-probes: {heads: []}
-student:
-  teacher: {backbone: clip, margin: 3}
-  label: colour
-  labels: marked
-  also_judged: [motion]
-  base: {backbone: image, epochs: 3, batch_size: 12, frames: 2, size: 32, width: 24, lr: 1e-3}
-  variants:
-    ce: {alpha: 0, beta: 0, gamma: 1}
-    distilled: {}
-    cached: {teacher_view: cached, epochs: 1}
-ffn:
-  base: {arch: resnet_tiny, size: 48, frame_counts: [8], epochs: 1}
-  variants: {tsm: {weight_alteration: false}}
-  predict: {max_count: 8, score_counts: [8]}
-  tfd: {report_counts: [8], separate: {}}
-compute: {gpus: 0, mem_mb: 2000, runtime: 10}
-"""
 PATHS = Paths("results/tiny")
 STUDENTS = ("ce", "distilled", "cached")
 FIGURES = ("curves", "confusion", "attention", "mistakes")
 TIMES = [f"ms_{threads}" for threads in (1, 2)]
 
 
-@pytest.fixture(scope="module")
-def taught(tmp_path_factory) -> Project:
-    """A teacher and a student's start of random weights, and three students."""
-    project = copy_project(tmp_path_factory.mktemp("student"))
-    make_clip(project.root / "weights/clip")
-    make_timm(project.root / "weights/timm")
-    (project.root / TINY).write_text(CONFIG)
-    done = project.snakemake("--cores", "2", "--configfile", TINY)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
-    return project
-
-
-def test_the_table_has_a_row_for_each_student_and_one_for_the_teacher(taught):
-    table = pd.read_csv(taught.root / PATHS.student_table).set_index("variant")
+def test_the_table_has_a_row_for_each_student_and_one_for_the_teacher(every_method):
+    table = pd.read_csv(every_method.root / PATHS.student_table).set_index("variant")
     assert tuple(table.index) == (*STUDENTS, "teacher")
     for name in STUDENTS:
-        found = pd.read_csv(taught.root / PATHS.student.predictions.format(student=name, seed=0))
+        found = pd.read_csv(every_method.root / PATHS.student.predictions.format(student=name, seed=0))
         assert table.loc[name, "top1"] == pytest.approx(
             100 * (found["pred"] == found["label_id"]).mean(), abs=1e-3
         )
@@ -79,7 +39,7 @@ def test_the_table_has_a_row_for_each_student_and_one_for_the_teacher(taught):
     assert table[TIMES].gt(0).all(axis=None)
 
 
-def test_every_file_says_what_made_it(taught):
+def test_every_file_says_what_made_it(every_method):
     runs = [{"student": name, "seed": 0} for name in STUDENTS]
     parts = ("weights", "config", "history", "predictions", "metrics", "efficiency")
     files = [getattr(PATHS.student, part).format(**run) for run in runs for part in parts]
@@ -88,15 +48,15 @@ def test_every_file_says_what_made_it(taught):
     files += [PATHS.student_table, PATHS.teacher_table]
     files += [PATHS.figure.format(figure=f"{kind}_student") for kind in FIGURES]
     for file in files:
-        record = json.loads((taught.root / sidecar(file)).read_text())
-        assert record["artefact"]["bytes"] == (taught.root / file).stat().st_size > 0
+        record = json.loads((every_method.root / sidecar(file)).read_text())
+        assert record["artefact"]["bytes"] == (every_method.root / file).stat().st_size > 0
         assert len(record["code"]) == 64
 
 
-def test_each_student_reads_what_it_learns_from_and_no_more(taught):
+def test_each_student_reads_what_it_learns_from_and_no_more(every_method):
     read = {}
     for name in STUDENTS:
-        weights = taught.root / sidecar(PATHS.student.weights.format(student=name, seed=0))
+        weights = every_method.root / sidecar(PATHS.student.weights.format(student=name, seed=0))
         inputs = json.loads(weights.read_text())["inputs"]
         read[name] = {"/".join(file.removeprefix("results/tiny/").split("/")[:3]) for file in inputs}
     networks = {
@@ -111,20 +71,20 @@ def test_each_student_reads_what_it_learns_from_and_no_more(taught):
     assert read["cached"] == labels | {"student/teacher/colour", "features/clip/val", "features/clip/train"}
 
 
-def test_the_page_has_them_and_says_what_the_gate_refuses(taught):
-    page = (taught.root / PATHS.report).read_text()
+def test_the_page_has_them_and_says_what_the_gate_refuses(every_method):
+    page = (every_method.root / PATHS.report).read_text()
     for text in ("Students of a CLIP teacher", "distilled", "p_holm", "labelled_clips"):
         assert text in page
     assert "As a teacher of <b>motion</b>, <b>clip</b> is refused" in page
     assert "As a teacher of <b>colour</b>" not in page
 
 
-def test_rows_of_the_summary_are_those_of_the_predictions(taught):
+def test_rows_of_the_summary_are_those_of_the_predictions(every_method):
     """Of two methods whose predictions look different, read without any of the project's code."""
-    table = pd.read_csv(taught.root / PATHS.report_table.format(table="summary"))
+    table = pd.read_csv(every_method.root / PATHS.report_table.format(table="summary"))
     rows = table.set_index(["method", "variant"])
-    student = pd.read_csv(taught.root / PATHS.student.predictions.format(student="distilled", seed=0))
-    ffn = pd.read_csv(taught.root / PATHS.ffn.predictions.format(variant="tsm", seed=0))
+    student = pd.read_csv(every_method.root / PATHS.student.predictions.format(student="distilled", seed=0))
+    ffn = pd.read_csv(every_method.root / PATHS.ffn.predictions.format(variant="tsm", seed=0))
     found = {("student", "distilled"): student, ("ffn", "tsm"): ffn.rename(columns={"pred_8f": "pred"})}
     for name, of in found.items():
         right = of["pred"] == of["label_id"]
@@ -175,33 +135,33 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
-def test_plan_after_a_change(taught, change):
-    with taught.restored(change.file):
-        taught.replace(change.file, change.old, change.new)
-        plan = taught.plan(PATHS.student_table)
+def test_plan_after_a_change(every_method, change):
+    with every_method.restored(change.file):
+        every_method.replace(change.file, change.old, change.new)
+        plan = every_method.plan(PATHS.student_table)
     if plan and change.plan:  # what labels alone teach does not wait for the teacher
         plan = plan | {name: plan[name] for name in change.plan if name in plan}
     assert plan == change.plan
 
 
-def test_all_labels_are_another_task(taught):
-    with taught.restored(TINY):
-        taught.replace(TINY, "  labels: marked\n", "")
-        assert taught.plan(PATHS.student_table) == students(3, fit_teacher_head=1)
+def test_all_labels_are_another_task(every_method):
+    with every_method.restored(TINY):
+        every_method.replace(TINY, "  labels: marked\n", "")
+        assert every_method.plan(PATHS.student_table) == students(3, fit_teacher_head=1)
 
 
-def test_nothing_runs_once_everything_is_as_it_was(taught):
-    assert taught.plan() == {}
+def test_nothing_runs_once_everything_is_as_it_was(every_method):
+    assert every_method.plan() == {}
 
 
 def test_without_a_teacher_there_is_none_of_it(project):
     assert not {"fit_teacher_head", "train_student", "export_student"} & set(project.plan())
 
 
-def test_the_gate_stops_a_run_whose_teacher_knows_nothing_of_the_label(taught, tmp_path):
+def test_the_gate_stops_a_run_whose_teacher_knows_nothing_of_the_label(every_method, tmp_path):
     """Frames one by one do not show the motion."""
     project = Project(tmp_path / "project")
-    shutil.copytree(taught.root, project.root, symlinks=True)
+    shutil.copytree(every_method.root, project.root, symlinks=True)
     project.replace(TINY, "  label: colour\n", "  label: motion\n")
     project.replace(TINY, "  also_judged: [motion]\n", "")
     done = project.snakemake(PATHS.student_table, "--cores", "1", "--configfile", TINY)
@@ -225,8 +185,8 @@ KILLS = {
 }
 
 
-def test_a_kill_in_any_rule_costs_nothing_but_time(taught, tmp_path):
+def test_a_kill_in_any_rule_costs_nothing_but_time(every_method, tmp_path):
     """kill -9 of Snakemake and its jobs in one rule after another; then the same command, the same bytes."""
-    project = copied(taught, tmp_path / "project")
+    project = copied(every_method, tmp_path / "project")
     kill_in_each(project, KILLS)
-    assert differing(project, taught) == []
+    assert differing(project, every_method) == []

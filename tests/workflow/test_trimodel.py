@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 import transformers
 
-from tests.methods.trimodel.assisted import make_assistant, make_teacher
-from tests.workflow.conftest import TINY, Project, copy_project
+from tests.workflow.conftest import TINY, Project
 from tests.workflow.kills import Kill, copied, kill_in_each
 from tests.workflow.test_reproducible import differing
 from tests.workflow.test_student import Change
@@ -18,58 +17,19 @@ from vidkd.paths import Paths, sidecar
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("trimodel")]
 
-CONFIG = """
-results_dir: results/tiny
-data: {adapter: demo, n_shards: 2}
-demo: {train: 120, val: 48, test: 24, frames: 8, low_label: 0.5}
-frames: {per_video: 8, short_side: 56, encoding: raw}
-backbones:
-  video: {kind: videomae, folder: weights/teacher, frames: 4}
-  amd: {kind: videomae, folder: weights/assistant, frames: 4}
-probes: {heads: []}
-trimodel:
-  teacher: video
-  assistant: amd
-  gate: {margin: 3}
-  label: colour
-  labels: marked
-  base: {backbone: video, epochs: 2, batch_size: 12, frames: 4, hidden_layers_to_align: [-1], lr: 1e-3}
-  variants:
-    ce: {teacher_feature_weight: 0, assistant_feature_weight: 0}
-    both: {}
-    random_assistant: {random_assistant: true, epochs: 1}
-ffn:
-  base: {arch: resnet_tiny, size: 48, frame_counts: [8], epochs: 1}
-  variants: {tsm: {weight_alteration: false}}
-  predict: {max_count: 8, score_counts: [8]}
-  tfd: {report_counts: [8], separate: {}}
-compute: {gpus: 0, mem_mb: 2000, runtime: 10}
-"""
 PATHS = Paths("results/tiny")
 STUDENTS = ("ce", "both", "random_assistant")
-
-
-@pytest.fixture(scope="module")
-def assisted(tmp_path_factory) -> Project:
-    """A teacher and an assistant of random weights, and three students."""
-    project = copy_project(tmp_path_factory.mktemp("trimodel"))
-    make_teacher(project.root / "weights/teacher")
-    make_assistant(project.root / "weights/assistant")
-    (project.root / TINY).write_text(CONFIG)
-    done = project.snakemake("--cores", "2", "--configfile", TINY)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
-    return project
 
 
 def run_file(project: Project, name: str, file: str):
     return project.root / PATHS.trimodel.folder.format(trimodel=name, seed=0) / file
 
 
-def test_the_table_has_a_row_for_each_student_and_for_both_networks(assisted):
-    table = pd.read_csv(assisted.root / PATHS.trimodel_table).set_index("variant")
+def test_the_table_has_a_row_for_each_student_and_for_both_networks(every_method):
+    table = pd.read_csv(every_method.root / PATHS.trimodel_table).set_index("variant")
     assert tuple(table.index) == (*STUDENTS, "teacher", "assistant")
     for name in STUDENTS:
-        found = pd.read_csv(run_file(assisted, name, "predictions.csv"))
+        found = pd.read_csv(run_file(every_method, name, "predictions.csv"))
         right = 100 * (found["pred"] == found["label_id"]).mean()
         assert table.loc[name, "top1"] == pytest.approx(right, abs=1e-3)
     assert table["assistant"].dropna().to_dict() == {
@@ -82,29 +42,29 @@ def test_the_table_has_a_row_for_each_student_and_for_both_networks(assisted):
     assert table.loc["both", taught].gt(0).all()
     assert table.loc["ce"].drop("task_loss").filter(like="_loss").isna().all()
     assert table[["ms_1", "ms_2", "params", "gflops", "ap"]].gt(0).all(axis=None)
-    classes = pd.read_csv(assisted.root / PATHS.trimodel_classes, index_col="class")
+    classes = pd.read_csv(every_method.root / PATHS.trimodel_classes, index_col="class")
     assert list(classes.columns) == [*STUDENTS, "teacher", "assistant"]
 
 
-def test_the_heads_are_measured_and_judged(assisted):
-    table = pd.read_csv(assisted.root / PATHS.trimodel_networks).set_index("role")
-    assert table["network"].to_dict() == {"teacher": "video", "assistant": "amd"}
+def test_the_heads_are_measured_and_judged(every_method):
+    table = pd.read_csv(every_method.root / PATHS.trimodel_networks).set_index("role")
+    assert table["network"].to_dict() == {"teacher": "vmae", "assistant": "amd"}
     assert table["gate"].all()
     assert (table["fitted_on"] == 60).all()
 
 
-def test_the_student_is_a_folder_of_transformers(assisted):
-    folder = run_file(assisted, "both", "network")
+def test_the_student_is_a_folder_of_transformers(every_method):
+    folder = run_file(every_method, "both", "network")
     network = transformers.VideoMAEForVideoClassification.from_pretrained(folder)
     assert network.config.num_labels == 6
-    weights = run_file(assisted, "both", "model.safetensors")
-    record = json.loads((assisted.root / sidecar(str(weights))).read_text())
+    weights = run_file(every_method, "both", "model.safetensors")
+    record = json.loads((every_method.root / sidecar(str(weights))).read_text())
     used = {name.split("/")[1] for name in record["inputs"] if name.startswith("weights/")}
     assert used == {"teacher", "assistant"}
 
 
-def test_the_page_has_them(assisted):
-    page = (assisted.root / PATHS.report).read_text()
+def test_the_page_has_them(every_method):
+    page = (every_method.root / PATHS.report).read_text()
     for text in ("Students of a teacher and an assistant", "random_assistant", "top1_per_mparams"):
         assert text in page
 
@@ -130,10 +90,10 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
-def test_plan_after_a_change(assisted, change):
-    with assisted.restored(change.file):
-        assisted.replace(change.file, change.old, change.new)
-        plan = assisted.plan(PATHS.trimodel_table)
+def test_plan_after_a_change(every_method, change):
+    with every_method.restored(change.file):
+        every_method.replace(change.file, change.old, change.new)
+        plan = every_method.plan(PATHS.trimodel_table)
     assert plan == change.plan
 
 
@@ -141,11 +101,10 @@ def test_without_a_teacher_there_is_none_of_it(project):
     assert not {"fit_trimodel_head", "train_trimodel"} & set(project.plan())
 
 
-def test_the_gate_stops_a_run_whose_networks_know_nothing_of_the_label(assisted, tmp_path):
+def test_the_gate_stops_a_run_whose_networks_know_nothing_of_the_label(every_method, tmp_path):
     project = Project(tmp_path / "project")
-    shutil.copytree(assisted.root, project.root, symlinks=True)
-    project.replace(TINY, "  label: colour\n", "  label: motion\n")
-    project.replace(TINY, "{margin: 3}", "{margin: 30}")
+    shutil.copytree(every_method.root, project.root, symlinks=True)
+    project.replace(TINY, "{margin: 3}\n  label: colour", "{margin: 30}\n  label: motion")
     done = project.snakemake(PATHS.trimodel_table, "--cores", "1", "--configfile", TINY)
     said = done.stdout + done.stderr
     assert done.returncode != 0
@@ -160,8 +119,8 @@ KILLS = {
 }
 
 
-def test_a_kill_in_any_rule_costs_nothing_but_time(assisted, tmp_path):
+def test_a_kill_in_any_rule_costs_nothing_but_time(every_method, tmp_path):
     """kill -9 of Snakemake and its jobs in one rule after another; then the same command, the same bytes."""
-    project = copied(assisted, tmp_path / "project")
+    project = copied(every_method, tmp_path / "project")
     kill_in_each(project, KILLS)
-    assert differing(project, assisted) == []
+    assert differing(project, every_method) == []
