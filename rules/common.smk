@@ -53,7 +53,7 @@ SHARDS = range(cfg.data.n_shards)
 
 wildcard_constraints:
     split="|".join(SPLITS),
-    variant="|".join([*cfg.ffn.variants, *cfg.ffn.ensembles]),
+    variant="|".join([*cfg.ffn.variants, *cfg.ffn.ensembles]) or "(?!)",
     backbone="|".join(cfg.backbones) or "(?!)",
     checkpoint="|".join(cfg.checkpoints) or "(?!)",
     head="linear|attentive",

@@ -100,11 +100,20 @@ end_jobs() {
     echo "some jobs did not end" >&2
 }
 
+end_daemon() {
+    kill "$1" 2>/dev/null || return 0
+    for _ in $(seq 40); do
+        kill -0 "$1" 2>/dev/null || return 0
+        sleep 0.25
+    done
+    kill -9 "$1" 2>/dev/null || true
+}
+
 stop() {
     check
     [ ! -e "$conf" ] || end_jobs
     for file in "$home"/slurmd-*.pid "$home/slurmctld.pid" "$home/munged.pid"; do
-        [ ! -e "$file" ] || kill "$(cat "$file")" 2>/dev/null || true
+        [ ! -e "$file" ] || end_daemon "$(cat "$file")"
     done
     rm -rf "$home" "$conf" "$gres"
 }

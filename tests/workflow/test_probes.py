@@ -29,11 +29,7 @@ probes:
   labels: [motion, shape]
   attentive: {epochs: 2, head_width: 8}
   evaluate: {pairs: {move_left: move_right}}
-ffn:
-  base: {arch: resnet_tiny, size: 48, frame_counts: [8], epochs: 1}
-  variants: {tsm: {weight_alteration: false}}
-  predict: {max_count: 8, score_counts: [8]}
-  tfd: {report_counts: [8], separate: {}}
+ffn: {variants: {}}
 compute: {gpus: 0, mem_mb: 2000, runtime: 10}
 """
 PATHS = Paths("results/tiny")
@@ -146,7 +142,6 @@ CHANGES = [
         fits(4, cache_features=3), r"image\.\w+\.\w+",
     ),
     Change("order of labels", TINY, "[motion, shape]", "[shape, motion]", {}, ""),
-    Change("FFN", TINY, "size: 48", "size: 40", {}, ""),
     Change("code of FFN", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "2 * lambda_kl * kl", {}, ""),
     Change("machine", TINY, "mem_mb: 2000", "mem_mb: 3000", {}, ""),
 ]  # fmt: skip
@@ -166,12 +161,14 @@ def test_nothing_runs_once_everything_is_as_it_was(probed):
     assert probed.plan(TABLE) == {}
 
 
-def test_a_whole_run_has_the_table_on_its_page(probed):
-    plan = probed.plan()
-    assert plan["build_report"] == 1
-    assert "tabulate_probes" not in plan
-    done = probed.dry_run(PATHS.report, "-p", "--configfile", TINY)
-    assert f"--table=probes={TABLE}" in done.stdout
+def test_a_whole_run_has_the_table_on_its_page_and_nothing_of_ffn(probed):
+    done = probed.snakemake("--cores", "2", "--configfile", TINY)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    page = (probed.root / PATHS.report).read_text()
+    assert 'data-table="probes"' in page
+    assert 'data-table="tfd"' not in page
+    assert not (probed.root / PATHS.tfd).parent.exists()
+    assert probed.plan() == {}
 
 
 def test_without_backbones_there_are_no_heads(project):

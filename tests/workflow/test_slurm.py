@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -100,9 +101,11 @@ class Trouble:
                 self.held = self.process("ffn/st8/seed0")
                 self.held.suspend()
             return False
-        if not pending(self.held, signal.SIGTERM):
-            return False
-        self.held.resume()
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            if self.held.status() == psutil.STATUS_STOPPED:
+                if pending(self.held, signal.SIGTERM):  # unless SLURM wakes what it warns
+                    self.held.resume()
+                return False
         return True
 
     def process(self, run: str) -> psutil.Process:

@@ -125,7 +125,7 @@ class FFNExperiment(Experiment):
             "st4": {"frame_counts": [4], "weight_alteration": False},
             "st8": {"frame_counts": [8], "weight_alteration": False},
         },
-        description="Name of a variant and what it changes of base.",
+        description="Name of a variant and what it changes of base; with {} there is nothing of FFN.",
     )
     ensembles: dict[str, tuple[str, ...]] = Field(
         {}, description="Name of an ensemble and the variants whose class probabilities are averaged."
@@ -153,7 +153,7 @@ class FFNExperiment(Experiment):
     def _wrong_references(self) -> list[Problem]:
         """Every place that names a variant which does not exist, and every name used twice."""
         places: list[tuple[Location, str]] = [
-            (("tfd", "separate", count), name) for count, name in self.tfd.separate.items()
+            (("tfd", "separate", count), name) for count, name in self.tfd.separate.items() if self.variants
         ]
         places += [
             (("ensembles", name), member) for name, members in self.ensembles.items() for member in members

@@ -82,7 +82,7 @@ def _ffn(settings: Settings) -> dict[str, OurProtocol]:
     variants = {name: experiment.variant(name) for name in experiment.variants}
     found = {name: _ffn_variant(settings, variant) for name, variant in variants.items()}
     joined = dict(experiment.ensembles)
-    if experiment.tfd.separate:
+    if experiment.variants and experiment.tfd.separate:
         joined[SEPARATE] = tuple(experiment.tfd.separate.values())
     for name, parts in joined.items():
         shared = _shared([found[part] for part in parts])

@@ -189,7 +189,9 @@ class Settings(Section):
 
     def _asked_frames(self) -> list[tuple[Location, int]]:
         """Every place that asks for frames of a video, and how many."""
-        asked: list[tuple[Location, int]] = [(("ffn", "predict", "max_count"), self.ffn.predict.max_count)]
+        asked: list[tuple[Location, int]] = []
+        if self.ffn.variants:
+            asked.append((("ffn", "predict", "max_count"), self.ffn.predict.max_count))
         asked += [
             (("ffn", "variants", name, "frame_counts"), max(self.ffn.variant(name).frame_counts))
             for name in self.ffn.variants

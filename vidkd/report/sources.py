@@ -23,7 +23,7 @@ class Sources:
         metrics: `metrics.json` of every run; methods and variants are in their order.
         tables: tables that are there already, by their name in the report.
         latency: what a clip takes each network, by method.
-        classes: class names, by method; its runs are in the summary.
+        classes: class names, by method, whose runs are in the summary; `data`: of the data set itself.
         baselines: the variant that others are compared with, by method.
     """
 
@@ -48,8 +48,9 @@ class Sources:
     @property
     def made(self) -> list[str]:
         """The tables of the report that are made of them, by name."""
-        derived = ["summary", "per_class", "references", "gates", "provenance", "settings", "wall_time"]
-        return [*self.tables, *derived, *(["efficiency"] if self.latency else [])]
+        derived = ["references", "gates", "provenance", "settings", "wall_time"]
+        of_runs = ["summary", "per_class", *(["efficiency"] if self.latency else [])]
+        return [*self.tables, *derived, *(of_runs if self.compared else [])]
 
     @property
     def figures(self) -> list[str]:
@@ -59,7 +60,8 @@ class Sources:
         curves = [f"curves_{method}" for method in methods]
         told_apart = [method for method in methods if method in self.classes]
         kinds = [f"{kind}_{method}" for kind in ("confusion", "mistakes") for method in told_apart]
-        return ["dag", "clips", "tradeoff", "per_class", *named, *curves, *kinds]
+        of_runs = ["per_class", *(["tradeoff"] if self.latency else [])] if self.compared else []
+        return ["dag", "clips", *of_runs, *named, *curves, *kinds]
 
     @property
     def words(self) -> Iterator[str]:
@@ -137,7 +139,8 @@ def method_of(metrics: Path) -> str:
 def planned(settings: Settings) -> Sources:
     """All that a configuration has results of."""
     paths = Paths(settings.results_dir)
-    parts = [_ffn(settings, paths)]
+    parts = [_ffn(settings, paths)] if settings.ffn.variants else []
+    parts.append(_data(paths))
     if settings.backbones and settings.probes.heads:
         parts.append(_probes(settings, paths))
     if settings.converters.student is not None:
@@ -184,9 +187,13 @@ def _runs(paths: RunPaths, seeds: Sequence[int], **names: Sequence[str]) -> list
     ]
 
 
+def _data(paths: Paths) -> Sources:
+    return Sources(tables=_files({"excluded": paths.excluded}), classes=_files({"data": paths.classes}))
+
+
 def _ffn(settings: Settings, paths: Paths) -> Sources:
     names = [*settings.ffn.variants, *settings.ffn.ensembles]
-    tables = {"tfd": paths.tfd, "any_frame": paths.any_frame, "excluded": paths.excluded}
+    tables = {"tfd": paths.tfd, "any_frame": paths.any_frame}
     separate = settings.ffn.tfd.separate.get(max(settings.ffn.tfd.report_counts))
     return Sources(
         _runs(paths.ffn, settings.seeds, variant=names),

@@ -24,8 +24,8 @@ from vidkd.report.render import latex, markdown
 from vidkd.report.sources import Sources, method_of
 from vidkd.report.specs import SPECS, Spec
 
-OF_DATA_SET = "ffn"
-"""The method that learns the data set's own classes."""
+OF_DATA_SET = "data"
+"""What the data set's own classes are called among the classes of methods."""
 
 FORMATS = ("csv", "md", "tex")
 
@@ -80,9 +80,10 @@ def build_tables(
         if name in found:
             found[name]["clips"] = _clips(sources.metrics, name)
     runs = group_runs(sources.compared)
-    found["summary"] = summarise(runs, sources.baselines)
-    found["per_class"] = tabulate_classes(runs, sources.classes)
-    if sources.latency:
+    if runs:
+        found["summary"] = summarise(runs, sources.baselines)
+        found["per_class"] = tabulate_classes(runs, sources.classes)
+    if runs and sources.latency:
         exported = found["modes"]["variant"].iloc[0] if "modes" in found else None
         found["efficiency"] = tabulate_costs(sources.latency, found["summary"], exported)
     found["gates"] = tabulate_gates(sources.metrics)
@@ -127,7 +128,7 @@ def _by_count(any_frame: pd.DataFrame) -> pd.DataFrame:
 
 def _clips(metrics: Sequence[Path], table: str) -> int | None:
     """The test clips of the method that a table is of, if it has a run."""
-    method = table if table == "probes" else OF_DATA_SET
+    method = table if table == "probes" else "ffn"
     runs = [path for path in metrics if method_of(path) == method]
     return int(json.loads(runs[0].read_text(encoding="utf-8"))["n_clips"]) if runs else None
 
