@@ -129,7 +129,8 @@ class Trouble:
         self.drained[1] = time.time()
         slurm.scontrol("update", "NodeName=a", "State=RESUME")
         slurm.scontrol("update", f"NodeName={job.node}", "State=DOWN", "Reason=test")
-        slurm.scontrol("update", f"NodeName={job.node}", "State=RESUME")
+        with suppress(subprocess.CalledProcessError):  # it may have come back by itself by now
+            slurm.scontrol("update", f"NodeName={job.node}", "State=RESUME")
         return True
 
 
