@@ -72,7 +72,7 @@ def test_a_video_network_sees_motion_and_its_direction(table):
 def test_frame_by_frame_motion_is_near_chance_and_its_direction_is_unseen(table):
     seen = table[(table["label"] == "motion") & table["by_frame"]]
     assert len(seen) == 2
-    # None is above chance by its interval; two of them on the same 480 videos may each be somewhat off it.
+    # Neither head is above chance by its interval; each may be somewhat off it.
     assert (seen["pairs_low"] < 50).all()
     assert (abs(seen["pairs"] - 50) < 8).all()
     # An order-blind head may still find which of the six pairs a motion belongs to.

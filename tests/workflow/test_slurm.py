@@ -103,7 +103,7 @@ class Trouble:
             return False
         with suppress(psutil.NoSuchProcess, FileNotFoundError):
             if self.held.status() == psutil.STATUS_STOPPED:
-                if pending(self.held, signal.SIGTERM):  # unless SLURM wakes what it warns
+                if pending(self.held, signal.SIGTERM):  # SLURM has not woken it itself
                     self.held.resume()
                 return False
         return True

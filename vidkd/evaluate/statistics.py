@@ -110,9 +110,8 @@ def ratio_interval(above_N: NDArray[np.int64], below_N: NDArray[np.int64]) -> tu
     """
     options = _resampling(len(above_N)) | {"n_resamples": RESAMPLES, "method": "percentile", "paired": True}
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", scipy.stats.DegenerateDataWarning
-        )  # about the interval, which is not taken
+        # It is about the interval, which is not taken.
+        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
         found = scipy.stats.bootstrap((above_N, below_N), _ratio, **options).bootstrap_distribution
     low = np.percentile(np.nan_to_num(found, nan=-math.inf), 2.5)
     high = np.percentile(np.nan_to_num(found, nan=math.inf), 97.5)
