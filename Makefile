@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CORES ?= all
 
-.PHONY: demo test test-fast lint fmt bench lock clean
+.PHONY: demo test packages test-fast lint fmt bench lock clean
 
 demo: .venv/.installed  ## generate the demo's videos, train everything, print the table
 	$(BIN)/snakemake --cores $(CORES)
@@ -12,9 +12,12 @@ demo: .venv/.installed  ## generate the demo's videos, train everything, print t
 		results/converters/quality.csv results/fusion/fusion.csv results/student/teachers.csv \
 		results/student/student.csv results/report/tables/summary.csv --page results/report/index.html
 
-test: .venv/.installed-dev lint  ## everything
-	tests/system_packages.sh
+test:  ## everything
+	$(MAKE) --jobs 2 packages lint
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
+
+packages:  ## the Debian packages of some tests, where root may install them
+	tests/system_packages.sh
 
 test-fast: .venv/.installed-dev  ## under three minutes, for daily work
 	$(BIN)/python -m pytest -m "not slow"

@@ -76,6 +76,7 @@ rule measure_fusion:
         mem_mb=cfg.compute.mem_mb,
         runtime=60,
     params:
+        rounds=cfg.latency.rounds,
         teachers=lambda wildcards: teachers_settings(),
         code=code("workflow_scripts.measure_fusion"),
         kinds=lambda wildcards: [
@@ -84,4 +85,4 @@ rule measure_fusion:
         ],
     shell:
         "python -m workflow_scripts.measure_fusion --bundle {input.bundle} --teachers {params.teachers:q}"
-        " --output {output.table} > {log} 2>&1"
+        " --output {output.table} --rounds {params.rounds} > {log} 2>&1"

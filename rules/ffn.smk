@@ -91,12 +91,13 @@ rule measure_ffn:
         mem_mb=cfg.compute.mem_mb,
         runtime=60,
     params:
+        rounds=cfg.latency.rounds,
         code=code("workflow_scripts.measure_ffn"),
         networks=measured_networks(),
         frames=max(cfg.ffn.predict.score_counts, default=cfg.ffn.predict.max_count),
     shell:
         "python -m workflow_scripts.measure_ffn {params.networks} --frames {params.frames}"
-        " --output {output.table} > {log} 2>&1"
+        " --output {output.table} --rounds {params.rounds} > {log} 2>&1"
 
 
 rule evaluate_ffn:

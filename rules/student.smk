@@ -131,12 +131,13 @@ rule measure_student:
         mem_mb=cfg.compute.mem_mb,
         runtime=60,
     params:
+        rounds=cfg.latency.rounds,
         code=code("workflow_scripts.measure_student"),
         students=timed_students(),
         teacher=lambda wildcards: teacher_settings(),
     shell:
         "python -m workflow_scripts.measure_student {params.students} --teacher-head {input.head}"
-        " --teacher {params.teacher:q} --output {output.table} > {log} 2>&1"
+        " --teacher {params.teacher:q} --output {output.table} --rounds {params.rounds} > {log} 2>&1"
 
 
 rule tabulate_student:

@@ -23,6 +23,7 @@ rule measure_trimodel:
         mem_mb=cfg.compute.mem_mb,
         runtime=60,
     params:
+        rounds=cfg.latency.rounds,
         code=code("workflow_scripts.measure_trimodel", module_of("videomae")),
         students=timed_trimodels(),
         teacher=lambda wildcards: network_settings(cfg.trimodel.teacher),
@@ -31,7 +32,7 @@ rule measure_trimodel:
         "python -m workflow_scripts.measure_trimodel {params.students}"
         " --teacher {params.teacher:q} --teacher-head {input.teacher_head}"
         " --assistant {params.assistant:q} --assistant-head {input.assistant_head} --output {output.table}"
-        " > {log} 2>&1"
+        " --rounds {params.rounds} > {log} 2>&1"
 
 
 rule tabulate_trimodel:

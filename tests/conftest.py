@@ -58,7 +58,7 @@ def stores(tmp_path_factory) -> Stores:
     return Stores(train, [write_store(folder / "val.h5", "val", range(12))], classes)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small() -> FFNSettings:
     """The demo's network on small clips, trained for two short epochs."""
     return FFNSettings(

@@ -100,6 +100,12 @@ end_jobs() {
     echo "some jobs did not end" >&2
 }
 
+# What ran on a node that was lost: SLURM has forgotten it.
+end_orphans() {
+    grep --files-with-matches --null-data --line-regexp --text "SLURM_CLUSTER_NAME=vidkd" /proc/[0-9]*/environ 2>/dev/null |
+        cut --delimiter=/ --fields=3 | xargs --no-run-if-empty kill -9 2>/dev/null || true
+}
+
 end_daemon() {
     kill "$1" 2>/dev/null || return 0
     for _ in $(seq 40); do
@@ -115,6 +121,7 @@ stop() {
     for file in "$home"/slurmd-*.pid "$home/slurmctld.pid" "$home/munged.pid"; do
         [ ! -e "$file" ] || end_daemon "$(cat "$file")"
     done
+    end_orphans
     rm -rf "$home" "$conf" "$gres"
 }
 

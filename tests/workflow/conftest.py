@@ -53,12 +53,8 @@ class Project:
         return forks.snakemake(self.root, [*arguments, "--dry-run"], self.environment)
 
     def plan(self, *arguments: str) -> dict[str, int]:
-        """What Snakemake would run: jobs by rule."""
-        done = self.dry_run(*arguments, "--configfile", TINY)
-        assert done.returncode == 0, done.stdout + done.stderr
-        table = done.stdout.partition("Job stats:")[2].partition("\ntotal")[0]
-        assert table or "Nothing to be done" in done.stdout + done.stderr
-        return {rule: int(count) for rule, count in TABLE_ROW.findall(table) if rule != "all"}
+        """What Snakemake would run of the tiny configuration: jobs by rule."""
+        return job_counts(self.dry_run(*arguments, "--configfile", TINY))
 
     def replace(self, name: str, old: str, new: str) -> None:
         """Replace text that occurs in a file once or more."""
@@ -77,6 +73,14 @@ class Project:
         finally:
             path.write_bytes(before)
             os.utime(path, ns=times)
+
+
+def job_counts(dry_run: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Jobs by rule of a dry run."""
+    assert dry_run.returncode == 0, dry_run.stdout + dry_run.stderr
+    table = dry_run.stdout.partition("Job stats:")[2].partition("\ntotal")[0]
+    assert table or "Nothing to be done" in dry_run.stdout + dry_run.stderr
+    return {rule: int(count) for rule, count in TABLE_ROW.findall(table) if rule != "all"}
 
 
 def copy_project(to: Path) -> Project:

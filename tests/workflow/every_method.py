@@ -60,6 +60,7 @@ ffn:
   variants: {tsm: {weight_alteration: false}}
   predict: {max_count: 8, score_counts: [8]}
   tfd: {report_counts: [8], separate: {}}
+latency: {rounds: 3}
 compute: {gpus: 0, mem_mb: 2000, runtime: 10}
 """
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+
+import psutil
 
 from tests.workflow.conftest import ROOT
 
@@ -40,6 +42,18 @@ def running_cluster() -> Iterator[None]:
         yield
     finally:
         subprocess.run([SCRIPT, "stop"], check=True)
+    _, left = psutil.wait_procs(processes_of_jobs(), timeout=10)
+    assert left == []
+
+
+def processes_of_jobs() -> list[psutil.Process]:
+    """What jobs of this cluster have started and what still runs, whether SLURM knows of it or not."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("SLURM_CLUSTER_NAME") == "vidkd":
+                found.append(process)
+    return found
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def test_a_deleted_shard_comes_back_and_changes_nothing(tiny, broken):
     (broken.root / STORE).unlink()
     assert broken.plan() == {}
     finish(broken, str(STORE))
-    finish(broken)
+    finish(broken, PATHS.tfd)
     assert differing(broken, tiny.project) == []
 
 

@@ -72,6 +72,7 @@ CHANGES = [
     Change("TFD metric", "vidkd/evaluate/tfd.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", TABLES),
     Change("loss", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "2 * lambda_kl * kl", ALL_TRAINED),
     Change("frame settings", TINY, "short_side: 56", "short_side: 52", EXTRACTED),
+    Change("rounds of a measurement", TINY, "rounds: 3", "rounds: 4", {"measure_ffn": 1, **REPORT}),
     Change("report tables", "vidkd/report/specs.py", "class Spec:", "class Spec(object):", REPORT | PAGE),
     Change("report title", TINY, "frames: {", 'report: {title: "Tiny"}\n\nframes: {', PAGE),
     Change("report code", "vidkd/report/page.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", PAGE),

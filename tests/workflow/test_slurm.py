@@ -48,9 +48,11 @@ def longer(project: Project) -> Project:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory) -> Project:
-    """The run without a cluster."""
-    project = longer(copy_project(tmp_path_factory.mktemp("local")))
+def local(tiny, tmp_path_factory) -> Project:
+    """The run without a cluster: the tiny one, and what longer trainings change of it."""
+    project = Project(tmp_path_factory.mktemp("local") / "project")
+    shutil.copytree(tiny.project.root, project.root, symlinks=True)
+    longer(project)
     done = project.snakemake("--cores", "2", "--configfile", TINY)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     return project

@@ -57,6 +57,18 @@ class ComputeSettings(Section):
     )
 
 
+class LatencySettings(Section):
+    """How what a clip takes is measured; changing it measures again and trains nothing."""
+
+    rounds: int = Field(
+        30,
+        ge=2,
+        le=10000,
+        description="Rounds whose median and quartiles are told; each runs every network of a method once, "
+        "on one thread and then on two. Fewer where networks are large and there is no GPU.",
+    )
+
+
 class ReportSettings(Section):
     """The report page; changing it rebuilds the page alone."""
 
@@ -90,6 +102,7 @@ class Settings(Section):
     student: StudentExperiment = StudentExperiment()  # type: ignore[call-arg]
     trimodel: TriModelExperiment = TriModelExperiment()  # type: ignore[call-arg]
     ffn: FFNExperiment = FFNExperiment()  # type: ignore[call-arg]
+    latency: LatencySettings = LatencySettings()  # type: ignore[call-arg]
     report: ReportSettings = ReportSettings()  # type: ignore[call-arg]
     compute: ComputeSettings = ComputeSettings()  # type: ignore[call-arg]
 

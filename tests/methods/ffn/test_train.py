@@ -42,18 +42,24 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.fixture(scope="module")
+def straight(stores, small, tmp_path_factory) -> Path:
+    """A run that nothing disturbed."""
+    return run(stores, small, tmp_path_factory.mktemp("straight") / "run")
+
+
 @pytest.fixture
 def batch(stores, small):
     clips = TrainingClips(FrameStore(stores.train), CLASSES, small.frame_counts, small, seed=0)
     return collate([clips[(0, row)] for row in range(8)])
 
 
-def test_a_run_writes_its_files_and_two_runs_the_same_bytes(stores, small, tmp_path):
-    first, second = files(run(stores, small, tmp_path / "a")), files(run(stores, small, tmp_path / "b"))
+def test_a_run_writes_its_files_and_two_runs_the_same_bytes(stores, small, straight, tmp_path):
+    first = files(straight)
     assert set(first) == {"model.safetensors", "config.json", "history.csv"}
-    assert first == second
-    assert not (tmp_path / "a/.state").exists()
-    history = pd.read_csv(tmp_path / "a/history.csv")
+    assert first == files(run(stores, small, tmp_path / "b"))
+    assert not (straight / ".state").exists()
+    history = pd.read_csv(straight / "history.csv")
     assert list(history["epoch"]) == [1, 2]
     assert {"ce_16f_loss", "kl_4f_loss", "kl_8f_loss", "val_acc_4f", "val_acc_8f", "val_acc_16f"} <= set(
         history
@@ -63,33 +69,31 @@ def test_a_run_writes_its_files_and_two_runs_the_same_bytes(stores, small, tmp_p
     )
 
 
-def test_workers_do_not_change_a_result(stores, small, tmp_path):
-    assert files(run(stores, small, tmp_path / "a")) == files(run(stores, small, tmp_path / "b", workers=2))
+def test_workers_do_not_change_a_result(stores, small, straight, tmp_path):
+    assert files(straight) == files(run(stores, small, tmp_path / "b", workers=2))
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 4])
-def test_a_stopped_run_goes_on_bit_for_bit(stores, small, tmp_path, monkeypatch, stop_at):
+def test_a_stopped_run_goes_on_bit_for_bit(stores, small, straight, tmp_path, monkeypatch, stop_at):
     # Epochs have 3 batches: 1 and 2 stop inside the first, 4 inside the second.
-    straight = files(run(stores, small, tmp_path / "straight"))
     steps = signal_after(monkeypatch, stop_at)
     with pytest.raises(SystemExit) as stopped:
         run(stores, small, tmp_path / "stopped")
     assert stopped.value.code == 128 + signal.SIGUSR1
     assert (tmp_path / "stopped/.state/state.pt").exists()
-    assert files(run(stores, small, tmp_path / "stopped")) == straight
+    assert files(run(stores, small, tmp_path / "stopped")) == files(straight)
     assert len(steps) == 6  # none was done twice
 
 
-def test_state_of_other_settings_or_cut_short_is_not_used(stores, small, tmp_path, monkeypatch):
-    straight = files(run(stores, small, tmp_path / "straight"))
+def test_state_of_other_settings_or_cut_short_is_not_used(stores, small, straight, tmp_path):
     state = tmp_path / "other/.state/state.pt"
     state.parent.mkdir(parents=True)
     torch.save({"stamp": "b", "weights": {}}, state)
-    assert files(run(stores, small, tmp_path / "other")) == straight
+    assert files(run(stores, small, tmp_path / "other")) == files(straight)
     cut = tmp_path / "cut/.state/state.pt"
     cut.parent.mkdir(parents=True)
     cut.write_bytes(b"PK\x03\x04 cut")
-    assert files(run(stores, small, tmp_path / "cut")) == straight
+    assert files(run(stores, small, tmp_path / "cut")) == files(straight)
 
 
 @pytest.mark.slow
@@ -169,22 +173,20 @@ def test_finetuning_starts_every_norm_from_the_source(stores, small, tmp_path):
         torch.testing.assert_close(weights[f"layer1.0.bn1.{count}.weight"], trained["layer1.0.bn1.16.weight"])
 
 
-def test_weights_of_another_architecture_are_refused(stores, small, tmp_path):
-    source = run(stores, small.model_copy(update={"epochs": 1}), tmp_path / "s")
+def test_weights_of_another_architecture_are_refused(stores, small, straight, tmp_path):
     other = small.model_copy(update={"arch": "resnet18"})
     with pytest.raises(UserError, match=r"fits only .*another architecture"):
-        run(stores, other, tmp_path / "t", init_from=source / "model.safetensors")
+        run(stores, other, tmp_path / "t", init_from=straight / "model.safetensors")
     assert not list((tmp_path / "t").glob("*"))
 
 
-def test_a_trained_network_reloads_and_evaluates_as_in_training(stores, small, tmp_path):
-    folder = run(stores, small, tmp_path / "a")
-    history = pd.read_csv(folder / "history.csv")
-    best = json.loads((folder / "config.json").read_text())["best_epoch"]
-    found = accuracies(folder / "model.safetensors", stores.val, small.frame_counts, workers=0)
+def test_a_trained_network_reloads_and_evaluates_as_in_training(stores, small, straight):
+    history = pd.read_csv(straight / "history.csv")
+    best = json.loads((straight / "config.json").read_text())["best_epoch"]
+    found = accuracies(straight / "model.safetensors", stores.val, small.frame_counts, workers=0)
     for count in small.frame_counts:
         assert found[f"acc_{count}f"] == pytest.approx(history.loc[best - 1, f"val_acc_{count}f"])
-    network, _, classes = load_network(folder / "model.safetensors")
+    network, _, classes = load_network(straight / "model.safetensors")
     assert classes == CLASSES
     assert not network.training
 
