@@ -31,6 +31,23 @@ if processes > 1:
     )
 
 
+# Some seconds each, which on a cluster is less than a job waits: Snakemake draws them where it runs itself.
+localrules:
+    draw_attention,
+    draw_clips,
+    draw_confusion,
+    draw_converters,
+    draw_curves,
+    draw_dag,
+    draw_fusion,
+    draw_mistakes,
+    draw_per_class,
+    draw_similarity,
+    draw_tfd,
+    draw_tradeoff,
+    build_report,
+
+
 def training_cores(settings):
     """What the processes of a training need: each has its loaders, or its threads."""
     return processes * max(cfg.compute.workers, settings.cpu_threads)
@@ -51,5 +68,16 @@ def check_arrays():
         )
 
 
+def look_at_events_only():
+    """Have a local run look for jobs to start when something has ended, and not by the clock.
+
+    For its limit of jobs in a time Snakemake (9.27) looks again a second after each look while jobs wait, so that
+    every job that ends adds one more look a second: after a hundred jobs it takes a core for itself.
+    """
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 onstart:
     sentence_or(check_arrays)
+    look_at_events_only()

@@ -9,7 +9,7 @@ from tests.workflow.conftest import TINY, Project
 
 CONFIG = """
 results_dir: results/tiny
-data: {adapter: demo, n_shards: 2}
+data: {adapter: demo, n_shards: 1}
 demo: {train: 120, val: 48, test: 24, frames: 8, low_label: 0.5}
 frames: {per_video: 8, short_side: 56, encoding: raw}
 backbones:

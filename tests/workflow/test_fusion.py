@@ -148,7 +148,7 @@ def test_one_teachers_features_are_what_its_readers_wait_for(every_method):
         every_method.replace(TINY, "folder: weights/timm, frames: 4}", "folder: weights/timm, frames: 8}")
         plan = every_method.plan(PATHS.fusion_table)
     # Three converters to it, of which two are used; every head but the student's and the other teacher's.
-    assert plan == heads(4, cache_features=6, train_converter=2, convert_features=2)
+    assert plan == heads(4, cache_features=3, train_converter=2, convert_features=2)
 
 
 def test_nothing_runs_once_everything_is_as_it_was(every_method):

@@ -206,6 +206,13 @@ def test_shards_are_one_array(troubled):
     assert said.count("Submitted array job with Snakemake IDs") >= 2
 
 
+def test_figures_and_the_page_are_no_jobs(troubled):
+    project, _, _ = troubled
+    mine = {job.rule.partition("_wildcards")[0] for job in slurm.jobs() if str(project.root) in job.text}
+    assert {"generate_demo", "train_ffn", "tabulate_report"} <= mine
+    assert {rule for rule in mine if rule.startswith(("draw_", "build_"))} == {"build_manifest"}
+
+
 def test_a_limit_with_which_arrays_wait_forever_is_refused(local):
     (local.root / "results/tiny/report/index.html").unlink()
     done = local.snakemake("--configfile", TINY, *slurm.FOR_THIS_CLUSTER, "--jobs", "50")
