@@ -17,14 +17,14 @@ from pathlib import Path
 import pandas as pd
 
 RESULTS = Path(__file__).parent / "results" / "scheduler.csv"
-ROUNDS, JOBS = 3, (50, 200)
+ROUNDS, JOBS = 3, (30, 120)
 SNAKEFILE = """
 rule all:
     input: expand("done/{{n}}", n=range({jobs}))
 
 rule wait:
     output: "done/{{n}}"
-    shell: "sleep 0.2; touch {{output}}"
+    shell: "sleep 1; touch {{output}}"
 
 onstart:
     {onstart}

@@ -72,7 +72,7 @@ def look_at_events_only():
     """Have a local run look for jobs to start when something has ended, and not by the clock.
 
     For its limit of jobs in a time Snakemake (9.27) looks again a second after each look while jobs wait, so that
-    every job that ends adds one more look a second: after a hundred jobs it takes a core for itself.
+    every job that ends adds one more look a second (benchmarks/bench_scheduler.py).
     """
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
