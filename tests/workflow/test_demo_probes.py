@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo probes"), pytest.m
 TABLE = "results/features/probes.csv"
 FEWER = {
     "data": {"adapter": "demo", "n_shards": 1},
-    "demo": {"train": 960, "val": 180, "test": 480, "frames": 16},
-    "source": {"train": 2000, "val": 120, "frames": 16},
+    "demo": {"train": 720, "val": 120, "test": 480, "frames": 16},
+    "source": {"train": 1400, "val": 120, "frames": 16},
     "frames": {"per_video": 16, "short_side": 56, "encoding": "raw"},
 }
 NETWORKS = {"clip", "videomae"}
