@@ -370,11 +370,8 @@ class Settings(Section):
     def _variant_problems(self, name: str) -> list[Problem]:
         variant, kept = self.ffn.variant(name), self.frames
         found: list[Problem] = []
-        if variant.size > kept.short_side:
-            text = (
-                f"clips of {variant.size} pixels of frames stored with {kept.short_side}: raise "
-                "frames.short_side or lower it"
-            )
+        if (size := variant.size) > (side := kept.short_side):
+            text = f"clips of {size} pixels of frames stored with {side}: raise frames.short_side or lower it"
             found.append((("size",), text))
         for count, sampling in (
             (max(variant.frame_counts), variant.frame_sampling),
