@@ -3,7 +3,7 @@
 The whole of `cache_shard` on an h264 clip of 320x240 pixels, 10 s, 16 frames of it, with random weights and
 several kinds of frame store: raw, jpeg, and none, which decodes. Medians over rounds whose order is reversed
 each time. Where there is a GPU also the networks alone, at 16 x 224 x 224 in bf16: clips/s, and which share
-of the chip's matrix rate that is. Run: `make bench`.
+of the chip's matrix rate that is; its table is another, written row by row. Run: `make bench`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -34,7 +34,7 @@ from vidkd.config.data import FrameSettings
 from vidkd.data.extract import extract_shard
 
 ROUNDS = 3
-RESULTS = Path(__file__).parent / "results" / "extract.csv"
+RESULTS = Path(__file__).parent / "results"
 VIDEO = ("clip.mp4", "libx264", (320, 240), 300, {})
 SMALL = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 6}
 TINY = {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 4, "num_attention_heads": 3}
@@ -145,40 +145,41 @@ def device() -> str:
     return f"cpu, {torch.get_num_threads()} thread"
 
 
-def measure_cpu(folder: Path) -> list[dict[str, object]]:
+def measure_cpu(folder: Path) -> Iterator[dict[str, object]]:
     """A network that dominates, and one that hardly does."""
     few = {encoding: frame_store(folder, encoding, 3) for encoding in ("jpeg", "none")}
     many = {encoding: frame_store(folder, encoding, 12) for encoding in ("jpeg", "none")}
     small, tiny = videomae(folder / "small", **SMALL), videomae(folder / "tiny", **TINY)
-    rows = extraction("VideoMAE ViT-S", small, few, (0, 1), 2)
-    return rows + extraction("VideoMAE, 4 layers of 192", tiny, many, (0, 1), 2)
+    yield from extraction("VideoMAE ViT-S", small, few, (0, 1), 2)
+    yield from extraction("VideoMAE, 4 layers of 192", tiny, many, (0, 1), 2)
 
 
-def measure_gpu(folder: Path) -> list[dict[str, object]]:
-    """The two networks of the project's aims, alone and in whole extractions."""
-    stores = {encoding: frame_store(folder, encoding, 512) for encoding in ("raw", "jpeg")}
+def measure_gpu(folder: Path) -> Iterator[dict[str, object]]:
+    """The two networks of the project's aims, alone and then in whole extractions."""
     networks = {
         "VideoMAE-B": (videomae(folder / "base"), 64),
         "V-JEPA2 ViT-L": (vjepa2(folder / "large"), 32),
     }
-    rows = []
     for network, (settings, batch) in networks.items():
-        rows.append(on_gpu(network, settings, batch))
+        yield on_gpu(network, settings, batch)
+    stores = {encoding: frame_store(folder, encoding, 512) for encoding in ("raw", "jpeg")}
+    for network, (settings, batch) in networks.items():
         half = settings.model_copy(update={"precision": "bf16"})
-        rows += extraction(network, half, stores, (8, 15), batch)
-    return rows
+        yield from extraction(network, half, stores, (8, 15), batch)
 
 
 def main() -> None:
-    """Measure, print and write the table."""
+    """Measure, print, and write each row of the table when it is there."""
     torch.set_num_threads(1)
     transformers.logging.disable_progress_bar()
+    RESULTS.mkdir(exist_ok=True)
+    gpu, rows = torch.cuda.is_available(), []
     with tempfile.TemporaryDirectory() as name:
-        rows = measure_gpu(Path(name)) if torch.cuda.is_available() else measure_cpu(Path(name))
-    table = pd.DataFrame(rows)
-    print(table.to_string(index=False, float_format="{:.1f}".format))
-    RESULTS.parent.mkdir(exist_ok=True)
-    table.to_csv(RESULTS, index=False, float_format="%.3f")
+        for row in (measure_gpu if gpu else measure_cpu)(Path(name)):
+            rows.append(row)
+            print(row, flush=True)
+            table = RESULTS / ("extract_gpu.csv" if gpu else "extract.csv")
+            pd.DataFrame(rows).to_csv(table, index=False, float_format="%.3f")
 
 
 if __name__ == "__main__":

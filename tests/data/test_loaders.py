@@ -134,6 +134,7 @@ def test_frames_are_put_into_a_batch_in_order():
     assert (batch.label.tolist(), batch.row.tolist()) == ([3, 4], [30, 40])
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU's batches are copied to pinned memory")
 def test_workers_write_where_the_job_reads(videos, small):
     """Memory of a worker that is not shared would be copied once more on its way."""
     store = FrameStore([videos.stores["raw"]])

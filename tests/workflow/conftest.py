@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow import forks
+from tests.workflow import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "config/experiments/tiny.yaml"
@@ -30,11 +30,13 @@ class Project:
 
     root: Path
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake as somebody does who never activated the environment."""
-        command = [sys.executable, "-m", "snakemake", *arguments]
+    def snakemake(self, *arguments: str, python: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake as somebody does who never activated the environment.
+
+        Without `python` it and its jobs are forks of a process that has imported the libraries.
+        """
         return subprocess.run(
-            command,
+            [python or warm.python(), "-m", "snakemake", *arguments],
             cwd=self.root,
             env=self.environment,
             capture_output=True,
@@ -50,7 +52,7 @@ class Project:
     def dry_run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """What Snakemake says it would do."""
         # Targets go first: `--configfile` takes all that follows it.
-        return forks.snakemake(self.root, [*arguments, "--dry-run"], self.environment)
+        return self.snakemake(*arguments, "--dry-run")
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """What Snakemake would run of the tiny configuration: jobs by rule."""
@@ -114,23 +116,25 @@ class Runs:
     def __init__(self, base: Path, shared: Path) -> None:
         self.base, self.shared = base, shared
 
-    def copy(self, name: str, configure: Callable[[Project], None]) -> Run:
+    def copy(self, name: str, configure: Callable[[Project], None], python: str | None = None) -> Run:
         """A copy of the run of that name, which the first who asks for it makes."""
         made, done = self.shared / name, self.shared / f"{name}.json"
         with (self.shared / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
-                done.write_text(json.dumps(_run(copy_project(made), configure)))
+                done.write_text(json.dumps(_run(copy_project(made), configure, python)))
         own = Project(self.base / f"own_{name}")
         shutil.copytree(made, own.root, symlinks=True)
         return Run(own, **json.loads(done.read_text()))
 
 
-def _run(project: Project, configure: Callable[[Project], None]) -> dict[str, str | float]:
+def _run(
+    project: Project, configure: Callable[[Project], None], python: str | None
+) -> dict[str, str | float]:
     configure(project)
     start = time.monotonic()
     cores = str(min(2, os.cpu_count() or 1))
-    done = project.snakemake("--cores", cores, "--configfile", TINY)
+    done = project.snakemake("--cores", cores, "--configfile", TINY, python=python)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     return {"output": done.stdout + done.stderr, "seconds": time.monotonic() - start}
 
@@ -143,8 +147,8 @@ def runs(tmp_path_factory, worker_id) -> Runs:
 
 @pytest.fixture(scope="session")
 def tiny(runs) -> Run:
-    """The run of the tiny configuration."""
-    return runs.copy("tiny", lambda project: None)
+    """The run of the tiny configuration, each of its processes started as a user's are."""
+    return runs.copy("tiny", lambda project: None, sys.executable)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.backbones.checkpoints import MAKERS
+from tests.backbones.checkpoints import MAKERS, make_timm
 from tests.methods.student.taught import make_clip
 from tests.methods.trimodel.assisted import make_assistant, make_teacher
 from tests.workflow.conftest import TINY, Project
@@ -67,8 +67,9 @@ compute: {gpus: 0, mem_mb: 2000, runtime: 10}
 
 def configure(project: Project) -> None:
     """Write the configuration, and the networks' files that it names."""
-    for kind in ("vjepa2", "videomae", "timm"):
+    for kind in ("vjepa2", "videomae"):
         MAKERS[kind](project.root / "weights" / kind)
+    make_timm(project.root / "weights/timm", "test_resnet")
     make_clip(project.root / "weights/clip")
     make_teacher(project.root / "weights/teacher")
     make_assistant(project.root / "weights/assistant")

@@ -6,9 +6,6 @@ have fewer frames, and of its networks there is one that sees single frames and 
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pandas as pd
 import pytest
 import yaml
@@ -40,11 +37,7 @@ def table(tmp_path_factory):
     for stage in STAGES_OF_OTHERS:
         del configuration[stage]
     path.write_text(yaml.safe_dump(configuration))
-    environment = {"HOME": str(project.root), "PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", TABLE]
-    done = subprocess.run(
-        command, cwd=project.root, env=environment, capture_output=True, text=True, check=False
-    )
+    done = project.snakemake(TABLE, "--cores", "2")
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     found = pd.read_csv(project.root / TABLE)
     kinds = {name: used["kind"] for name, used in configuration["backbones"].items()}

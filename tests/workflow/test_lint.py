@@ -54,5 +54,6 @@ def test_parsing_loads_neither_torch_nor_pandas(project):
         "print('HEAVY', sorted({'torch', 'pandas', 'numpy', 'h5py', 'av'} & (set(sys.modules) - before)))\n\n"
         "rule all:",
     )
-    done = project.dry_run("--quiet", "all", "--configfile", "config/experiments/tiny.yaml")
+    plan = ("--quiet", "all", "--dry-run", "--configfile", "config/experiments/tiny.yaml")
+    done = project.snakemake(*plan, python=sys.executable)
     assert "HEAVY []" in done.stdout

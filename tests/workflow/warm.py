@@ -1,0 +1,166 @@
+"""A `python` that has imported the libraries already: `-m module` in a fork of it.
+
+Three quarters of the CPU time of a run of small jobs are imports of torch and transformers. Runs that this
+speeds up have the same commands, files and exit codes, and a process for each job; `python` is another in
+the search path. The tiny run, kills and SLURM start the real one each time, as users do.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import gc
+import json
+import os
+import runpy
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+LIBRARIES = (
+    "snakemake.cli", "torch._dynamo", "vidkd.torchvision_ops", "accelerate", "av", "h5py", "open_clip",
+    "matplotlib.pyplot", "pandas", "scipy.stats", "sklearn.metrics", "timm", "tqdm", "yaml",
+    "transformers.modeling_utils", "transformers.models.videomae.modeling_videomae",
+)  # fmt: skip
+"""What is imported. Nothing of the project, of which a run has its own copy, but torchvision's operators."""
+
+RUN_HERE = ("snakemake", "workflow_scripts.")
+
+# Without site packages: it starts in hundredths of a second.
+CLIENT = """#!{python} -IS
+import array, json, os, signal, socket, sys
+if sys.argv[1:2] != ["-m"] or not sys.argv[2].startswith({modules}):
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+server = socket.socket(socket.AF_UNIX)
+server.connect({address!r})
+wanted = json.dumps([sys.argv[2:], os.getcwd(), dict(os.environ)]).encode()
+streams = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))
+server.sendmsg([len(wanted).to_bytes(4, "big")], [streams])
+server.sendall(wanted)
+def told():
+    number = server.recv(4)
+    return int.from_bytes(number, "big") if number else sys.exit("what forks this job has ended")
+job = told()
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    signal.signal(number, lambda number, frame: os.kill(job, number))
+status = told()
+if os.WIFSIGNALED(status):
+    signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+    os.kill(os.getpid(), os.WTERMSIG(status))
+sys.exit(os.WEXITSTATUS(status))
+"""
+
+
+@cache
+def python() -> Path:
+    """The interpreter. What it forks is started once, and ends with this process, which holds its input."""
+    folder = Path(tempfile.mkdtemp(prefix="warm"))
+    address = folder / "socket"
+    client = folder / "bin/python"
+    client.parent.mkdir()
+    client.write_text(CLIENT.format(python=sys.executable, address=str(address), modules=RUN_HERE))
+    client.chmod(0o755)
+    server = subprocess.Popen(
+        [sys.executable, __file__, str(address), str(client)],
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+        cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert server.stdout is not None
+    assert server.stdout.readline() == b"ready\n"
+    return client
+
+
+def main(address: str, client: str) -> None:
+    """Listen until the input ends, and fork for each connection."""
+    sys.path[0] = str(Path.cwd())
+    for name in LIBRARIES:
+        import_module(name)
+    del sys.modules["vidkd"], sys.path[0]
+    gc.freeze()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen()
+        print("ready", flush=True)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while True:
+            ready, _, _ = select.select([listening, sys.stdin], [], [])
+            if listening not in ready:
+                shutil.rmtree(Path(address).parent)
+                return
+            connection, _ = listening.accept()
+            if os.fork() == 0:
+                break
+            connection.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with connection:
+        files = array.array("i")
+        size, [(_, _, data)], _, _ = connection.recvmsg(4, socket.CMSG_SPACE(3 * files.itemsize))
+        files.frombytes(data)
+        wanted = b""
+        while len(wanted) < int.from_bytes(size, "big"):
+            wanted += connection.recv(65536)
+        job = os.fork()
+        if job:
+            _watch(job, connection)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    _become(*json.loads(wanted), client)
+
+
+def _watch(job: int, connection: socket.socket) -> None:
+    """Tell the client how its job ended, or end the job that nobody waits for."""
+    connection.sendall(job.to_bytes(4, "big"))
+    ended = os.pidfd_open(job)
+    ready, _, _ = select.select([ended, connection], [], [])
+    if ended not in ready:
+        os.kill(job, signal.SIGKILL)
+    _, status = os.waitpid(job, 0)
+    if ended in ready:
+        connection.sendall(status.to_bytes(4, "big"))
+    os._exit(0)
+
+
+def _become(words: list[str], folder: str, environment: dict[str, str], client: str) -> None:
+    """Be `python -m` with these words."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:0] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    if words[0] == "snakemake":
+        sys.executable = client  # which its jobs run then
+    sys.argv = words
+    try:
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as error:
+        status = _status(error.code)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    # As an interpreter ends, but for taking the libraries apart: that would copy all their memory first.
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _status(code: str | int | None) -> int:
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(code, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
