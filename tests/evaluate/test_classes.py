@@ -43,7 +43,7 @@ def scores_of(table):
 
 
 @given(seed=st.integers(0, 2**32 - 1), clips=st.integers(1, 40))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_shares_are_those_of_scikit_learn(seed, clips):
     table = predictions(seed, clips)
     label, pred = table["label_id"], table["pred"]
@@ -92,7 +92,7 @@ def test_calibration_error_by_hand():
 
 
 @given(seed=st.integers(0, 2**32 - 1), clips=st.integers(1, 60))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_calibration_error_bin_by_bin(seed, clips):
     table, total = predictions(seed, clips, sure=1.0), 0.0
     rows = [(max(row), label == pred) for row, label, pred in
