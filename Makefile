@@ -45,11 +45,13 @@ lock: .venv/.installed-dev  ## write constraints.txt from what is installed
 clean:  ## remove the environment; results stay
 	rm -rf .venv
 
-.venv/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable .
 	touch $@
 
-.venv/.installed-dev: .venv/.installed
+.venv/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[dev]'
-	touch $@
+	touch .venv/.installed $@

@@ -22,6 +22,8 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -54,8 +56,10 @@ for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
     signal.signal(number, lambda number, frame: os.kill(job, number))
 status = told()
 if os.WIFSIGNALED(status):
-    signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
-    os.kill(os.getpid(), os.WTERMSIG(status))
+    number = os.WTERMSIG(status)
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 sys.exit(os.WEXITSTATUS(status))
 """
 
@@ -80,54 +84,67 @@ def python() -> Path:
 
 
 def main(address: str, client: str) -> None:
-    """Listen until the input ends, and fork for each connection."""
+    """Fork for each connection, until the input ends."""
     sys.path[0] = str(Path.cwd())
     for name in LIBRARIES:
         import_module(name)
     del sys.modules["vidkd"], sys.path[0]
     gc.freeze()
+    jobs: dict[int, tuple[int, socket.socket]] = {}
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen()
         print("ready", flush=True)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         while True:
-            ready, _, _ = select.select([listening, sys.stdin], [], [])
-            if listening not in ready:
+            clients = [connection for _, connection in jobs.values()]
+            ready, _, _ = select.select([listening, sys.stdin, *jobs, *clients], [], [])
+            if sys.stdin in ready:
                 shutil.rmtree(Path(address).parent)
                 return
-            connection, _ = listening.accept()
-            if os.fork() == 0:
-                break
-            connection.close()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with connection:
-        files = array.array("i")
-        size, [(_, _, data)], _, _ = connection.recvmsg(4, socket.CMSG_SPACE(3 * files.itemsize))
-        files.frombytes(data)
-        wanted = b""
-        while len(wanted) < int.from_bytes(size, "big"):
-            wanted += connection.recv(65536)
-        job = os.fork()
-        if job:
-            _watch(job, connection)
-    for number, file in enumerate(files):
-        os.dup2(file, number)
-        os.close(file)
+            _watch(jobs, ready)
+            if listening in ready:
+                connection, _ = listening.accept()
+                wanted, streams = _asked(connection)
+                job = os.fork()
+                if job == 0:
+                    break
+                connection.sendall(job.to_bytes(4, "big"))
+                jobs[os.pidfd_open(job)] = job, connection
+                for stream in streams:
+                    os.close(stream)
+    for watched, (_, other) in jobs.items():
+        os.close(watched)
+        other.close()
+    connection.close()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
     _become(*json.loads(wanted), client)
 
 
-def _watch(job: int, connection: socket.socket) -> None:
-    """Tell the client how its job ended, or end the job that nobody waits for."""
-    connection.sendall(job.to_bytes(4, "big"))
-    ended = os.pidfd_open(job)
-    ready, _, _ = select.select([ended, connection], [], [])
-    if ended not in ready:
-        os.kill(job, signal.SIGKILL)
-    _, status = os.waitpid(job, 0)
-    if ended in ready:
-        connection.sendall(status.to_bytes(4, "big"))
-    os._exit(0)
+def _watch(jobs: dict[int, tuple[int, socket.socket]], ready: Sequence[object]) -> None:
+    """Tell clients how their jobs ended, and end jobs that nobody waits for."""
+    for watched, (job, connection) in list(jobs.items()):
+        if watched in ready:
+            _, status = os.waitpid(job, 0)
+            with suppress(BrokenPipeError):
+                connection.sendall(status.to_bytes(4, "big"))
+            connection.close()
+            os.close(watched)
+            del jobs[watched]
+        elif connection in ready:
+            os.kill(job, signal.SIGKILL)
+
+
+def _asked(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """What a client wants to be run, as JSON, and its three streams."""
+    streams = array.array("i")
+    size, [(_, _, data)], _, _ = connection.recvmsg(4, socket.CMSG_SPACE(3 * streams.itemsize))
+    streams.frombytes(data)
+    wanted = b""
+    while len(wanted) < int.from_bytes(size, "big"):
+        wanted += connection.recv(65536)
+    return wanted, streams.tolist()
 
 
 def _become(words: list[str], folder: str, environment: dict[str, str], client: str) -> None:

@@ -16,7 +16,7 @@ from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.data.demo import write_video
 
 COLOURS = {"A": (210, 60, 50), "B-1": (60, 190, 70), "G": (60, 80, 220)}
-COUNTS = {"train": 6, "val": 4, "test": 3}
+COUNTS = {"train": 4, "val": 2, "test": 2}
 """Videos of each class."""
 
 COMMIT = hashlib.sha1(b"a commit").hexdigest()
