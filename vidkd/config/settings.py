@@ -83,9 +83,7 @@ class Settings(Section):
         min_length=1,
         description="Folder that everything is written under; letters, digits and . / + @ ~ - _ only.",
     )
-    seeds: tuple[int, ...] = Field(
-        (0,), min_length=1, description="Every training is repeated with each seed."
-    )
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="Every training is run with each of them.")
     data: DataSettings = DataSettings()  # type: ignore[call-arg]
     demo: DemoSettings = DemoSettings()  # type: ignore[call-arg]
     frames: FrameSettings = FrameSettings()  # type: ignore[call-arg]
@@ -370,8 +368,11 @@ class Settings(Section):
     def _variant_problems(self, name: str) -> list[Problem]:
         variant, kept = self.ffn.variant(name), self.frames
         found: list[Problem] = []
-        if (size := variant.size) > (side := kept.short_side):
-            text = f"clips of {size} pixels of frames stored with {side}: raise frames.short_side or lower it"
+        if variant.size > kept.short_side:
+            text = (
+                f"clips of {variant.size} pixels of frames stored with {kept.short_side}: raise "
+                "frames.short_side or lower it"
+            )
             found.append((("size",), text))
         for count, sampling in (
             (max(variant.frame_counts), variant.frame_sampling),
