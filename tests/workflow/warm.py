@@ -44,7 +44,9 @@ if sys.argv[1:2] != ["-m"] or not sys.argv[2].startswith({modules}):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
-wanted = json.dumps([sys.argv[2:], os.getcwd(), dict(os.environ)]).encode()
+mask = os.umask(0)
+os.umask(mask)
+wanted = json.dumps([sys.argv[2:], os.getcwd(), dict(os.environ), mask]).encode()
 streams = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))
 server.sendmsg([len(wanted).to_bytes(4, "big")], [streams])
 server.sendall(wanted)
@@ -147,9 +149,10 @@ def _asked(connection: socket.socket) -> tuple[bytes, list[int]]:
     return wanted, streams.tolist()
 
 
-def _become(words: list[str], folder: str, environment: dict[str, str], client: str) -> None:
+def _become(words: list[str], folder: str, environment: dict[str, str], mask: int, client: str) -> None:
     """Be `python -m` with these words."""
     os.chdir(folder)
+    os.umask(mask)
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
