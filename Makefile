@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CORES ?= all
+# One more than there are cores: some tests wait for SLURM or for a process that they stopped.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: demo test packages test-fast lint fmt bench lock clean
 
@@ -14,7 +16,7 @@ demo: .venv/.installed  ## generate the demo's videos, train everything, print t
 
 test:  ## everything
 	$(MAKE) --jobs 2 packages lint
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
 
 packages:  ## the Debian packages of some tests, where root may install them
 	tests/system_packages.sh
@@ -53,5 +55,5 @@ $(BIN)/python:
 	touch $@
 
 .venv/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[dev]'
+	$(PIP) --no-compile --editable '.[dev]'  # what is imported is compiled then: two minutes less
 	touch .venv/.installed $@
