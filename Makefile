@@ -6,7 +6,7 @@ CORES ?= all
 # One more than there are cores: some tests wait for SLURM or for a process that they stopped.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: demo test packages test-fast lint fmt bench lock clean
+.PHONY: demo test test-all packages test-fast lint fmt bench lock clean
 
 demo: .venv/.installed  ## generate the demo's videos, train everything, print the table
 	$(BIN)/snakemake --cores $(CORES)
@@ -15,7 +15,10 @@ demo: .venv/.installed  ## generate the demo's videos, train everything, print t
 		results/student/student.csv results/report/tables/summary.csv --page results/report/index.html
 
 test:  ## everything
-	$(MAKE) --jobs 2 packages lint
+	$(MAKE) --jobs 2 packages .venv/.installed-dev
+	$(MAKE) --jobs 2 lint test-all
+
+test-all: .venv/.installed-dev
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
 
 packages:  ## the Debian packages of some tests, where root may install them

@@ -1,16 +1,20 @@
-"""Several processes of one command, as torchrun starts them; on the CPU they talk by gloo."""
+"""Several processes of one command, as torchrun starts them; on the CPU they talk by gloo.
+
+All are forks of one that has imported the libraries.
+"""
 
 from __future__ import annotations
 
 import subprocess
-import sys
+
+from tests.workflow import warm
 
 TIMEOUT_S = 120
 
 
 def command(processes: int, module: str, *arguments: object) -> list[str]:
     torchrun = ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m"]
-    return [sys.executable, "-m", *torchrun, module, *map(str, arguments)]
+    return [str(warm.python()), "-m", *torchrun, module, *map(str, arguments)]
 
 
 def torchrun(processes: int, module: str, *arguments: object) -> subprocess.CompletedProcess[str]:

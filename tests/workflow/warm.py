@@ -35,18 +35,19 @@ LIBRARIES = (
 )  # fmt: skip
 """What is imported. Nothing of the project, of which a run has its own copy, but torchvision's operators."""
 
-RUN_HERE = ("snakemake", "workflow_scripts.")
+RUN_HERE = ("snakemake", "tests.", "torch.distributed.run", "workflow_scripts.")
 
 # Without site packages: it starts in hundredths of a second.
 CLIENT = """#!{python} -IS
 import array, json, os, signal, socket, sys
-if sys.argv[1:2] != ["-m"] or not sys.argv[2].startswith({modules}):
+words = sys.argv[2:] if sys.argv[1:2] == ["-u"] else sys.argv[1:]
+if words[:1] != ["-m"] or not words[1].startswith({modules}):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
 mask = os.umask(0)
 os.umask(mask)
-wanted = json.dumps([sys.argv[2:], os.getcwd(), dict(os.environ), mask]).encode()
+wanted = json.dumps([words[1:], os.getcwd(), dict(os.environ), mask]).encode()
 streams = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))
 server.sendmsg([len(wanted).to_bytes(4, "big")], [streams])
 server.sendall(wanted)
@@ -156,8 +157,7 @@ def _become(words: list[str], folder: str, environment: dict[str, str], mask: in
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-    if words[0] == "snakemake":
-        sys.executable = client  # which its jobs run then
+    sys.executable = client  # which Snakemake's jobs and torchrun's processes run then
     sys.argv = words
     try:
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)

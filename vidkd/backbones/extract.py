@@ -21,6 +21,7 @@ from vidkd.data.feature_room import check_room
 from vidkd.data.feature_writer import FeatureWriter, feature_writer
 from vidkd.data.frames import FrameStore
 from vidkd.data.views import view_positions
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.logging import Waiting, progress
 from vidkd.engine.runtime import naming_knob
 
@@ -53,7 +54,7 @@ def cache_shard(
         UserError: the backbone or the frame store cannot be used, they do not fit together, memory or the
             disk is too small, or a feature is not finite.
     """
-    torch.set_num_threads(settings.cpu_threads)
+    use_cpu(settings.cpu_threads)
     # PyTorch would compute convolutions of float32 with ten bits of mantissa.
     torch.backends.cudnn.allow_tf32 = False
     store = FrameStore([frames_h5])

@@ -17,6 +17,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs
 
 from vidkd.config.training import TrainingSettings
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.processes import PATIENCE, highest
 from vidkd.errors import UserError
 
@@ -111,7 +112,7 @@ def start_shared(settings: TrainingSettings, seed: int) -> Accelerator:
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
     # After it, for of several processes on a CPU it changes their number.
-    torch.set_num_threads(settings.cpu_threads)
+    use_cpu(settings.cpu_threads)
     log.info("device %s, precision %s, seed %d", accelerator.device, settings.precision, seed)
     return accelerator
 

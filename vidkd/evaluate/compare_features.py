@@ -18,6 +18,7 @@ from vidkd.config.converters import ConverterSettings
 from vidkd.data.feature_batches import FeatureJoin, FeatureSource
 from vidkd.data.feature_tokens import checked
 from vidkd.data.features import FeatureStore
+from vidkd.engine.cpu import use_cpu
 from vidkd.errors import UserError
 from vidkd.evaluate.similarity import unbiased_cka
 from vidkd.files import atomic
@@ -42,7 +43,7 @@ def compare_features(features: Mapping[str, Sequence[Path]], weights: Sequence[P
     for path in weights:
         config = converter_config(path)
         settings = ConverterSettings.model_validate(config["settings"])
-        torch.set_num_threads(settings.cpu_threads)
+        use_cpu(settings.cpu_threads)
         allow_missing |= settings.allow_missing
         sources[f"{config['converter']}({config['teacher']})"] = converted(path, config, stores)
     means = mean_features(FeatureJoin(sources, allow_missing))

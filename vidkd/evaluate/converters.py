@@ -26,6 +26,7 @@ from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_splits import open_splits
 from vidkd.data.feature_tokens import checked
 from vidkd.data.features import FeatureStore
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
 from vidkd.evaluate.similarity import retrieval_top1, unbiased_cka
@@ -65,7 +66,7 @@ def evaluate_converter(
     """
     config, converter = converter_config(weights), load_converter(weights)
     settings = ConverterSettings.model_validate(config["settings"])
-    torch.set_num_threads(settings.cpu_threads)
+    use_cpu(settings.cpu_threads)
     head, real = load_probe(probe), open_splits(teacher)
     _check_teacher(weights, config, real["train"].meta, probe)
     mean_TD = mean_feature(FeatureJoin({config["teacher"]: real["train"]}))

@@ -20,8 +20,8 @@ COUNTS = {"train": 4, "val": 2, "test": 2}
 """Videos of each class."""
 
 COMMIT = hashlib.sha1(b"a commit").hexdigest()
-WIDTH, PATCH, TUBELET, SIZE, FRAMES = 384, 56, 8, 224, 16
-"""AMD's width, pixels and frames, with coarse tokens: 32 of a clip."""
+WIDTH, PATCH, TUBELET, SIZE, FRAMES = 384, 56, 2, 224, 16
+"""AMD's width, pixels and frames, with coarse tokens: 128 of a clip."""
 
 
 def write_dataset(root: Path, size: int = 64, frames: int = 20) -> Path:

@@ -438,7 +438,7 @@ class TestNetworks:
 
     def test_frames_that_are_no_tubelets_are_refused(self, at_desk):
         with pytest.raises(UserError, match="tubelet"):
-            self.framework(at_desk, frames=12)
+            self.framework(at_desk, frames=15)
 
     def test_numbers_of_frames_must_agree(self, at_desk, tmp_path):
         framework = self.framework(at_desk)

@@ -25,6 +25,7 @@ from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_room import check_room
 from vidkd.data.feature_writer import feature_writer
 from vidkd.data.features import FeatureStore, Rows
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.logging import progress
 from vidkd.errors import UserError
 from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
@@ -118,7 +119,7 @@ def convert(weights: Path, shards: Mapping[str, Sequence[Path]], outputs: Mappin
             dtype.
     """
     config, converter = converter_config(weights), load_converter(weights).to(PartialState().device)
-    torch.set_num_threads(ConverterSettings.model_validate(config["settings"]).cpu_threads)
+    use_cpu(ConverterSettings.model_validate(config["settings"]).cpu_threads)
     _check_outputs(shards, outputs)
     stores = {split: FeatureStore(shards[split]) for split in outputs}
     for store in stores.values():

@@ -16,6 +16,7 @@ from vidkd.config.ffn import FFNSettings
 from vidkd.config.options import PATH
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore, find_shards
+from vidkd.engine.cpu import use_cpu
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import accuracy_by_count
 from vidkd.evaluate.scores import score_clips
@@ -80,7 +81,7 @@ def seed_options(function: Callable[..., None]) -> Callable[..., None]:
 def accuracies(weights: Path, shards: list[Path], counts: Sequence[int], workers: int) -> dict[str, float]:
     """Top-1 accuracy in percent of one network on `shards`: `acc_4f, …` and `tfd_gap` (seed 004)."""
     network, settings, _ = load_network(weights)
-    torch.set_num_threads(settings.cpu_threads)
+    use_cpu(settings.cpu_threads)
     store, device = FrameStore(shards), Accelerator().device
     check_clips(store, max(counts), settings, settings.eval_frame_sampling)
     network.to(device)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vidkd.config.ffn import FFNSettings, PredictSettings
 from vidkd.data.clips import Batch, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
+from vidkd.engine.cpu import use_cpu
 from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters, gflops
 from vidkd.evaluate.scores import score_clips
@@ -48,8 +49,7 @@ def predict(
         UserError: the networks disagree about classes or size, or do not fit their weights.
     """
     networks, trained = load_networks(weights)
-    # A sum's last bit depends on the number of threads, which must not be the machine's choice.
-    torch.set_num_threads(trained.cpu_threads)
+    use_cpu(trained.cpu_threads)
     store = FrameStore(shards)
     counts = range(1, settings.max_count + 1)
     if wrong := [count for count in settings.score_counts if count not in counts]:

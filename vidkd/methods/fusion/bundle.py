@@ -28,6 +28,7 @@ from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import FrameSettings
 from vidkd.data.feature_meta import canonical
 from vidkd.data.views import Frames, view_positions
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.logging import Waiting
 from vidkd.engine.weights import listed
 from vidkd.errors import UserError
@@ -117,7 +118,7 @@ def load_bundle(folder: Path, batch: int = 8) -> Bundle:
     check_inside(folder, [*config["files"], *named, *(f"converters/{name}" for name in config["converters"])])
     _check_files(folder, config["files"])
     settings = backbone_settings(folder, config)
-    torch.set_num_threads(settings.cpu_threads)  # as in extraction, and so is the next line
+    use_cpu(settings.cpu_threads)  # as in extraction, and so is the next line
     torch.backends.cudnn.allow_tf32 = False
     device = device_of(settings)
     head = load_fusion(folder / "head" / RUN[0]).to(device)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidkd.config.probes import HeadSettings, LinearSettings
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import write_files
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
@@ -61,7 +62,7 @@ def fit(
         UserError: a feature is NaN or infinite.
     """
     own = settings.linear
-    torch.set_num_threads(own.cpu_threads)
+    use_cpu(own.cpu_threads)
     train_ND, val_ND = token_means(rows.train), token_means(rows.val)
     probe, l2, history = chosen(train_ND, rows.train.label_ids, val_ND, rows.val.label_ids, own)
     config = {

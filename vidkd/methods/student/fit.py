@@ -26,6 +26,7 @@ from vidkd.data.feature_batches import FeatureJoin
 from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.feature_splits import open_splits
 from vidkd.data.tables import UNLABELLED, read_classes
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import write_files
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
@@ -77,7 +78,7 @@ def fit_teacher_head(
     classes = read_classes(classes_json)
     if len(classes) < 2:
         raise UserError(f"{classes_json} has {len(classes)} class: a teacher has nothing to tell apart")
-    torch.set_num_threads(settings.cpu_threads)
+    use_cpu(settings.cpu_threads)
     stores = open_splits(shards)
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
     labels = split_labels(labels_csv, len(classes), joins, marked_only=marked_only)

@@ -17,6 +17,7 @@ from vidkd.config.student import StudentSettings
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.evaluate.efficiency import count_parameters, gflops
@@ -71,7 +72,7 @@ def predict(
         UserError: the network, the videos or the teacher's features cannot be used.
     """
     model, settings, config = load_student(weights)
-    torch.set_num_threads(settings.cpu_threads)
+    use_cpu(settings.cpu_threads)
     store = FrameStore(shards)
     check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
     seen = see(model, store, settings, workers)

@@ -19,6 +19,7 @@ from vidkd.data.feature_batches import FeatureJoin
 from vidkd.data.feature_splits import open_splits
 from vidkd.data.label_ids import label_ids_column
 from vidkd.data.tables import UNLABELLED, read_classes
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import write_files
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
@@ -59,7 +60,7 @@ def fit_head(
     classes = read_classes(classes_json)
     if len(classes) < 2:
         raise UserError(f"{classes_json} has {len(classes)} class: there is nothing to tell apart")
-    torch.set_num_threads(settings.cpu_threads)
+    use_cpu(settings.cpu_threads)
     stores = open_splits(shards)
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
     labels = split_labels(labels_csv, len(classes), joins, marked_only=marked_only)

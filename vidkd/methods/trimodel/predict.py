@@ -16,6 +16,7 @@ from vidkd.config.trimodel import TriModelSettings
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import label_ids_column, read_labels
+from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
@@ -65,7 +66,7 @@ def predict(
         UserError: the network or the videos cannot be used, or a head did not predict one of them.
     """
     model, settings, config = load_student(weights)
-    torch.set_num_threads(settings.cpu_threads)
+    use_cpu(settings.cpu_threads)
     store = FrameStore(shards)
     check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
     logit_NK = see(model, store, settings, workers)
