@@ -73,14 +73,26 @@ def test_a_training_that_outlives_snakemake_is_waited_for(broken):
     assert broken.plan(WEIGHTS) == {}
 
 
+def held_with_its_loader(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """A training, stopped when it has a loader process, and that."""
+    while True:
+        assert process.poll() is None, "no loader process was seen"
+        time.sleep(0.002)
+        if len(jobs := jobs_of(process, "train_ffn")) == 2:
+            jobs[0].suspend()
+            time.sleep(0.1)  # a command that it starts, git, has its command line for a moment
+            if jobs_of(process, "train_ffn") == jobs:
+                return jobs
+            jobs[0].resume()
+
+
 def test_a_killed_loader_process_is_said(broken):
     broken.replace(TINY, "gpus: 0,", "gpus: 0, workers: 1,")
     (broken.root / WEIGHTS).unlink()
     process = start(broken, WEIGHTS)
-    while len(jobs := jobs_of(process, "train_ffn")) < 2:
-        assert process.poll() is None
-        time.sleep(0.002)
-    jobs[-1].kill()
+    training, loader = held_with_its_loader(process)
+    loader.kill()
+    training.resume()
     assert process.wait(timeout=300) != 0
     log = (broken.root / RESULTS / "logs/train_ffn/ffn.seed0.log").read_text()
     assert "Traceback" not in log
