@@ -5,6 +5,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 CORES ?= all
 # One more than there are cores: some tests wait for SLURM or for a process that they stopped.
 WORKERS ?= $(shell expr $$(nproc) + 1)
+# A machine that sets it would compile vidkd anew in each of hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-all packages test-fast lint fmt bench lock clean
 

@@ -191,7 +191,7 @@ def _config(found: Mapping[str, Tensor], settings: BackboneSettings, source: Sou
         image_size=beside.get("image_size", PIXELS.size), patch_size=side, tubelet_size=tubelet,
         num_frames=settings.frames or beside.get("num_frames", FRAMES),
         hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads,
-        intermediate_size=len(hidden), use_mean_pooling="norm.weight" not in found, **more,  # type: ignore[arg-type]
+        intermediate_size=len(hidden), use_mean_pooling="norm.weight" not in found, **more,
     )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ class Student(nn.Module):
         self.network = network
         self.normalise = Normalise(mean, std)
         self.mean, self.std = tuple(mean), tuple(std)
-        self.size: int = network.config.image_size  # type: ignore[assignment]
+        self.size: int = network.config.image_size
 
     def forward(self, pixels_BTCHW: Tensor) -> Tensor:
         """Logits (B, K) of uint8 clips (B, T, 3, H, W)."""
@@ -101,7 +101,7 @@ def new_student(settings: TriModelSettings, n_classes: int) -> Student:
         num_attention_heads=settings.heads, intermediate_size=round(settings.mlp_ratio * settings.width),
         initializer_range=settings.initial_std, use_mean_pooling=True, num_labels=n_classes,
         attn_implementation=attention_of(settings),
-    )  # type: ignore[call-arg]  # fmt: skip
+    )  # fmt: skip
     return Student(VideoMAEForVideoClassification(config), settings.mean, settings.std)
 
 
