@@ -19,6 +19,7 @@ from vidkd.config.data import SPLITS, DemoSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import video_spec
 from vidkd.engine.logging import progress
+from vidkd.engine.memory import keep_memory
 from vidkd.errors import UserError
 from vidkd.files import atomic, write_text
 
@@ -69,6 +70,7 @@ def generate_split(
     if split not in SPLITS:
         raise UserError(f"the demo has no split {split!r}. Choose one of {', '.join(SPLITS)}.")
     specs = [video_spec(settings, split, index) for index in range(getattr(settings, split))]
+    keep_memory()
     _sweep_folder(folder, {f"{spec.video_id}.mp4" for spec in specs})
     rows = []
     for spec in progress(specs, f"demo {split}"):

@@ -61,8 +61,10 @@ def _draw_distractor(rng: np.random.Generator, ranges: DomainRanges, frames: Ima
     shape, radius = str(rng.choice(SHAPES)), rng.uniform(*ranges.radius) * size / 56
     angle, grey = rng.uniform(0, 2 * np.pi), np.float32(rng.uniform(*ranges.ground))
     u, v = _own_coordinates(size, *(np.array([value]) for value in (x, y, radius, angle)))
-    cover = np.clip(0.5 - SIGNED_DISTANCE[shape](u, v) * np.float32(radius), 0, 1)
-    frames += cover * (grey - frames)
+    cover_HW = np.clip(0.5 - SIGNED_DISTANCE[shape](u, v)[0] * np.float32(radius), 0, 1)
+    rows, columns = (np.flatnonzero(cover_HW.any(axis)) for axis in (1, 0))
+    box = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    frames[box] += cover_HW[box] * (grey - frames[box])
 
 
 def _draw_object(rng: np.random.Generator, ranges: DomainRanges, spec: VideoSpec, frames: Image) -> None:
