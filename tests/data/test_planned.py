@@ -66,6 +66,7 @@ def test_groups_without_a_wanted_frame_are_left_out(tmp_path):
     ("name", "b_pictures", "wanted", "expected"),
     [
         ("v.avi", "0", [14, 29, 43, 58], True),  # nearly each group is needed to its end
+        ("v.avi", "0", [0], True),
         ("v.avi", "0", [5, 55], False),  # three groups lie between
         ("v.avi", "0", [42], False),
         ("v.avi", "2", [14, 29, 43, 58], False),  # B pictures are skipped
