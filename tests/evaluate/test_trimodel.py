@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from vidkd.errors import UserError
-from vidkd.evaluate.trimodel import figures, measure
+from vidkd.evaluate.paired import read_runs
+from vidkd.evaluate.trimodel import figures, measure, over_the_teacher
 
 CLASSES = ["fighting", "normal", "riot"]
 TABLE = pd.DataFrame(
@@ -71,3 +77,56 @@ def test_what_is_measured_of_a_run():
 def test_the_result_gate_fires_when_all_clips_get_one_class():
     found = measured(TABLE.assign(pred=0))
     assert found["result_gate"] == {"passed": False, "reason": "every clip gets the same class"}
+
+
+RIGHT = {
+    # Which of 40 clips a variant answers rightly: the teacher alone the first 20.
+    "ce": range(10), "teacher_only": range(20), "both": range(26), "random_assistant": range(34),
+    "none_gained": range(20),
+}  # fmt: skip
+TAUGHT = {
+    "ce": ("none", "none"), "teacher_only": ("a", "none"), "both": ("a", "b"),
+    "random_assistant": ("a", "random"), "none_gained": ("a", "random"),
+}  # fmt: skip
+
+
+def write_run(folder: Path, name: str, right: Collection[int]) -> Path:
+    """Predictions of 40 clips of two classes, and their `metrics.json`."""
+    label = np.arange(40) % 2
+    pred = np.where(np.isin(np.arange(40), list(right)), label, 1 - label)
+    table = pd.DataFrame({"video_id": [f"v{k:02}" for k in range(40)], "label_id": label, "pred": pred})
+    table = table.assign(s_0=1.0 - pred, s_1=1.0 * pred, teacher_pred=pred, assistant_pred=pred)
+    teacher, assistant = TAUGHT[name]
+    config = CONFIG | {"variant": name, "classes": ["a", "b"], "teacher": teacher, "assistant": assistant}
+    found = measure(table, config, {"task_loss": 0.5}, {"params": 10, "gflops": 1.0}, None)
+    (folder / name).mkdir(parents=True)
+    table.to_csv(folder / name / "predictions.csv", index=False)
+    (folder / name / "metrics.json").write_text(json.dumps(found))
+    return folder / name / "metrics.json"
+
+
+def compared(tmp_path: Path, *names: str) -> dict[str, dict[str, float]]:
+    runs = [write_run(tmp_path, name, RIGHT[name]) for name in names]
+    return over_the_teacher(read_runs(runs, "student", names[0]))
+
+
+def test_students_of_both_are_compared_with_that_of_the_teacher_alone(tmp_path):
+    found = compared(tmp_path, "ce", "teacher_only", "both", "none_gained")
+    assert set(found) == {"both", "none_gained"}
+    assert found["both"]["over_teacher"] == pytest.approx(100 * 6 / 40)
+    # Six clips that only the one has right and none the other way: a sign test of six equal signs.
+    assert found["both"]["over_teacher_p"] == pytest.approx(2 * 0.5**6, abs=0.01)
+    assert found["both"]["over_teacher_low"] > 0
+    assert found["none_gained"]["over_teacher"] == found["none_gained"]["over_teacher_high"] == 0
+
+
+def test_without_a_student_of_the_teacher_alone_there_is_no_such_comparison(tmp_path):
+    assert compared(tmp_path, "ce", "both") == {}
+
+
+def test_a_control_that_gains_is_warned_of(tmp_path, caplog):
+    compared(tmp_path / "fair", "ce", "teacher_only", "both", "none_gained")
+    assert caplog.messages == []
+    compared(tmp_path / "odd", "ce", "teacher_only", "random_assistant")
+    (said,) = caplog.messages
+    assert said.startswith("random_assistant: an assistant without its weights gains 35.0 points")

@@ -42,7 +42,7 @@ def check_gradients(
         for name, buffer in method.named_buffers():
             buffer.copy_(before[name])
     log.info(
-        "gradient norms of the first step: %s",
+        "gradient norms before the first step: %s",
         ", ".join(f"{name} {norm:.3g}" for name, norm in norms.items()),
     )
     if dead := [name for name in terms if not norms.get(name)]:

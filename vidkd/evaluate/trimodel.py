@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,13 +22,21 @@ from vidkd.evaluate.classes import (
     macro_f1,
     read_predictions,
 )
-from vidkd.evaluate.paired import comparisons, differences, read_runs
+from vidkd.evaluate.paired import Groups, comparisons, differences, read_runs
 from vidkd.evaluate.statistics import wilson_percent
 from vidkd.evaluate.tables import read_table
 from vidkd.files import atomic, write_text
 
+log = logging.getLogger(__name__)
+
 COMPARED = ("delta", "delta_std", "delta_low", "delta_high", "p", "p_holm")
 """Columns that compare a variant with the baseline; the baseline's own and the networks' are empty."""
+
+OVER_TEACHER = {
+    "over_teacher": "delta", "over_teacher_low": "delta_low", "over_teacher_high": "delta_high",
+    "over_teacher_p": "p",
+}  # fmt: skip
+"""Columns that compare a student of both networks with one of the teacher alone, and what they are of."""
 
 OVER_SEEDS = ("mean_class", "f1", "ap", "ap_anomaly", "agreement_teacher", "agreement_assistant")
 """Further figures, whose mean and deviation over seeds are columns."""
@@ -152,11 +161,15 @@ def tabulate(
     """
     groups = read_runs(metrics, "student", baseline)
     compared = comparisons(differences(groups, baseline))
+    over_teacher = over_the_teacher(groups)
     latency = read_table(latency_csv).set_index("variant")
     costs = {
         str(name): {str(column): value for column, value in row.items()} for name, row in latency.iterrows()
     }
-    rows = [_row(name, seeds, compared.get(name, {}), costs[name]) for name, seeds in groups.items()]
+    rows = [
+        _row(name, seeds, compared.get(name, {}) | over_teacher.get(name, {}), costs[name])
+        for name, seeds in groups.items()
+    ]
     classes = read_classes(classes_json)
     frozen = {name: _frozen(name, file, classes, normal, costs[name]) for name, file in heads.items()}
     rows += list(frozen.values())
@@ -171,6 +184,38 @@ def tabulate(
     with atomic(per_class_csv) as temporary:
         shown = pd.DataFrame(per_class).reindex(classes)
         shown.to_csv(temporary, index_label="class", float_format="%.4f")
+
+
+def over_the_teacher(groups: Groups) -> dict[str, dict[str, float]]:
+    """What each student of both networks gains over that of the teacher alone: nothing where none is.
+
+    An assistant whose weights were not loaded is the control: where it gains, the log warns.
+
+    Args:
+        groups: the runs of each variant.
+
+    Returns:
+        OVER_TEACHER by variant.
+
+    Raises:
+        UserError: see `differences`.
+    """
+    taught = {
+        name: (_taught(s.iloc[0][TEACHER]), _taught(s.iloc[0][ASSISTANT])) for name, s in groups.items()
+    }
+    alone = next((name for name, by in taught.items() if by == ("loaded", "none")), None)
+    if alone is None:
+        return {}
+    both = {name: groups[name] for name, by in taught.items() if "none" not in by}
+    found = comparisons(differences({**both, alone: groups[alone]}, alone))
+    for name, row in found.items():
+        if taught[name][1] == "random" and row["delta_low"] > 0:
+            log.warning(
+                "%s: an assistant without its weights gains %.1f points (at least %.1f) over %s: then what "
+                "others gain need not be the assistant's either",
+                name, row["delta"], row["delta_low"], alone,
+            )  # fmt: skip
+    return {name: {ours: row[theirs] for ours, theirs in OVER_TEACHER.items()} for name, row in found.items()}
 
 
 def tabulate_networks(metrics: Mapping[str, Path], table_csv: Path) -> None:
@@ -212,14 +257,15 @@ def _row(
         "top1_std": seeds["top1"].std(),
         "low": low,
         "high": high,
-        **{column: comparison.get(column, math.nan) for column in COMPARED},
+        **{column: comparison.get(column, math.nan) for column in (*COMPARED, *OVER_TEACHER)},
     }
     for column in OVER_SEEDS:
         values = seeds.get(column, pd.Series(dtype=float)).astype(float)
         row |= {column: values.mean(), f"{column}_std": values.std()}
     row |= {name: seeds.get(name, pd.Series(dtype=float)).astype(float).mean() for name in LOSSES}
     shown = ("chance", "frames", "params", "gflops")
-    return row | {name: first[name] for name in shown} | {name: cost[name] for name in TIMES}
+    gate = {"gate": all(gate["passed"] for gate in seeds["result_gate"])}
+    return row | gate | {name: first[name] for name in shown} | {name: cost[name] for name in TIMES}
 
 
 def _taught(weights: str) -> str:

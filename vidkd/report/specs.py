@@ -213,7 +213,9 @@ SPECS = {
         "Students of a teacher and an assistant",
         "In percent where they are accuracies. Teacher and assistant: whether the network taught, with its "
         "weights (loaded) or, as a control, without (random). AP of anomalies is that of all classes "
-        "against the normal one. Losses are weighted as they are added up, of the last epoch.",
+        "against the normal one. Losses are weighted as they are added up, of the last epoch. A student of "
+        "both is compared with that of the teacher alone too: the control should gain nothing. The gate is "
+        "passed unless every clip gets one class.",
         (
             VARIANT,
             Column("teacher", "teacher"),
@@ -224,6 +226,9 @@ SPECS = {
             GAIN,
             GAIN_INTERVAL,
             P_HOLM,
+            Column("over_teacher", "above teacher alone"),
+            Column("over_teacher_low", "95% of that", to="over_teacher_high"),
+            Column("gate", "gate"),
             *CLASS_FIGURES,
             Column("ap_anomaly", "AP of anomalies", best="high"),
             Column("agreement_teacher", "agrees with teacher"),

@@ -59,12 +59,12 @@ def write_videomae(cache: Path) -> Path:
     return folder
 
 
-def write_amd(file: Path) -> Path:
-    """A checkpoint in the layout of AMD's, of its width, with three layers."""
+def write_amd(file: Path, width: int = WIDTH, heads: int = 6) -> Path:
+    """A checkpoint in the layout of AMD's, by default of its width, with three layers."""
     torch.manual_seed(2)
     settings = CheckpointSettings(
         kind="videomae", layout="original", size=SIZE, patch=PATCH, tubelet=TUBELET, frames=FRAMES,
-        width=WIDTH, layers=3, heads=6, crop=1,
+        width=width, layers=3, heads=heads, crop=1,
     )  # fmt: skip
     network = build_network(settings)
     with torch.no_grad():

@@ -10,6 +10,7 @@ from scipy.stats import entropy
 from torch.nn import functional as F
 
 from vidkd.data.tables import UNLABELLED
+from vidkd.errors import UserError
 from vidkd.methods.trimodel import loss
 from vidkd.methods.trimodel.align import check_grids, other_layers, student_layers, to_grid
 from vidkd.methods.trimodel.method import mix
@@ -127,6 +128,11 @@ def test_decorrelation_is_the_mean_squared_correlation():
 def test_layers_meet_at_the_same_depth(depth, other, pairing, wanted):
     assert student_layers((-1, -2, -3), depth) == [depth, depth - 1, depth - 2]
     assert other_layers((-1, -2, -3), depth, other, pairing, "teacher") == wanted
+
+
+def test_a_layer_that_the_other_network_lacks_is_named():
+    with pytest.raises(UserError, match="the assistant has 4 layers and no layer -5"):
+        other_layers((-1, -5), 12, 4, "index", "assistant")
 
 
 def test_a_grid_is_interpolated_as_a_volume():

@@ -39,6 +39,11 @@ def test_attention_is_the_mean_over_heads_and_needs_the_eager_form(assisted):
     seen = student.look_inside(clips(2, FRAMES), [1, 3], attention=True)
     assert [tuple(found.shape) for found in seen.attention] == [(2, 32, 32)] * 2
     torch.testing.assert_close(seen.attention[0].sum(-1), torch.ones(2, 32))
+    own = transformers.VideoMAEModel.from_pretrained(assisted.root / "teacher", attn_implementation="eager")
+    with torch.no_grad():
+        maps = own.eval()(student.normalise(clips(2, FRAMES)), output_attentions=True).attentions
+    for found, layer in zip(seen.attention, (1, 3), strict=True):  # layers count from 1
+        torch.testing.assert_close(found, maps[layer - 1].mean(1), atol=1e-5, rtol=1e-4)
     assert student.network.config._attn_implementation == "eager"
     without = new_student(changed(SMALL, attention_distillation_weight=0), 6)
     assert without.network.config._attn_implementation == "sdpa"

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from nbclient import NotebookClient
+from safetensors.torch import load_file, save_file
 from transformers import VideoMAEForVideoClassification
 
 from tests.engine.conftest import _own_process_state  # noqa: F401
@@ -35,20 +36,13 @@ from vidkd.methods.trimodel.notebook import (
 )
 from vidkd.methods.trimodel.notebook.config import student_settings
 from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
+from vidkd.methods.trimodel.notebook.utils import LabelledClips
 from vidkd.methods.trimodel.predict import load_student
 
 ROOT = Path(__file__).resolve().parents[3]
 NOTEBOOK = ROOT / "examples/trimodel.ipynb"
-SEED_SNIPPETS = """
-    "feature_distillation_weight": 1.0,
-framework, trainer, results = train_tri_model_distillation(**config)
-label2id, id2label = load_label_mappings("processed_dataset")
-    teacher_model_name="MCG-NJU/videomae-base",
-    image_processor=framework.image_processor,
-    eval_dataset=val_loader.dataset
-trainer.train()
-training_args.gradient_accumulation_steps = 2
-"""
+OURS = "vidkd.methods.trimodel.notebook"
+SEED = ROOT.parent / "shared/seeds/002_68f6d501838d1602.txt"
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +54,13 @@ def desk(tmp_path_factory) -> Path:
     (desk / "ssv2_models").mkdir()
     write_amd(desk / "ssv2_models/amd_vit_s_ssv2.pth")
     return desk
+
+
+def statements(block: str) -> list[str]:
+    """Lines of code without indentation, comments and blank ones."""
+    lines = (line.strip() for line in block.replace("tri_model_distillation ", f"{OURS} ").splitlines())
+    named = (line.replace("tri_model_distillation.", f"{OURS}.") for line in lines)
+    return [line for line in named if line and not line.startswith("#")]
 
 
 @pytest.fixture
@@ -92,9 +93,17 @@ def executed(desk) -> nbformat.NotebookNode:
 class TestNotebook:
     pytestmark = pytest.mark.slow
 
+    @pytest.mark.skipif(not SEED.is_file(), reason="the seed is not beside the project")
     def test_the_seeds_snippets_are_in_it(self):
-        text = "".join(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells)
-        assert [line for line in SEED_SNIPPETS.strip("\n").splitlines() if line not in text] == []
+        """Each block of Python of the seed, line by line and in its order, with our name of the package."""
+        blocks = re.findall(r"^ *```python\n(.*?)```", SEED.read_text(), re.DOTALL | re.MULTILINE)
+        wanted = [statements(block) for block in blocks]
+        assert [len(lines) for lines in wanted] == [11, 32, 2, 0, 0, 2]
+        cells = nbformat.read(NOTEBOOK, as_version=4).cells
+        there = [line for cell in cells if cell.cell_type == "code" for line in statements(cell.source)]
+        for lines in wanted:
+            following = iter(there)
+            assert [line for line in lines if line not in following] == []
 
     def test_it_is_kept_without_outputs(self):
         cells = nbformat.read(NOTEBOOK, as_version=4).cells
@@ -110,9 +119,11 @@ class TestNotebook:
         }  # fmt: skip
         assert results["parameters"]["student"] < results["parameters"]["assistant"]
 
-    def test_its_last_cell_names_classes_that_transformers_predicts(self, executed):
-        said = executed.cells[-1].outputs[-1]["data"]["text/plain"]
-        assert set(re.findall(r"'([^']+)'", said)) <= set(COLOURS)
+    def test_classes_are_named_that_transformers_predicts(self, executed):
+        (cell,) = (cell for cell in executed.cells if "student.config.id2label" in cell.source)
+        named = re.findall(r"'([^']+)'", cell.outputs[-1]["data"]["text/plain"])
+        assert len(named) == 4
+        assert set(named) <= set(COLOURS)
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +207,48 @@ def test_figures_are_of_the_settings_that_are_asked_for(trained):
         untrained.evaluate()
     with pytest.raises(UserError, match=r"was trained with other settings than these: call train\(\) first"):
         other.evaluate()
+
+
+@pytest.mark.slow
+def test_a_student_that_gives_every_clip_one_class_has_learnt_nothing(trained, tmp_path, caplog):
+    framework, trainer, results = trained
+    assert results["result_gate"]["passed"] == (len(set(answers_of(trainer))) > 1)
+    shutil.copytree(trainer.weights.parent, tmp_path / "student")
+    state = load_file(tmp_path / "student/model.safetensors")
+    (bias,) = [name for name in state if name.endswith("classifier.bias")]
+    state[bias] = torch.tensor([0.0, 0.0, 1000.0])
+    save_file(state, tmp_path / "student/model.safetensors")
+    args = trainer.args.model_copy(update={"output_dir": str(tmp_path)})
+    stuck = TriModelDistillationTrainer(
+        framework, trainer.config, args, trainer.train_dataset, trainer.eval_dataset
+    )
+    found = stuck.evaluate()
+    assert found["result_gate"] == {"passed": False, "reason": "every clip gets the same class"}
+    assert "the student has learnt nothing: every clip gets the same class" in caplog.messages
+
+
+def answers_of(trainer: TriModelDistillationTrainer) -> list[int]:
+    """What transformers says of the clips of the test videos."""
+    network = VideoMAEForVideoClassification.from_pretrained(trainer.weights.parent / "network").eval()
+    places = trainer.train_dataset.places
+    test = LabelledClips(places, "test", trainer.framework.image_processor, FRAMES)
+    with torch.no_grad():
+        return [int(network(pixel_values=clip["pixel_values"][None]).logits.argmax()) for clip in test]
+
+
+@pytest.mark.slow
+def test_the_normal_class_has_its_figure_and_must_be_one(trained):
+    framework, trainer, _ = trained
+    asked = trainer.config.model_copy(update={"normal": "A"})
+    named = TriModelDistillationTrainer(
+        framework, asked, trainer.args, trainer.train_dataset, trainer.eval_dataset
+    )
+    assert 0 < named.evaluate()["average_precision_of_anomalies"] <= 100
+    with pytest.raises(UserError, match="normal: no class is called 'Z'; known: A, B-1, G"):
+        TriModelDistillationTrainer(
+            framework, trainer.config.model_copy(update={"normal": "Z"}), trainer.args,
+            trainer.train_dataset, trainer.eval_dataset,
+        )  # fmt: skip
 
 
 @pytest.mark.slow
@@ -297,6 +350,8 @@ class TestSettings:
             ({"learning_rat": 1}, "did you mean learning_rate"),
             ({"batch_size": 0}, "batch_size: found 0; allowed: whole number, at least 1"),
             ({"recipe": {"mixups": 1}}, "did you mean mixup"),
+            ({"recipe": {"width": 192}}, "recipe: width is no further setting"),
+            ({"recipe": {"mean": [0, 0, 0]}}, "recipe: mean is no further setting"),
             ({"recipe": {"frames": 8}}, "recipe: frames is no further setting"),
             ({"recipe": {"lr": 1}}, "recipe: lr is no further setting"),
             ({"recipe": {"temperature": 1}}, "recipe: temperature is no further setting"),
@@ -407,6 +462,13 @@ class TestNetworks:
         (tmp_path / "amd.pth").write_bytes(whole[: len(whole) // 2])
         with pytest.raises(UserError, match=r"amd.pth"):
             self.framework(at_desk, assistant_model_path=str(tmp_path / "amd.pth"))
+
+    def test_a_file_of_another_size_in_the_place_of_amds_is_refused(self, at_desk, monkeypatch, tmp_path):
+        (tmp_path / "ssv2_models").mkdir()
+        write_amd(tmp_path / "ssv2_models/amd_vit_s_ssv2.pth", width=768, heads=12)
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(UserError, match=r"is a network of width 768, and AMD's ViT-S has 384"):
+            self.framework(tmp_path)
 
     def test_amds_own_file_is_fetched_once_where_none_is_named(self, at_desk, monkeypatch, tmp_path):
         content = (at_desk / "ssv2_models/amd_vit_s_ssv2.pth").read_bytes()

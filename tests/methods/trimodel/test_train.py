@@ -29,7 +29,6 @@ from vidkd.backbones.extract import cache_shard
 from vidkd.data.frames import FrameStore
 from vidkd.engine.runtime import Interrupted
 from vidkd.errors import UserError
-from vidkd.methods.trimodel.frozen import check_gate
 from vidkd.methods.trimodel.predict import load_student, predict, see
 
 TERMS = {
@@ -145,7 +144,8 @@ def test_the_gate_refuses_teacher_and_assistant(assisted, tmp_path):
         assisted.train(tmp_path / "run", **motion)
     assert not (tmp_path / "run/model.safetensors").exists()
     with pytest.raises(UserError, match=r"the assistant is refused: its validation top-1 is"):
-        check_gate(assisted.head("assistant", "motion"), "assistant")
+        assisted.train(tmp_path / "run", changed(teacher_feature_weight=0), **motion)
+    assert not (tmp_path / "run/model.safetensors").exists()
 
 
 def test_the_control_is_random_and_says_so(assisted, tmp_path, caplog):
@@ -256,7 +256,8 @@ def test_a_process_with_little_memory_names_the_knobs(made_once, tmp_path):
     done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert (
-        "UserError: out of memory with batch_size 120: lower it and raise accumulate, "
-        "set gradient_checkpointing: true, or lower frames (4)"
+        "UserError: out of memory with batch_size 120: lower it and raise accumulate (of a notebook "
+        "gradient_accumulation_steps), set gradient_checkpointing: true (of a notebook in recipe), or "
+        "attention_distillation_weight: 0, or lower frames (4)"
     ) in done.stderr
     assert not [file for file in (tmp_path / "run").iterdir() if file.is_file()]

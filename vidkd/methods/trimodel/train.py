@@ -310,6 +310,7 @@ def taught_by(settings: TriModelSettings, networks: Mapping[str, Network]) -> di
 
 def _knobs(settings: TriModelSettings) -> str:
     return (
-        f"batch_size {settings.batch_size}: lower it and raise accumulate, set gradient_checkpointing: true, "
-        f"or lower frames ({settings.frames})"
+        f"batch_size {settings.batch_size}: lower it and raise accumulate (of a notebook "
+        "gradient_accumulation_steps), set gradient_checkpointing: true (of a notebook in recipe), or "
+        f"attention_distillation_weight: 0, or lower frames ({settings.frames})"
     )

@@ -20,8 +20,11 @@ NAMED = {
 }  # fmt: skip
 """Settings of a student, and what they are called here."""
 
-ELSEWHERE = ("backbone", "frames", "size", "eval_crop")
-"""Settings of a student that follow from the networks and their preprocessing."""
+ELSEWHERE = (
+    "backbone", "frames", "size", "eval_crop", "mean", "std", "width", "layers", "heads", "patch", "tubelet",
+    "mlp_ratio", "initial_std",
+)  # fmt: skip
+"""Settings of a student that follow from the networks and their preprocessing: here all start from one."""
 
 
 def _default(name: str) -> Any:
@@ -46,6 +49,11 @@ class TriModelConfig(DistillationSettings):
         le=100,
         description="The gate: points of validation top-1 above the largest class, under which a teacher or "
         "an assistant is refused.",
+    )
+    normal: str | None = Field(
+        None,
+        description="The class of what is nothing special (XD-Violence: normal): figures have the average "
+        "precision of all others against it too. null: none.",
     )
 
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 AMD_FILE, AMD_DRIVE = Path("ssv2_models/amd_vit_s_ssv2.pth"), "1ynDyu3K_INoZjaNLzFIaYCo6kjBOwG__"
 """AMD's ViT-S, fine-tuned on Something-Something v2, of its model zoo: where it goes, and its id there."""
 
+AMD_WIDTH = 384
+
 
 class TriModelDistillationFramework:
     """Student, teacher and assistant.
@@ -67,10 +69,10 @@ class TriModelDistillationFramework:
         settings = student_settings(config, TrainingArguments.model_validate({}), frames)
         self.student = pretrained_student(settings, self.start, num_labels)
         self.image_processor = image_processor(self.student, settings.eval_crop)
-        self.parameters = {
-            name: count_parameters(load_videomae(backbone, frames, eager=False).network)
-            for name, backbone in self.backbones.items()
-        }
+        networks = {name: load_videomae(b, frames, eager=False) for name, b in self.backbones.items()}
+        if ASSISTANT in networks and config.assistant_model_path is None:
+            _check_size(networks[ASSISTANT].spec.width)
+        self.parameters = {name: count_parameters(found.network) for name, found in networks.items()}
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the student as transformers does: `from_pretrained` of the folder gives the same logits."""
@@ -128,6 +130,14 @@ def fetched_assistant() -> str:
                 f"place it at {AMD_FILE.absolute()}, or give assistant_model_path."
             ) from error
     return str(AMD_FILE)
+
+
+def _check_size(width: int) -> None:
+    if width != AMD_WIDTH:
+        raise UserError(
+            f"the assistant: {AMD_FILE} is a network of width {width}, and AMD's ViT-S has {AMD_WIDTH}: it "
+            "is another file. Remove it to have the ViT-S fetched, or name it as assistant_model_path."
+        )
 
 
 def _classes(num_labels: int, label2id: Mapping[str, int], id2label: Mapping[int, str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ from vidkd.config.trimodel import GateSettings, TriModelSettings
 from vidkd.data.label_ids import label_ids_column
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
+from vidkd.evaluate.classes import class_gate
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.evaluate.trimodel import LOSSES, figures
 from vidkd.files import write_text
@@ -35,6 +37,8 @@ from vidkd.methods.trimodel.notebook.utils import LabelledClips, create_data_loa
 from vidkd.methods.trimodel.predict import load_student, see
 from vidkd.methods.trimodel.train import Network, train
 from vidkd.provenance import code_digest, stamp
+
+log = logging.getLogger(__name__)
 
 FEATURE_BATCH = 8
 """Clips that teacher and assistant see at once when their features are cached."""
@@ -65,7 +69,8 @@ class TriModelDistillationTrainer:
             eval_dataset: chooses the weights, and the gates are measured on it.
 
         Raises:
-            UserError: the clips have other numbers of frames than the networks.
+            UserError: the clips have other numbers of frames than the networks, or no class is called
+                `normal`.
         """
         self.framework, self.config, self.args = framework, distillation_config, args
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
@@ -75,6 +80,11 @@ class TriModelDistillationTrainer:
                     f"clips have {dataset.frames} frames, the networks {framework.frames}: give the same "
                     "`frames` to create_data_loaders and to the framework"
                 )
+        if distillation_config.normal not in (None, *framework.classes):
+            raise UserError(
+                f"normal: no class is called {distillation_config.normal!r}; known: "
+                f"{', '.join(framework.classes)}"
+            )
         self.weights = Path(args.output_dir) / "student/model.safetensors"
 
     @property
@@ -110,6 +120,8 @@ class TriModelDistillationTrainer:
     def evaluate(self, dataset: LabelledClips | None = None) -> dict[str, Any]:
         """Figures of the trained student in percent, its losses, and its size beside the other networks'.
 
+        `result_gate` says whether it has learnt anything: where every clip gets one class, the log warns.
+
         Args:
             dataset: its clips; None: those that chose the weights, of which it says more than is true.
 
@@ -122,11 +134,16 @@ class TriModelDistillationTrainer:
         student, settings, config = load_student(self.weights)
         self._check(config, dataset)
         logit_NK = see(student, dataset.store, settings, self.args.num_workers)
-        found = figures(_predictions(logit_NK, dataset), config["classes"], None)
-        last = self._last_row()
+        predictions, last = _predictions(logit_NK, dataset), self._last_row()
+        found, gate = figures(predictions, config["classes"], self.config.normal), class_gate(predictions)
+        if not gate["passed"]:
+            log.warning("the student has learnt nothing: %s", gate["reason"])
+        precision = {"average_precision": found["ap"]}
+        if "ap_anomaly" in found:
+            precision["average_precision_of_anomalies"] = found["ap_anomaly"]
         return {
             "accuracy": found["top1"], "per_class_accuracy": found["per_class"], "f1": found["f1"],
-            "average_precision": found["ap"], "clips": found["n_clips"], "largest_class": found["chance"],
+            **precision, "clips": found["n_clips"], "largest_class": found["chance"], "result_gate": gate,
             "losses": {name: last[name] for name in LOSSES if name in last},
             "parameters": {"student": count_parameters(student), **self.framework.parameters},
             "networks": config["networks"],
