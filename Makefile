@@ -43,6 +43,7 @@ fmt: .venv/.installed-dev  ## format code and rules, write the generated files a
 	$(BIN)/python -m workflow_scripts.write_config_docs
 
 bench: .venv/.installed-dev  ## ratios of speed; tables in benchmarks/results
+	$(PIP) --editable '.[bench]'  # what it is compared with; without it, the tables would lose these columns
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
 lock: .venv/.installed-dev  ## write constraints.txt from what is installed

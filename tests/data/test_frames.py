@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import resource
+import shutil
 import threading
 import zlib
 from itertools import pairwise
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
+from tests.data.peaks import peak_bytes
 from tests.data.videos import CLIPS, HEIGHT, WIDTH, needs_clips, number_of, write_video
 from vidkd.config.data import FrameSettings
 from vidkd.data.decode import decode_frames
@@ -57,6 +59,18 @@ ROWS = [
     probed("other.mp4", "t", 20, split="test"),
     probed("gone.mp4", "x", "", status="excluded"),
 ]
+
+
+EXTRACT = """
+import sys
+from pathlib import Path
+from vidkd.config.data import FrameSettings
+from vidkd.data.extract import extract_shard
+
+folder, store = map(Path, sys.argv[1:])
+settings = FrameSettings(per_video=128, encoding="raw")
+assert extract_shard(folder / "probe.csv", "train", folder, store, settings)[1] == 0
+"""
 
 
 @pytest.mark.parametrize(("frames", "count"), [(37, 8), (8, 8), (3, 8), (1, 4), (100, 1), (30000, 32)])
@@ -207,6 +221,19 @@ class TestExtraction:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert path.read_bytes() == before
         assert sorted(found.name for found in tmp_path.iterdir()) == ["probe.csv", "shard_0.h5"]
+
+    def test_more_videos_take_no_more_memory(self, root, tmp_path):
+        """So many frames that already the few videos fill the two blocks that are copied into the store."""
+        for number in range(120):
+            shutil.copyfile(root / "other.mp4", tmp_path / f"{number:03}.mp4")
+        peaks = []
+        for count in (30, 120):
+            rows = [probed(f"{number:03}.mp4", f"{number:03}", 20) for number in range(count)]
+            write_rows(tmp_path / "probe.csv", rows, COLUMNS)
+            peaks.append(peak_bytes(EXTRACT, tmp_path, tmp_path / f"{count}.h5"))
+        pixels = 128 * HEIGHT * WIDTH * 3
+        assert (tmp_path / "120.h5").stat().st_size > 120 * pixels
+        assert peaks[1] - peaks[0] < 5e6 < 90 * pixels / 20
 
     @needs_clips
     def test_error_in_the_middle_excludes_the_clip(self, tmp_path):

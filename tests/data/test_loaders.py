@@ -21,6 +21,7 @@ from tests.data.test_frames import extract, probed
 from vidkd.config.data import DemoSettings, FrameSettings
 from vidkd.data.clips import ClipBatches, Sample, TrainingClips, clip_loader, collate, evaluation_loader
 from vidkd.data.demo import generate_split
+from vidkd.data.demo_specs import FLIP_LABELS
 from vidkd.data.frames import FrameStore
 from vidkd.errors import UserError
 from vidkd.methods.ffn.train import train
@@ -37,6 +38,7 @@ EVERYTHING = {
     "crop": "random_resized",
     "crop_area": (0.5, 1.0),
 }
+CROPS_AND_SWAPS = {"crop_scales": (1.0, 0.875, 0.75, 0.66), "flip": "swap", "flip_labels": FLIP_LABELS}
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def videos(tmp_path_factory) -> Videos:
         for number, path in enumerate(sorted((folder / "videos/train").glob("*.mp4")))
     ]
     stores = {}
-    for encoding in ("raw", "none"):
+    for encoding in ("raw", "jpeg", "none"):
         settings = FRAMES.model_copy(update={"encoding": encoding})
         stores[encoding] = extract(folder / encoding, folder / "videos", rows, settings)[1]
     return Videos(folder / "videos", stores)
@@ -83,6 +85,17 @@ def test_batches_are_the_same_from_any_number_of_workers(videos, small, sampling
     for workers in (1, 2, 4):
         assert digests(videos, settings, workers, encoding=encoding) == alone
     assert digests(videos, settings, 2, epoch=2, encoding=encoding) != alone
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
+def test_batches_of_jpeg_with_crops_and_swapped_labels_are_the_same_too(videos, small):
+    settings = small.model_copy(update={**CROPS_AND_SWAPS, "crop": "multi_scale"})
+    alone = digests(videos, settings, workers=0, encoding="jpeg")
+    assert len(set(alone)) == 3
+    for workers in (1, 2, 4):
+        assert digests(videos, settings, workers, encoding="jpeg") == alone
+    for other in (settings.model_copy(update={"flip": "none"}), settings.model_copy(update={"size": 24})):
+        assert not set(digests(videos, other, 2, encoding="jpeg")) & set(alone)
 
 
 @pytest.mark.parametrize("encoding", ["raw", "none"])

@@ -6,6 +6,7 @@ import sys
 import av
 import numpy as np
 import pytest
+import torch
 
 from tests.data.encodings import ENCODINGS
 from tests.data.test_colours import TURNS, write_quadrants
@@ -27,6 +28,15 @@ def unavailable() -> str:
 
 
 needs_torchcodec = pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "it can")
+NVDEC_LEVELS = 3
+"""How far the colours of NVDEC may be from those of PyAV, in levels of 255 on average."""
+
+
+@pytest.fixture(autouse=True)
+def _on_a_cpu(request, monkeypatch):
+    """Where there is a GPU, its decoder would be taken, whose colours are others."""
+    if request.node.get_closest_marker("gpu") is None:
+        monkeypatch.setattr("vidkd.data.torchcodec_backend._device", lambda: "cpu")
 
 
 @needs_torchcodec
@@ -94,10 +104,27 @@ def test_real_clips_are_those_of_pyav(name):
         np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.gpu
+@needs_torchcodec
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_nvdec_gives_the_same_frames_in_colours_that_are_close(tmp_path, monkeypatch):
+    path, wanted = write_video(tmp_path / "v.mp4", 40, bf="2"), [0, 3, 3, 17, 39]
+    expected, expected_seconds = decode_frames(path, wanted)
+    for name in ("_decode_planned", "_decode_in_sequence"):
+        monkeypatch.setattr(f"vidkd.data.decode.{name}", None)
+    frames, seconds = decode_frames(path, wanted, decoder="torchcodec")
+    assert ", cuda; PyAV " in decoder_version("torchcodec")
+    assert [number_of(frame) for frame in frames] == wanted
+    np.testing.assert_array_equal(seconds, expected_seconds)
+    for frame, other in zip(frames, expected, strict=True):
+        assert np.abs(frame.astype(int) - other).mean() <= NVDEC_LEVELS
+
+
 def test_version_names_what_decodes():
     assert decoder_of(decoder_version()) == "pyav"
     if not unavailable():
         assert decoder_of(decoder_version("torchcodec")) == "torchcodec"
+        assert ", cpu; PyAV " in decoder_version("torchcodec")
 
 
 def test_missing_package_is_said(tmp_path, monkeypatch):

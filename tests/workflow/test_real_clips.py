@@ -15,7 +15,14 @@ from PIL import Image
 
 from tests.data.videos import CLIPS, needs_clips
 from tests.workflow.conftest import Project, copy_project
+from vidkd.config.data import DataSettings, FrameSettings
+from vidkd.data.adapters.registry import write_listing
+from vidkd.data.excluded import join_excluded
+from vidkd.data.extract import extract_shard
 from vidkd.data.frames import FrameStore
+from vidkd.data.manifest import build_manifest
+from vidkd.data.probe import probe_shard
+from vidkd.errors import UserError
 from vidkd.paths import Paths
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clips")]
@@ -166,3 +173,28 @@ class TestRealClips:
             "13 videos usable, 5 excluded (1 decode_error, 1 empty, 1 no_video, 1 truncated, 1 unreadable)"
             in log
         )
+
+
+@needs_clips
+def test_the_folder_as_it_is_has_a_class_of_broken_videos_and_is_refused(tmp_path):
+    """First for the share of broken ones, and where that is allowed, for the class that has no other."""
+    probes, classes, manifest = tmp_path / "probe", tmp_path / "classes.json", tmp_path / "manifest.csv"
+    strict = DataSettings(adapter="folder", n_shards=1)
+    listed = write_listing(strict, CLIPS, CLIPS, tmp_path / "videos", classes)
+    assert listed == "11 train, 3 val, 4 test videos of 3 classes"
+    probe_shard(tmp_path / "videos/shard_0.csv", classes, 0, CLIPS, probes / "shard_0.csv")
+    with pytest.raises(
+        UserError, match=r"^4 of 18 videos cannot be used .*, above data\.max_excluded = 0\.01"
+    ):
+        build_manifest(probes, classes, manifest, strict)
+    lenient = strict.model_copy(update={"max_excluded": 0.3})
+    assert build_manifest(probes, classes, manifest, lenient).excluded == 4
+    frames = FrameSettings(per_video=4, short_side=64)
+    for split in ("train", "val", "test"):
+        store = tmp_path / f"frames/{split}/shard_0.h5"
+        store.parent.mkdir(parents=True)
+        extract_shard(probes / "shard_0.csv", split, CLIPS, store, frames)
+    with pytest.raises(
+        UserError, match="no usable training video, such as broken: mend their videos or leave"
+    ):
+        join_excluded(manifest, probes, tmp_path / "frames", classes, tmp_path / "excluded.csv", lenient)

@@ -43,7 +43,7 @@ class CheckpointSettings(TrainingSettings):
     )
     seed: int = Field(0, ge=0, description="Seed of the weights, the order, the augmentation, the captions.")
     epochs: int = Field(8, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(16, ge=1, description="Clips in a batch, in each process.")
+    batch_size: int = Field(16, ge=1, description="Clips in a batch.")
     optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
     lr: float = Field(2e-3, gt=0, description="Peak learning rate.")
     weight_decay: float = Field(0.02, ge=0, description="Weight decay; none on norms and biases.")

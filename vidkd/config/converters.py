@@ -20,7 +20,7 @@ class ConverterSettings(TrainingSettings):
     epochs: int = Field(
         20, ge=0, description="Passes over the training split; 0 leaves the converter random: the control."
     )
-    batch_size: int = Field(64, ge=1, description="Clips in a batch, in each process.")
+    batch_size: int = Field(64, ge=1, description="Clips in a batch.")
     optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
     lr: float = Field(1e-3, gt=0, description="Peak learning rate.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay.")

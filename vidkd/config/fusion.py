@@ -16,7 +16,7 @@ class FusionSettings(TrainingSettings):
     """One fusion head: what goes in, how it is joined and classified, and how it is trained."""
 
     epochs: int = Field(20, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(32, ge=1, description="Clips in a batch, in each process.")
+    batch_size: int = Field(32, ge=1, description="Clips in a batch.")
     optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
     lr: float = Field(1e-3, gt=0, description="Peak learning rate, where `sweep` has none.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay.")

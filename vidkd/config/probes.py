@@ -41,7 +41,7 @@ class AttentiveSettings(TrainingSettings):
     """A learnt query that attends to the tokens of a video, a small MLP and a classifier."""
 
     epochs: int = Field(20, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(32, ge=1, description="Clips in a batch, in each process.")
+    batch_size: int = Field(32, ge=1, description="Clips in a batch.")
     optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
     lr: float = Field(1e-3, gt=0, description="Peak learning rate.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay.")

@@ -124,7 +124,7 @@ class TriModelSettings(DistillationSettings, NormalisedClipSettings, TrainingSet
     """One student: its network, what it learns from teacher and assistant, and how it is trained."""
 
     epochs: int = Field(10, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(4, ge=1, description="Clips in a batch, in each process.")
+    batch_size: int = Field(4, ge=1, description="Clips in a batch, of all processes together.")
     optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
     lr: float = Field(5e-5, gt=0, description="Peak learning rate.")
     weight_decay: float = Field(0.05, ge=0, description="Weight decay; none on norms and biases.")

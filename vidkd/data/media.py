@@ -16,6 +16,8 @@ VIDEO_SUFFIXES = frozenset([
 IMAGE_SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".webp"])
 FRAME = re.compile(r"(.+)_frame_\d+")
 """Name, without its suffix, of an image that is a frame of the video before `_frame_`."""
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""Line ends and the like: a name with one breaks logs and the tools that people read the tables with."""
 
 
 def suffix_of(name: str) -> str:
@@ -27,6 +29,30 @@ def suffix_of(name: str) -> str:
 def without_suffix(path: str) -> str:
     """`path` without the suffix of a video file; any other dot is part of the name."""
     return path[: -len(suffix)] if (suffix := suffix_of(path)) in VIDEO_SUFFIXES else path
+
+
+def check_name(name: str, place: str) -> None:
+    """Refuse a name that tables, logs or other tools could not show as it is.
+
+    Args:
+        name: of a video, a class or a group.
+        place: where it was read, for the message.
+
+    Raises:
+        UserError: it is not UTF-8, or has a control character.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{_shown(place)}: the name {name!r} is not UTF-8: rename the file or its folder"
+        ) from None
+    if CONTROL.search(name):
+        raise UserError(f"{_shown(place)}: {name!r} has a line end or another control character: rename it")
+
+
+def _shown(place: str) -> str:
+    return CONTROL.sub("?", place).encode(errors="backslashreplace").decode()
 
 
 def walk(top: str | Path) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -76,10 +102,11 @@ def videos_by_name(folder: Path) -> dict[str, str]:
     Of two with one name, the one in a folder with `replacement` in its name is taken.
 
     Raises:
-        UserError: two videos have the same name, or see walk.
+        UserError: two videos have the same name, or see check_name and walk.
     """
     paths: dict[str, str] = {}
     for path in find_videos(folder):
+        check_name(path, f"{folder}/{path}")
         name = without_suffix(path.rpartition("/")[2])
         other = paths.get(name, path)
         if other != path and ("replacement" in other) == ("replacement" in path):

@@ -28,6 +28,7 @@ class TestForms:
             ("x,y.mp4 7", "x,y.mp4", "7", ""),
             ("clips/one 7", "clips/one", "7", ""),
             ("clips/one opening, slowly", "clips/one", "opening, slowly", ""),
+            ("x.mp4 like y.mp4", "x.mp4", "like y.mp4", ""),
             ('x.mp4 say "hi"', "x.mp4", 'say "hi"', ""),
             ("videos/x.mp4\t7", "videos/x.mp4", "7", ""),
             ("my videos/x.mp4\ttwo words, a comma\tg 1", "my videos/x.mp4", "two words, a comma", "g 1"),
@@ -85,6 +86,12 @@ class TestMistakes:
             ("a.mp4 walk\rb.mp4 walk\r", r"train\.csv:1: .* control character"),
             ("a.mp4 walk\n../b.mp4 walk\n", r"train\.csv:2: \.\./b\.mp4 is not inside"),
             ("a.mp4 walk\na.avi walk\n", r"train\.csv:2: a\.avi and a\.mp4 .* have the same id"),
+            ("my video.mp4 a\n", r"train\.csv:1: 'my' looks like half of a path .* needs commas or tabs"),
+            ('a.mp4 walk\n"your video.mp4" b\n', r"train\.csv:2: '\"your' looks like half of a path"),
+            (
+                "label path\nwalk my clips/x.v2\nwalk a b.mp4 c\n",
+                r"train\.csv:3: 'a b\.mp4 c' looks like half",
+            ),
             ("", "no train videos are listed"),
         ],
     )
@@ -106,6 +113,17 @@ class TestMistakes:
             UserError, match=r"test\.csv:1: label 'wlak' is not one of the classes, which are walk"
         ):
             listed(tmp_path, "csv")
+
+    @pytest.mark.parametrize("text", ["", "\n", "path,label\n", "video label\n"])
+    def test_an_empty_val_is_not_taken_for_none(self, tmp_path, text):
+        train = "".join(f"{n}.mp4 walk\n" for n in range(10))
+        write(tmp_path, {"train.csv": train, "val.csv": text, "test.csv": "t.mp4 walk\n"})
+        with pytest.raises(
+            UserError, match=r"/val\.csv has no video: fill it, or remove it to have a validation split cut"
+        ):
+            listed(tmp_path, "csv")
+        (tmp_path / "val.csv").unlink()
+        assert Counter(video.split for video in listed(tmp_path, "csv")[0])["val"] == 1
 
     def test_missing_split_file(self, tmp_path):
         write(tmp_path, {"train.csv": "a.mp4 walk\n"})

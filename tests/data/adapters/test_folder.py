@@ -43,6 +43,15 @@ class TestSplitDirectories:
         videos, _ = listed(tmp_path, "folder")
         assert Counter(video.split for video in videos) == {"train": 18, "val": 2, "test": 1}
 
+    @pytest.mark.parametrize("file", ["val/notes.txt", "val/run/notes.txt", "Valid/run/deep/notes.txt"])
+    def test_a_val_without_videos_is_not_taken_for_none(self, tmp_path, file):
+        put_videos(tmp_path, [*(f"train/run/{n}.mp4" for n in range(10)), "test/run/a.mp4"])
+        write(tmp_path, {file: ""})
+        with pytest.raises(
+            UserError, match=rf"/{file.partition('/')[0]} has no video: fill it, or remove it"
+        ):
+            listed(tmp_path, "folder")
+
     @pytest.mark.parametrize(
         "names",
         [
@@ -201,6 +210,19 @@ class TestNames:
         write(tmp_path, dict.fromkeys([name, "train/run/b.mp4", "test/run/b.mp4"], ""))
         with pytest.raises(UserError, match="has a line end or another control character: rename it"):
             listed(tmp_path, "folder")
+
+    @pytest.mark.parametrize("name", [b"ru\nn", b"r\xfcn"])
+    @pytest.mark.parametrize("kind", ["empty", "link"])
+    def test_a_class_of_such_a_name_is_refused_for_its_name(self, tmp_path, name, kind):
+        put_videos(tmp_path, ["train/run/b.mp4", "test/run/b.mp4"])
+        odd = Path(os.fsdecode(os.fsencode(tmp_path / "train") + b"/" + name))
+        odd.symlink_to(tmp_path / "train/run") if kind == "link" else odd.mkdir()
+        with pytest.raises(
+            UserError, match=r"is not UTF-8: rename|or another control character: rename"
+        ) as raised:
+            listed(tmp_path, "folder")
+        assert str(raised.value).encode().isascii()
+        assert "\n" not in str(raised.value)
 
     def test_blanks_quotes_and_commas_come_through(self, tmp_path):
         names = ['train/ru "n", fast/ a.mp4', 'val/ru "n", fast/b, c.mp4', 'test/ru "n", fast/it\'s.mp4']

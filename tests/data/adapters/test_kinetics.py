@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.data.adapters.trees import listed, probed, put_videos, splits, write
+from tests.data.adapters.trees import NAMED, UNUSABLE, listed, probed, put_videos, splits, write
 from vidkd.errors import UserError
 
 HEADER = "label,youtube_id,time_start,time_end,split\n"
@@ -116,6 +116,14 @@ def test_other_names_more_columns_and_windows_line_ends(tmp_path):
 def test_mistakes_are_named(tmp_path, files, message):
     write(tmp_path, OFFICIAL | files)
     with pytest.raises(UserError, match=message):
+        listed(tmp_path, "kinetics")
+
+
+@pytest.mark.parametrize("unusable", UNUSABLE)
+def test_a_name_that_no_table_can_show_is_refused(tmp_path, unusable):
+    put_videos(tmp_path, [f"train/{name(0)}.mp4", f"train/{unusable}", f"small/{unusable}"])
+    write(tmp_path, OFFICIAL)
+    with pytest.raises(UserError, match=NAMED):
         listed(tmp_path, "kinetics")
 
 

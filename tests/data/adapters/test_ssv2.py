@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.data.adapters.trees import listed, probed, put_videos, write
+from tests.data.adapters.trees import NAMED, UNUSABLE, listed, probed, put_videos, write
 from vidkd.errors import UserError
 
 
@@ -56,6 +56,40 @@ class TestSsv2:
     def test_bad_entry_is_named(self, tmp_path, changes, message):
         with pytest.raises(UserError, match=message):
             listed(self.tree(tmp_path, **changes), "ssv2", "labels")
+
+    @pytest.mark.parametrize("found", [3, None, {}, "x"])
+    def test_a_split_that_is_no_list_is_named(self, tmp_path, found):
+        with pytest.raises(UserError, match=r"train\.json: expected a list of objects with id and template"):
+            listed(self.tree(tmp_path, train=found), "ssv2", "labels")
+
+    @pytest.mark.parametrize("found", [5, None, [1], ["Holding something"], {}])
+    def test_classes_that_are_no_object_are_named(self, tmp_path, found):
+        with pytest.raises(
+            UserError, match=r'labels\.json: expected an object .* \{"Holding something": "0"\}'
+        ):
+            listed(self.tree(tmp_path, labels=found), "ssv2", "labels")
+
+    @pytest.mark.parametrize("video", [None, True, 1.5, [], ""])
+    def test_an_id_that_is_neither_text_nor_number_is_named(self, tmp_path, video):
+        entry = {"id": video, "template": "Pushing [something] so it falls"}
+        with pytest.raises(UserError, match=r"validation\.json: entry 1: expected a text or number as id"):
+            listed(self.tree(tmp_path, validation=[entry]), "ssv2", "labels")
+
+    @pytest.mark.parametrize("entry", [None, 3, "x", [], {"id": "1", "template": 7}])
+    def test_an_entry_of_another_kind_is_named(self, tmp_path, entry):
+        with pytest.raises(UserError, match=r"validation\.json: entry 1: expected"):
+            listed(self.tree(tmp_path, validation=[entry]), "ssv2", "labels")
+
+    def test_a_number_is_an_id(self, tmp_path):
+        entry = {"id": 900, "template": "Pushing [something] so it falls"}
+        videos, _ = listed(self.tree(tmp_path, validation=[entry]), "ssv2", "labels")
+        assert [(v.video_id, v.path) for v in videos if v.split == "test"] == [("900", "900.webm")]
+
+    @pytest.mark.parametrize("name", UNUSABLE)
+    def test_a_name_that_no_table_can_show_is_refused(self, tmp_path, name):
+        put_videos(self.tree(tmp_path) / "videos", ["0.webm", name])
+        with pytest.raises(UserError, match=NAMED):
+            listed(tmp_path / "videos", "ssv2", "../labels")
 
     def test_missing_file_is_named(self, tmp_path):
         (self.tree(tmp_path) / "labels/labels.json").unlink()

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.data.adapters.trees import listed, probed, put_videos, write
+from tests.data.adapters.trees import NAMED, UNUSABLE, listed, probed, put_videos, write
 from vidkd.errors import UserError
 
 # Names as in the official lists: films with start and end, YouTube videos with a number or start and end.
@@ -130,6 +130,13 @@ def test_a_name_without_known_codes(tree, name):
     with pytest.raises(
         UserError, match=r"expected a name like `v=.*, with codes from A, B1, B2, B4, B5, B6, G after"
     ):
+        listed(tree, "xd_violence")
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_name_that_no_table_can_show_is_refused(tree, name):
+    put_videos(tree, [f"1-1004/{name}"])
+    with pytest.raises(UserError, match=NAMED):
         listed(tree, "xd_violence")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,10 @@ from vidkd.data.adapters.registry import find_adapter, write_listing
 from vidkd.data.probe import probe_shard
 from vidkd.data.tables import read_rows
 
+UNUSABLE = [os.fsdecode(b"\xff.mp4"), "x\ny.mp4"]
+"""Names of files that a listing refuses."""
+NAMED = r"(\\udcff|x\?y)\.mp4: .*(is not UTF-8: rename|or another control character: rename)"
+"""What is said of them."""
 CODECS = {".mp4": "libx264", ".mkv": "libx264", ".avi": "mpeg4", ".webm": "libvpx"}
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
-from vidkd.data.media import without_suffix
+from vidkd.data.media import check_name, without_suffix
 from vidkd.errors import UserError
-
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-"""Line ends and the like: a name with one breaks logs and the tools that people read the tables with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +100,9 @@ class Listing:
                 empty, or the id is taken.
         """
         for name in (path, label, group):
-            _check_characters(name, place)
-        label = label.strip()
+            check_name(name, place)
+        # Of a million videos a few hundred have another label: one copy of each in memory.
+        label, group = sys.intern(label.strip()), sys.intern(group)
         if not path or not (label or (self.unlabelled and split == "train")):
             raise UserError(f"{place}: {path or 'a line'} has no {'label' if path else 'path'}")
         relative = self._inside(path, place)
@@ -115,6 +113,20 @@ class Listing:
         self._places.append(place)
         labelled = labelled and bool(label)
         self.videos.append(Video(video_id, relative, label, split, group, labels, labelled))
+
+    def check_val(self, place: str) -> None:
+        """Refuse a validation split without videos: one would be cut from train, and nobody would see it.
+
+        Args:
+            place: the file or folder of the split.
+
+        Raises:
+            UserError: no validation video was added.
+        """
+        if not any(video.split == "val" for video in self.videos):
+            raise UserError(
+                f"{place} has no video: fill it, or remove it to have a validation split cut from train"
+            )
 
     def finish(
         self, settings: DataSettings, classes: list[str] | None = None
@@ -192,17 +204,6 @@ class Listing:
                     f"{self._places[position]}: group {video.group!r} is in {video.split} here and in "
                     f"{self.videos[other].split} at {self._places[other]}: keep a group in one split"
                 )
-
-
-def _check_characters(name: str, place: str) -> None:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        where = place.encode(errors="backslashreplace").decode()
-        raise UserError(f"{where}: the name {name!r} is not UTF-8: rename the file or its folder") from None
-    if CONTROL.search(name):
-        where = CONTROL.sub("?", place)
-        raise UserError(f"{where}: {name!r} has a line end or another control character: rename it")
 
 
 def _check_case(names: Sequence[str]) -> None:

@@ -35,7 +35,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     """List the videos of the split files; without val.csv a validation split is cut from train.
 
     Raises:
-        UserError: a split file is missing, a line is not understood, or see Listing.
+        UserError: a split file is missing, val.csv lists no video, a line is not understood, or see Listing.
     """
     listing = Listing(root, settings.unlabelled == "keep")
     for split in SPLITS:
@@ -44,6 +44,8 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
             continue
         for row, place in _rows(file):
             listing.add(row.get("path", ""), row.get("label", ""), split, place, row.get("group", ""))
+        if split == "val":
+            listing.check_val(str(file))
     return listing.finish(settings)
 
 
@@ -85,4 +87,17 @@ def _words(file: Path, names: list[str]) -> Iterator[tuple[dict[str, str], str]]
             raise UserError(
                 f"{place}: expected `path label` or `path,label` or `path,label,group`, found {line!r}"
             )
-        yield dict(zip(names, words, strict=False)), place
+        row = dict(zip(names, words, strict=False))
+        _refuse_half(row.get("path", ""), line, place)
+        yield row, place
+
+
+def _refuse_half(path: str, line: str, place: str) -> None:
+    """A path that does not end like a video file, in a line where another word does, was cut at a blank."""
+    if suffix_of(path) not in VIDEO_SUFFIXES and any(
+        suffix_of(word.strip("\"'")) in VIDEO_SUFFIXES for word in line.split()[1:]
+    ):
+        raise UserError(
+            f"{place}: {path!r} looks like half of a path in {line!r}: a path with blanks needs commas or "
+            "tabs between the fields"
+        )

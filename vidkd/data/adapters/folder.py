@@ -18,7 +18,7 @@ from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Listing, Video, cut_split
-from vidkd.data.media import FRAME, IMAGE_SUFFIXES, VIDEO_SUFFIXES, suffix_of, walk
+from vidkd.data.media import FRAME, IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_name, suffix_of, walk
 from vidkd.errors import UserError
 
 SPLIT_OF = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -28,14 +28,15 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     """List the videos of the class directories.
 
     Raises:
-        UserError: the train or test directory is missing, a class has no video to train on, no split can be
-            cut, or see Listing.
+        UserError: the train or test directory is missing, a class has no video to train on, val is there
+            and has none, no split can be cut, or see Listing.
     """
     listing = Listing(root)
     splits = _split_folders(root)
     for split, folder in splits.items() if splits else [("train", "")]:
         for label in _folders(root / folder):
             place = f"{folder}/{label}".lstrip("/")
+            check_name(label, f"{root}/{place}")
             _refuse_links(root, folder, place)
             videos = list(videos_below(root / place))
             if split == "train" and not videos:
@@ -44,6 +45,8 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
                 group, below, _ = video.partition("/")
                 path = f"{place}/{video}"
                 listing.add(path, label, split, f"{root}/{path}", f"{place}/{group}" if below else "")
+    if "val" in splits:
+        listing.check_val(f"{root}/{splits['val']}")
     if not splits and listing.videos:
         listing.videos = cut_split(listing.videos, "test", settings.test_fraction, settings.split_seed)
     return listing.finish(settings)

@@ -29,14 +29,30 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     found = videos_by_name(root)
     for split, name in (("train", "train.json"), ("test", "validation.json")):
         file, entries = _read(annotations, name)
+        if not isinstance(entries, list):
+            raise UserError(f"{file}: expected a list of objects with id and template")
         for number, entry in enumerate(entries, 1):
             place = f"{file}: entry {number}"
-            try:
-                video, label = str(entry["id"]), entry["template"].replace("[", "").replace("]", "")
-            except (KeyError, TypeError, AttributeError):
-                raise UserError(f"{place}: expected an object with id and template") from None
+            video, label = _id_and_label(entry, place)
             listing.add(found.get(video, f"{video}.webm"), label, split, place, video_id=video)
-    return listing.finish(settings, list(_read(annotations, "labels.json")[1]))
+    return listing.finish(settings, _classes(annotations))
+
+
+def _id_and_label(entry: Any, place: str) -> tuple[str, str]:
+    try:
+        video, template = entry["id"], entry["template"]
+    except (KeyError, TypeError):
+        raise UserError(f"{place}: expected an object with id and template") from None
+    if type(video) not in (str, int) or not str(video) or not isinstance(template, str):
+        raise UserError(f"{place}: expected a text or number as id and a text as template")
+    return str(video), template.replace("[", "").replace("]", "")
+
+
+def _classes(annotations: Path) -> list[str]:
+    file, labels = _read(annotations, "labels.json")
+    if not isinstance(labels, dict) or not labels:
+        raise UserError(f"{file}: expected an object with each class, as in " + '{"Holding something": "0"}')
+    return list(labels)
 
 
 def _read(annotations: Path, name: str) -> tuple[Path, Any]:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Listing, Video
-from vidkd.data.media import find_videos, without_suffix
+from vidkd.data.media import check_name, find_videos, without_suffix
 from vidkd.errors import UserError
 
 CLASSES = {
@@ -48,8 +48,11 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
         UserError: a name has no codes or unknown ones, or see Listing.
     """
     listing = Listing(root)
-    videos = [(path, _classes(path, root), _split(path)) for path in find_videos(root) if _split(path)]
-    _check_names([path for path, _, _ in videos], root)
+    paths = [path for path in find_videos(root) if _split(path)]
+    for path in paths:
+        check_name(path, f"{root}/{path}")
+    videos = [(path, _classes(path, root), _split(path)) for path in paths]
+    _refuse_copies(paths, root)
     trained = {_together(classes) for _, classes, split in videos if split == "train"}
     for path, classes, split in videos:
         label = classes[0]
@@ -63,7 +66,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     return listing.finish(settings)
 
 
-def _check_names(paths: Sequence[str], root: Path) -> None:
+def _refuse_copies(paths: Sequence[str], root: Path) -> None:
     seen: dict[str, str] = {}
     for path in paths:
         other = seen.setdefault(path.rpartition("/")[2], path)
