@@ -43,7 +43,17 @@ def test_defaults_are_the_seeds():
             "frames: 57 frames are asked of videos stored with 32",
         ),
         ({"base": {"schedule": "step"}}, "student.base.schedule: step is not for students"),
-        ({"base": {"alpha": 0, "beta": 0, "gamma": 0}}, "are 0: there is nothing to learn"),
+        (
+            {"base": {"beta": 0, "gamma": 0}},
+            "student.base.gamma: beta and gamma are 0, and nothing would teach the classifier",
+        ),
+        (
+            {
+                "variants": {"ce": {}, "features": {"alpha": 0, "beta": 0, "gamma": 0, "hint": 1}},
+                "export": "ce",
+            },
+            "gamma: beta and gamma are 0, and nothing would teach the classifier",
+        ),
         ({"base": {"size": 8}}, "student.base.size: found 8; allowed: 0, or whole number from 16"),
         (
             {"base": {"teacher_view": "cached", "flip": "swap", "flip_labels": {"a": "b"}}},

@@ -75,6 +75,8 @@ def test_the_page_has_them_and_says_what_the_gate_refuses(every_method):
     page = (every_method.root / PATHS.report).read_text()
     for text in ("Students of a CLIP teacher", "distilled", "p_holm", "labelled_clips"):
         assert text in page
+    for kind in FIGURES:
+        assert f'<figure id="figure-{kind}_student">' in page
     assert "As a teacher of <b>motion</b>, <b>clip</b> is refused" in page
     assert "As a teacher of <b>colour</b>" not in page
 

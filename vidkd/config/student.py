@@ -146,8 +146,9 @@ class StudentSettings(ClipSettings, TrainingSettings):
             found.append((("schedule",), text))
         if 0 < self.size < 16:
             found.append((("size",), f"found {self.size}; allowed: 0, or whole number from 16"))
-        if not (self.taught or self.gamma):
-            found.append((("gamma",), "alpha, beta, gamma and hint are 0: there is nothing to learn"))
+        if not (self.beta or self.gamma):
+            text = "beta and gamma are 0, and nothing would teach the classifier: set gamma or beta above 0"
+            found.append((("gamma",), text))
         if self.taught and self.teacher_view == "cached" and self.flip == "swap":
             text = "cached features are of videos that are not mirrored: use plain or none, or online"
             found.append((("flip",), text))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision, which open_clip imports
@@ -79,6 +81,26 @@ class Taught:
 
     def teaching(self, label: str = "colour") -> Teaching:
         return Teaching(self.head(label), self.clip, *(self.features(split) for split in ("train", "val")))
+
+    def another_clip(self, folder: Path) -> BackboneSettings:
+        """A CLIP of other weights, whose features of images are the same."""
+        shutil.copytree(self.root / "clip", folder)
+        weights = load_file(folder / "open_clip_model.safetensors")
+        weights["logit_scale"] += 1
+        save_file(weights, folder / "open_clip_model.safetensors")
+        return replace_frames(settings_of("clip", folder), 4)
+
+    def cached_by_another_clip(self, split: str, folder: Path) -> list[Path]:
+        """Its features of the videos of a split."""
+        shard = folder / f"{split}.h5"
+        cache_shard(self.frames(split)[0], "other", self.another_clip(folder / "other"), shard)
+        return [shard]
+
+    def relabel(self, change: Callable[[str, str, str, str], tuple[str, ...]]) -> None:
+        """Change each line of the colours: name, label id, mark, and all label ids."""
+        header, *lines = self.labels().read_text().splitlines()
+        rows = [",".join(change(*line.split(","))) for line in lines]
+        self.labels().write_text("\n".join([header, *rows]) + "\n")
 
     def fit(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -15,11 +16,12 @@ from click.testing import CliRunner
 
 from tests.backbones.checkpoints import clips
 from tests.methods.student.filmed import film
-from tests.methods.student.taught import CLASSES, COUNTS, DEMO, Taught
+from tests.methods.student.taught import CLASSES, COUNTS, DEMO, STUDENT, Taught, below
 from tests.methods.student.test_predict import run
 from tests.methods.student.test_train import settings
 from vidkd.config.data import FrameSettings
 from vidkd.errors import UserError
+from vidkd.methods.student import export
 from vidkd.methods.student.export import export_student, is_exported, load_exported
 from vidkd.methods.student.predict import load_student
 from workflow_scripts import predict_videos
@@ -39,17 +41,48 @@ def filmed(tmp_path_factory) -> Taught:
     return made
 
 
+@pytest.fixture(scope="module")
+def seeds_own(made_once, tmp_path_factory) -> Path:
+    """A folder with a student that pools as seed 000 does in `student`, and it exported in `export`."""
+    assert (STUDENT.pooling, STUDENT.positions) == ("attention", False)
+    root = tmp_path_factory.mktemp("seeds_own")
+    weights = below(made_once).train(root / "student", settings(epochs=1))
+    export_student(weights, FRAMES, root / "export")
+    return root
+
+
+@pytest.fixture(params=["cls with positions", "attention"])
+def root(request, filmed, seeds_own) -> Path:
+    return seeds_own if request.param == "attention" else filmed.root
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_onnx_has_the_logits_of_pytorch(filmed, count):
-    model, chosen, _ = load_student(filmed.root / "student/model.safetensors")
-    path = filmed.root / "export/student.onnx"
+def test_onnx_has_the_logits_of_pytorch(root, count):
+    model, chosen, _ = load_student(root / "student/model.safetensors")
+    path = root / "export/student.onnx"
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     pixels = clips(count, chosen.frames, chosen.size, seed=count)
     with torch.inference_mode():
         wanted = model(pixels).logits.numpy()
     (found,) = session.run(None, {"frames": pixels.numpy()})
     np.testing.assert_allclose(found, wanted, atol=1e-4)
-    assert json.loads((filmed.root / "export/config.json").read_text())["onnx_difference"] <= 1e-4
+    assert json.loads((root / "export/config.json").read_text())["onnx_difference"] <= 1e-4
+
+
+def test_a_network_of_other_logits_is_refused_and_leaves_nothing(seeds_own, monkeypatch, tmp_path):
+    made = export.to_onnx
+
+    def of_another(model, chosen, output):
+        other = copy.deepcopy(model)
+        other.classifier.bias += 2e-4
+        made(other, chosen, output)
+
+    monkeypatch.setattr(export, "to_onnx", of_another)
+    with pytest.raises(
+        UserError, match=r"a logit of ONNX differs by 0\.0002 from PyTorch's, more than 0\.0001"
+    ):
+        export_student(seeds_own / "student/model.safetensors", FRAMES, tmp_path / "export")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_names_no_place_of_this_machine(filmed):

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, top_k_accuracy_score
 from torch.nn import functional as F
 
-from tests.methods.student.taught import CLASSES, COUNTS, STUDENT, below
+from tests.methods.student.taught import CLASSES, COUNTS, STUDENT, below, open_clips_own
 from tests.methods.student.test_train import CE, settings
 from vidkd.config.load import canonical
 from vidkd.data.features import FeatureStore
@@ -112,16 +112,23 @@ def test_figures_are_scikit_learns(runs):
         assert found["n_clips"] == COUNTS["test"]
 
 
-@pytest.fixture
-def latency(taught, runs, tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def latency(made_once, runs, tmp_path_factory) -> Path:
+    taught, output = below(made_once), tmp_path_factory.mktemp("latency") / "latency.csv"
     given = [
         *(f"{name}={of[0].with_name('model.safetensors')}" for name, of in runs.items()),
         f"--teacher-head={taught.head()}", f"--teacher={taught.clip.model_dump_json()}", "--rounds=3",
-        f"--output={tmp_path / 'latency.csv'}",
+        f"--output={output}",
     ]  # fmt: skip
     done = CliRunner().invoke(measure_student.main, given)
     assert done.exit_code == 0, done.output
-    return tmp_path / "latency.csv"
+    return output
+
+
+@pytest.fixture
+def tabulated(taught, runs, latency, tmp_path) -> pd.DataFrame:
+    tabulate(every(runs), taught.head().with_name("metrics.json"), latency, "ce", tmp_path / "student.csv")
+    return pd.read_csv(tmp_path / "student.csv").set_index("variant")
 
 
 def test_times_are_of_every_network_with_one_and_two_threads(latency):
@@ -147,28 +154,58 @@ def test_costs_are_those_of_the_tables(taught, runs, latency):
     assert table["peak_mb"].gt(4 * 3 * 32 * 32 * 4 / 1e6).all()
 
 
-def test_the_table_has_students_beside_their_teacher(taught, runs, latency, tmp_path):
-    teacher = taught.head().with_name("metrics.json")
-    tabulate(every(runs), teacher, latency, "ce", tmp_path / "student.csv")
-    table = pd.read_csv(tmp_path / "student.csv").set_index("variant")
+def test_the_table_has_students_beside_their_teacher(taught, runs, tabulated):
+    table = tabulated
     assert list(table.index) == ["ce", "distilled", "teacher"]
     right = {}
     for name, paths in runs.items():
         seeds = pd.DataFrame([json.loads(path.read_text()) for path in paths])
         assert table.loc[name, "seeds"] == 2
-        for column in ("top1", "mean_class", "f1", "agreement", "cosine"):
+        for column in ("top1", "top5", "mean_class", "f1", "agreement", "cosine"):
             assert table.loc[name, column] == pytest.approx(seeds[column].mean(), abs=1e-4)
             assert table.loc[name, f"{column}_std"] == pytest.approx(seeds[column].std(ddof=1), abs=1e-4)
         right[name] = np.mean([(of["pred"] == of["label_id"]).mean() for of in map(table_of, paths)])
     gain = 100 * (right["distilled"] - right["ce"])
     assert table.loc["distilled", "delta"] == pytest.approx(gain, abs=1e-3)
     assert table.loc[["ce", "teacher"], ["delta", "p", "p_holm"]].isna().all(axis=None)
-    assert table["ms_1"].gt(0).all()
     assert table["teacher_view"].to_dict() == {"ce": "none", "distilled": "online", "teacher": "itself"}
-    own = pd.read_csv(teacher.with_name("predictions.csv"))
-    top1 = 100 * accuracy_score(own["label_id"], own["pred"])
-    f1 = 100 * f1_score(own["label_id"], own["pred"], average="macro", zero_division=0)
-    assert table.loc["teacher", ["top1", "f1"]].tolist() == pytest.approx([top1, f1], abs=1e-3)
+    own = pd.read_csv(taught.head().with_name("predictions.csv"))
+    label, scores = own["label_id"], own[[f"s_{k}" for k in range(6)]].to_numpy()
+    top1 = 100 * accuracy_score(label, own["pred"])
+    top5 = 100 * top_k_accuracy_score(label, scores, k=5, labels=range(6))
+    f1 = 100 * f1_score(label, own["pred"], average="macro", zero_division=0)
+    assert table.loc["teacher", ["top1", "top5", "f1"]].tolist() == pytest.approx([top1, top5, f1], abs=1e-3)
+
+
+def flipped_p(difference_N) -> float:
+    """Share of all flips of signs whose sum is as far from zero: the sum's distribution, clip by clip."""
+    share, total = np.ones(1), difference_N.sum()
+    for size in abs(difference_N):
+        share = np.convolve(share, [0.5, *[0] * (2 * size - 1), 0.5] if size else [1])
+    sums = np.arange(len(share)) - len(share) // 2
+    return share[abs(sums) >= abs(total)].sum()
+
+
+def test_p_is_that_of_all_flips_of_signs(runs, tabulated):
+    right = {name: sum((of["pred"] == of["label_id"]).astype(int) for of in map(table_of, paths))
+             for name, paths in runs.items()}  # fmt: skip
+    wanted = flipped_p((right["distilled"] - right["ce"]).to_numpy())
+    assert 0 < wanted < 1
+    # Of more flips than 9999 as many are drawn: a standard deviation of 0.005 at most.
+    assert tabulated.loc["distilled", "p"] == pytest.approx(wanted, abs=0.02)
+    assert tabulated.loc["distilled", "p_holm"] == tabulated.loc["distilled", "p"]
+
+
+def test_the_table_has_parameters_operations_and_times(taught, runs, latency, tabulated):
+    measured = pd.read_csv(latency).set_index("variant")
+    for column in ("gflops", "ms_1", "ms_2"):
+        assert measured[column].gt(0).all()
+        assert tabulated[column].to_dict() == pytest.approx(measured[column].to_dict(), abs=1e-4)
+    networks = {name: load_student(of[0].with_name("model.safetensors"))[0] for name, of in runs.items()}
+    networks["teacher"] = open_clips_own(taught.root / "clip").visual
+    wanted = {name: sum(value.numel() for value in of.parameters()) for name, of in networks.items()}
+    wanted["teacher"] += 2 * 6 * 24 + 6  # texts of six classes, and a linear classifier
+    assert tabulated["params"].to_dict() == wanted
 
 
 def test_parameters_and_operations_are_those_of_the_networks(taught, runs):
@@ -207,6 +244,15 @@ def test_the_script_says_which_features_are_not_there(taught, runs, tmp_path):
     assert done.exit_code == 2
     assert "target_test_00000" in done.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_features_of_another_clip_are_refused(taught, runs, tmp_path):
+    features = taught.cached_by_another_clip("test", tmp_path)
+    weights = runs["ce"][0].with_name("model.safetensors")
+    given = weights, taught.frames("test"), taught.labels(), taught.head(), features
+    with pytest.raises(UserError, match=r"is a head for other features than these of other"):
+        predict(*given, tmp_path / "p.csv", tmp_path / "e.json")
+    assert not {"p.csv", "e.json"} & {path.name for path in tmp_path.iterdir()}
 
 
 def test_attended_clips_are_frames_of_the_store_with_their_weights(taught, runs):

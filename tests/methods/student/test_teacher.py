@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from torch.nn import functional as F
@@ -32,9 +31,12 @@ from vidkd.data.label_ids import read_labels
 from vidkd.errors import UserError
 from vidkd.methods.gate import gate
 from vidkd.methods.student import fit
+from vidkd.methods.student.encoder import pretrained_encoder
+from vidkd.methods.student.method import Distil
+from vidkd.methods.student.model import Student
 from vidkd.methods.student.prompts import class_words, words_of
 from vidkd.methods.student.teacher import CachedTeacher, OnlineTeacher, load_head
-from vidkd.methods.student.train import student_clips
+from vidkd.methods.student.train import open_teacher, student_clips
 
 CPU = torch.device("cpu")
 
@@ -74,9 +76,15 @@ def test_average_is_the_mean_of_probabilities(taught):
 def test_the_probe_is_fitted_on_labelled_videos_alone(own, marked):
     metrics = own.fit(marked_only=marked)
     assert metrics["fitted_on"] == (MARKED if marked else COUNTS["train"])
-    train_ND, names = video_means(own.features("train"))
-    val_ND, val_names = video_means(own.features("val"))
+    _, names = video_means(own.features("train"))
     label_N = read_labels(own.labels(), names, 6, marked_only=marked)
+    assert metrics["val_probe"] == pytest.approx(scikit_learns_probe(own, label_N))
+
+
+def scikit_learns_probe(own, label_N):
+    """Validation top-1 of the best of its regressions on the training videos whose label is not -1."""
+    train_ND, _ = video_means(own.features("train"))
+    val_ND, val_names = video_means(own.features("val"))
     train_ND, label_N = train_ND.numpy()[label_N >= 0], label_N[label_N >= 0]
     mean, std = train_ND.mean(0), train_ND.std(0)
     found = []
@@ -85,7 +93,22 @@ def test_the_probe_is_fitted_on_labelled_videos_alone(own, marked):
         model.fit((train_ND - mean) / std, label_N)
         pred = model.predict((val_ND.numpy() - mean) / std)
         found.append(100 * accuracy_score(read_labels(own.labels(), val_names, 6), pred))
-    assert metrics["val_probe"] == pytest.approx(max(found))
+    return max(found)
+
+
+def test_videos_without_any_label_fit_no_head_and_are_distilled(own, tmp_path):
+    """Of four training videos one has no class, as data.unlabelled: keep lists them."""
+    _, names = video_means(own.features("train"))
+    label_N = read_labels(own.labels(), names, 6)
+    label_N[::4] = -1
+    without = set(names[::4])
+    own.relabel(lambda name, *rest: (name, "-1", "false", "") if name in without else (name, *rest))
+    metrics = own.fit()
+    assert metrics["fitted_on"] == 90
+    assert metrics["val_probe"] == pytest.approx(scikit_learns_probe(own, label_N))
+    own.train(tmp_path / "run", STUDENT.model_copy(update={"epochs": 1}))
+    about = json.loads((tmp_path / "run/config.json").read_text())
+    assert (about["train_clips"], about["labelled_clips"]) == (120, 90)
 
 
 def test_metrics_are_those_of_the_predictions(taught):
@@ -160,6 +183,21 @@ def test_online_the_teacher_sees_the_students_own_view(taught):
         torch.testing.assert_close(out.features[row], wanted_TD.mean(0), rtol=1e-3, atol=1e-4)
 
 
+def test_student_and_teacher_are_given_the_same_pixels(taught):
+    """Those of the batch, where either network begins: mirrored for one of them they would be others."""
+    found, _ = batch(taught)
+    teacher = OnlineTeacher(load_backbone(taught.clip), load_head(taught.head()), CPU)
+    method = Distil(Student(pretrained_encoder(taught.start), 6, STUDENT), teacher, STUDENT)
+    seen = []
+    for network in (method.model.encoder, teacher.network):
+        network.normalise.register_forward_pre_hook(lambda _, given: seen.append(given[0].flatten(0, -4)))
+    wanted = found.clips[4].flatten(0, 1).clone()
+    method(found, torch.Generator())
+    assert len(seen) == 2
+    assert all(torch.equal(pixels, wanted) for pixels in seen)
+    assert not torch.equal(wanted, wanted.flip(-1))
+
+
 def test_views_of_another_epoch_are_taught_otherwise(taught):
     """Online targets follow the augmentation; cached ones do not."""
     _, clips = batch(taught)
@@ -179,6 +217,27 @@ def test_cached_features_are_found_by_video_id_whatever_the_order(taught):
     found.row = len(backwards) - 1 - found.row
     wanted = store.rows(store.rows_of(clips.store.video_ids[:6])).mean(1)
     torch.testing.assert_close(cached(found).features, wanted)
+
+
+def test_of_scattered_videos_each_has_its_own_cached_features(own):
+    """Every third video has a label: a row of the clips is not that of the store."""
+    own.relabel(
+        lambda name, label, mark, ids: (
+            name, label, str("_train_" not in name or int(name[-5:]) % 3 == 0).lower(), ids
+        )
+    )  # fmt: skip
+    chosen = STUDENT.model_copy(update={"teacher_view": "cached", "unlabelled": "drop"})
+    clips = student_clips(chosen, own.videos(marked_only=True), CLASSES["colour"], seed=0)
+    assert len(clips.store) == 40
+    model = Student(pretrained_encoder(own.start), 6, chosen)
+    given = model, clips, CLASSES["colour"], Accelerator(cpu=True)
+    teacher = open_teacher(chosen, own.teaching(), *given)
+    taught = teacher(collate([clips[(0, row)] for row in (39, 1, 20)]))
+    store = FeatureStore(own.features("train"))
+    names = ["target_train_00117", "target_train_00003", "target_train_00060"]
+    wanted = store.rows(store.rows_of(names)).mean(1)
+    torch.testing.assert_close(taught.features, wanted)
+    assert not torch.allclose(wanted, store.rows([39, 1, 20]).mean(1))
 
 
 def test_the_teacher_never_trains(taught):
@@ -221,32 +280,21 @@ def test_a_label_without_a_word_is_named():
         class_words(["++", "a"], {})
 
 
-def relabel(own, change):
-    """Change each line of the label file: name, label id, mark, and all label ids."""
-    header, *lines = own.labels().read_text().splitlines()
-    rows = [",".join(change(*line.split(","))) for line in lines]
-    own.labels().write_text("\n".join([header, *rows]) + "\n")
-
-
 def test_a_class_without_labelled_videos_is_named(own):
-    relabel(own, lambda name, label, mark, ids: (name, label, "false" if label == "2" else mark, ids))
+    own.relabel(lambda name, label, mark, ids: (name, label, "false" if label == "2" else mark, ids))
     with pytest.raises(UserError, match=r"no labelled training video is of class green"):
         own.fit(marked_only=True)
 
 
 def test_a_video_of_validation_without_a_label_is_refused(own):
     unknown = "target_val_00001"
-    relabel(own, lambda name, label, mark, ids: (name, "-1" if name == unknown else label, mark, ids))
+    own.relabel(lambda name, label, mark, ids: (name, "-1" if name == unknown else label, mark, ids))
     with pytest.raises(UserError, match=r"a val video has no label"):
         own.fit()
 
 
 def test_the_features_of_another_clip_are_refused(own, tmp_path):
-    shutil.copytree(own.root / "clip", tmp_path / "other")
-    weights = load_file(tmp_path / "other/open_clip_model.safetensors")
-    weights["logit_scale"] += 1
-    save_file(weights, tmp_path / "other/open_clip_model.safetensors")
-    clip = settings_of("clip", tmp_path / "other", frames=4)
+    clip = own.another_clip(tmp_path / "other")
     with pytest.raises(UserError, match=r"the cached features are of a network with weights"):
         own.fit(clip=clip)
     with pytest.raises(UserError, match=r"is a head for a network with weights"):

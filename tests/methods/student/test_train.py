@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 
 import pandas as pd
@@ -29,7 +30,7 @@ from vidkd.methods.student.method import Distil
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student, see
 from vidkd.methods.student.teacher import OnlineTeacher, load_head
-from vidkd.methods.student.train import student_clips, terms_of
+from vidkd.methods.student.train import naming_lone_value, student_clips, terms_of
 
 CE = {"alpha": 0, "beta": 0, "gamma": 1}
 TERMS = {"feature_loss", "hint_loss", "response_loss", "task_loss"}
@@ -154,17 +155,37 @@ def test_a_clip_of_one_frame_and_a_batch_of_one(taught, tmp_path, pooling):
     assert min(norms.values()) > 0
 
 
-@pytest.mark.parametrize("response", ["kd", "dkd", "dist"])
-@pytest.mark.parametrize("feature", ["mse", "cosine"])
-def test_every_term_moves_the_student_and_every_parameter_is_moved(taught, response, feature):
-    chosen = settings(response=response, feature=feature, hint=0.1)
+def test_one_value_of_a_channel_in_a_batch_is_refused(taught, tmp_path):
+    """MobileViT makes one pixel of 32 x 32, which has no deviation."""
+    says = r"batch_size 1, frames 1 and size 32 leave a BatchNorm .* one value .*: raise one of them"
+    with pytest.raises(UserError, match=says):
+        taught.train(tmp_path / "run", settings(frames=1, batch_size=1))
+    assert not (tmp_path / "run/model.safetensors").exists()
+    with pytest.raises(ValueError, match="something else"), naming_lone_value(STUDENT):
+        raise ValueError("something else")
+
+
+FORMS = {
+    f"{response}-{feature}": ({"response": response, "feature": feature, "hint": 0.1}, TERMS)
+    for response, feature in itertools.product(("kd", "dkd", "dist"), ("mse", "cosine"))
+}
+BASELINES = {
+    "response alone": ({"alpha": 0, "gamma": 0}, {"response_loss"}),
+    "features and labels": ({"beta": 0}, {"feature_loss", "task_loss"}),
+    "standardised logits": ({"logit_standardisation": True}, TERMS - {"hint_loss"}),
+}
+
+
+@pytest.mark.parametrize(("changes", "terms"), (FORMS | BASELINES).values(), ids=FORMS | BASELINES)
+def test_every_term_moves_the_student_and_every_parameter_is_moved(taught, changes, terms):
+    chosen = settings(**changes)
     clips = student_clips(chosen, taught.videos(), CLASSES["colour"], seed=0)
     found = collate([clips[(0, row)] for row in range(12)])
     teacher = OnlineTeacher(load_backbone(taught.clip), load_head(taught.head()), CPU)
     method = Distil(Student(pretrained_encoder(taught.start), 6, chosen), teacher, chosen)
     before = {name: value.clone() for name, value in method.state_dict().items()}
     norms = check_gradients(method, method.model, terms_of(chosen), found, seed=0)
-    assert set(norms) == TERMS
+    assert set(norms) == terms
     assert min(norms.values()) > 0
     assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
     sum(method.train()(found, torch.Generator()).values()).backward()
@@ -209,6 +230,15 @@ def test_a_cache_that_lacks_videos_is_refused(taught, tmp_path):
     teaching = dataclasses.replace(taught.teaching(), train=taught.features("val"))
     with pytest.raises(UserError, match=r"target_train_00000"):
         taught.train(tmp_path / "run", settings(teacher_view="cached"), teaching=teaching)
+
+
+@pytest.mark.parametrize(("view", "split"), [("cached", "train"), ("cached", "val"), ("online", "val")])
+def test_the_cache_of_another_clip_is_refused(taught, tmp_path, view, split):
+    given = {split: taught.cached_by_another_clip(split, tmp_path)}
+    teaching = dataclasses.replace(taught.teaching(), **given)
+    with pytest.raises(UserError, match=r"is a head for other features than these of other"):
+        taught.train(tmp_path / "run", settings(teacher_view=view), teaching=teaching)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -116,7 +117,7 @@ def train(
     first = first_batch(clips, settings.batch_size).to(accelerator.device)
     state_dir = run_dir / ".state"
     with only_run(state_dir), naming_knob(f"batch_size {settings.batch_size}: lower it, or frames"):
-        with whole_batch(settings.batch_size):
+        with whole_batch(settings.batch_size), naming_lone_value(settings):
             norms = check_gradients(method, model, terms_of(settings), first, seed)
         trainer = Trainer(
             method, one_group(method), data, validate, settings, accelerator, seed, state_dir, stamp
@@ -129,6 +130,24 @@ def train(
             teacher=None if teaching is None else head_config(teaching.head)["features"]["weights_sha256"],
         )  # fmt: skip
         drop_state(state_dir)
+
+
+@contextmanager
+def naming_lone_value(settings: StudentSettings) -> Iterator[None]:
+    """Have a batch that leaves BatchNorm one value of a channel end with the settings that made it so.
+
+    Raises:
+        UserError: there is no deviation of one value.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UserError(
+            f"batch_size {settings.batch_size}, frames {settings.frames} and size {settings.size} leave a "
+            "BatchNorm of the network one value of each channel, which has no deviation: raise one of them"
+        ) from error
 
 
 def check_width(student: int, teacher: int, settings: StudentSettings) -> None:
