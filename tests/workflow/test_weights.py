@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,8 +46,10 @@ def run(project: Project, command: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_features_without_network(project, tmp_path):
-    folder = tmp_path / "repository"
+def test_features_without_network(tiny, tmp_path):
+    """Where all is there but the features: frames are what they are made of."""
+    project, folder = Project(tmp_path / "project"), tmp_path / "repository"
+    shutil.copytree(tiny.project.root, project.root, symlinks=True)
     MAKERS["vivit"](folder)
     backbones = {"video": {"kind": "vivit", "hub": "someone/small", "revision": REVISION}}
     target = Paths("results/tiny").features.format(backbone="video", split="test", shard=0)
