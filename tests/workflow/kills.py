@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -50,20 +50,41 @@ class Kill(NamedTuple):
 def kill_in(project: Project, rule: str, kill: Kill) -> None:
     """Have an output made anew, and kill -9 while a job of its rule runs."""
     made = project.root / kill.output
+    process, jobs = held(project, rule, kill)
+    while made.exists():  # it was done in the moment in which it was seen
+        for_each(jobs, psutil.Process.resume)
+        process.wait(timeout=300)
+        process, jobs = held(project, rule, kill)
+    if kill.what == "everything":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif kill.what == "snakemake":
+        process.kill()
+        for_each(jobs, psutil.Process.resume)
+        psutil.wait_procs(jobs, timeout=120)
+    else:
+        jobs[0].kill()
+        for_each(jobs[1:], psutil.Process.resume)
+    assert process.wait(timeout=300) != 0
+    assert kill.what == "snakemake" or not made.exists(), rule
+
+
+def held(project: Project, rule: str, kill: Kill) -> tuple[subprocess.Popen[bytes], list[psutil.Process]]:
+    """Snakemake that makes the output anew, and the processes of its job, stopped as soon as it `shows`."""
+    made = project.root / kill.output
     shutil.rmtree(made) if made.is_dir() else made.unlink(missing_ok=True)
     process = start(project, kill.output)
     while not (jobs := jobs_of(process, rule)) or (kill.shows and not any(project.root.glob(kill.shows))):
         assert process.poll() is None, f"Snakemake ended before {rule} {kill.shows}"
         time.sleep(0.002)
-    if kill.what == "everything":
-        os.killpg(process.pid, signal.SIGKILL)
-    elif kill.what == "snakemake":
-        process.kill()
-        psutil.wait_procs(jobs, timeout=120)
-    else:
-        jobs[0].kill()
-    assert process.wait(timeout=300) != 0
-    assert kill.what == "snakemake" or not made.exists(), rule
+    for_each(jobs, psutil.Process.suspend)
+    return process, jobs
+
+
+def for_each(jobs: Sequence[psutil.Process], act: Callable[[psutil.Process], None]) -> None:
+    """Stop or resume those that are still there."""
+    for job in jobs:
+        with suppress(psutil.NoSuchProcess):
+            act(job)
 
 
 def kill_in_each(project: Project, kills: Mapping[str, Kill]) -> None:
