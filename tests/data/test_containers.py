@@ -52,6 +52,18 @@ def test_a_matroska_file_written_as_a_stream_does_not_tell(tmp_path):
     assert missing_bytes(cut(path, 30), "matroska,webm") == 0
 
 
+def test_opening_vp9_decodes_no_picture(tmp_path):
+    path = write_video(tmp_path / "v.webm", 40, "libvpx-vp9")
+    with open_container(path) as ours, av.open(str(path)) as plain:
+        opened, tried = ours.streams.video[0], plain.streams.video[0]
+        assert (opened.codec_context.pix_fmt, tried.codec_context.pix_fmt) == (None, "yuv420p")
+        for name in ("average_rate", "guessed_rate", "time_base", "start_time", "width", "height"):
+            assert getattr(opened, name) == getattr(tried, name)
+        for own, other in zip(ours.decode(opened), plain.decode(tried), strict=True):
+            assert own.pts == other.pts
+            assert (own.to_ndarray() == other.to_ndarray()).all()
+
+
 def box(kind, content, large=False, claimed=None):
     size = len(content) + (16 if large else 8) if claimed is None else claimed
     return (struct.pack(">I4sQ", 1, kind, size) if large else struct.pack(">I4s", size, kind)) + content

@@ -16,6 +16,8 @@ _LISTS = {"concat", "dash", "hls", "imf", "sdp"}
 _PICTURES = {"adf", "bin", "ico", "idf", "image2", "tty", "xbin"}
 _SEGMENT = bytes.fromhex("18538067")
 _BOXES = {b"mdat", b"moof", b"moov"}
+_TRIED = ",".join(sorted(av.codecs_available - {"vp9"}))
+"""Decoders that opening may try: of VP9 it would decode a picture, only to learn how pixels are stored."""
 
 
 def is_file(path: Path) -> bool:
@@ -44,7 +46,7 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
         if path.stat().st_size == 0:
             raise UnreadableVideo("empty", "the file has no bytes")
         # Without `file:` a name with a colon would be an address.
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+        container = av.open(f"file:{path}", options={"protocol_whitelist": "file", "codec_whitelist": _TRIED})
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideo("unreadable", short(error)) from error
     with container:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from vidkd.errors import UserError
@@ -114,3 +115,33 @@ def videos_by_name(folder: Path) -> dict[str, str]:
         if name not in paths or "replacement" in path:
             paths[name] = path
     return paths
+
+
+def videos_below(folder: Path) -> Iterator[str]:
+    """The videos at any depth below `folder`, relative to it: files, folders of images, images of one video.
+
+    Raises:
+        UserError: see walk.
+    """
+    for parent, subfolders, files in walk(folder):
+        inner = os.path.relpath(parent, folder)
+        videos = [name for name in files if suffix_of(name) in VIDEO_SUFFIXES]
+        images = [name.rpartition(".")[0] for name in files if suffix_of(name) in IMAGE_SUFFIXES]
+        several = sorted({found[1] for name in images if (found := FRAME.fullmatch(name))})
+        if inner != "." and images and not videos and len(several) < 2:
+            subfolders.clear()
+            yield inner
+        else:
+            yield from (f"{inner}/{name}".removeprefix("./") for name in (*videos, *several))
+
+
+def above_images(folder: str) -> Iterator[str]:
+    """`folder` and the folders in it, up to the first folder of images: there may be a million like it."""
+    yield folder
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                with os.scandir(entry.path) as inner:
+                    if any(suffix_of(file.name) in IMAGE_SUFFIXES for file in islice(inner, 8)):
+                        return
+                yield from above_images(entry.path)

@@ -11,14 +11,11 @@ cut. Hidden files and folders are left out.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Listing, Video, cut_split
-from vidkd.data.media import FRAME, IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_name, suffix_of, walk
+from vidkd.data.media import above_images, check_name, videos_below, walk
 from vidkd.errors import UserError
 
 SPLIT_OF = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -63,7 +60,7 @@ def watched_folders(root: Path) -> list[str]:
     try:
         for folder in splits or [root]:
             for label in _folders(folder):
-                found.extend(_above_images(f"{folder}/{label}"))
+                found.extend(above_images(f"{folder}/{label}"))
     except OSError as error:
         raise UserError(f"cannot list {error.filename}: {error.strerror}. Mend its permissions.") from error
     return found
@@ -92,29 +89,3 @@ def _split_folders(root: Path) -> dict[str, str]:
 
 def _folders(folder: str | Path) -> list[str]:
     return next(walk(folder))[1]
-
-
-def videos_below(folder: Path) -> Iterator[str]:
-    """The videos of a class, relative to its directory."""
-    for parent, subfolders, files in walk(folder):
-        inner = os.path.relpath(parent, folder)
-        videos = [name for name in files if suffix_of(name) in VIDEO_SUFFIXES]
-        images = [name.rpartition(".")[0] for name in files if suffix_of(name) in IMAGE_SUFFIXES]
-        several = sorted({found[1] for name in images if (found := FRAME.fullmatch(name))})
-        if inner != "." and images and not videos and len(several) < 2:
-            subfolders.clear()
-            yield inner
-        else:
-            yield from (f"{inner}/{name}".removeprefix("./") for name in (*videos, *several))
-
-
-def _above_images(folder: str) -> Iterator[str]:
-    """`folder` and the folders in it, up to the first folder of images: there may be a million like it."""
-    yield folder
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                with os.scandir(entry.path) as inner:
-                    if any(suffix_of(file.name) in IMAGE_SUFFIXES for file in islice(inner, 8)):
-                        return
-                yield from _above_images(entry.path)
