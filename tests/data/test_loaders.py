@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,10 +20,19 @@ import torch
 from tests.conftest import CLASSES
 from tests.data.test_frames import extract, probed
 from vidkd.config.data import DemoSettings, FrameSettings
-from vidkd.data.clips import ClipBatches, Sample, TrainingClips, clip_loader, collate, evaluation_loader
+from vidkd.data.clips import (
+    ClipBatches,
+    ClipLoader,
+    Sample,
+    TrainingClips,
+    clip_loader,
+    collate,
+    evaluation_loader,
+)
 from vidkd.data.demo import generate_split
 from vidkd.data.demo_specs import FLIP_LABELS
 from vidkd.data.frames import FrameStore
+from vidkd.engine.runtime import naming_knob
 from vidkd.errors import UserError
 from vidkd.methods.ffn.train import train
 
@@ -189,6 +199,30 @@ def test_batches_for_a_gpu_are_pinned_and_the_same(videos, small, workers):
 
 
 @pytest.mark.slow
+class CutOff:
+    """What a worker sends as it is killed: to read it ends as its socket does then."""
+
+    def __reduce__(self):
+        return read_from_the_dead, ()
+
+
+def read_from_the_dead():
+    ours, theirs = socket.socketpair()
+    ours.send(b"unread")
+    theirs.close()
+    return ours.recv(1)
+
+
+def test_a_worker_that_is_cut_off_is_said_before_torch_sees_it():
+    loader = ClipLoader([CutOff()], num_workers=1, collate_fn=list)
+    with (
+        pytest.raises(UserError, match="out of memory with batch_size 1") as raised,
+        naming_knob("batch_size 1"),
+    ):
+        next(iter(loader))
+    assert isinstance(raised.value.__cause__.__cause__, ConnectionResetError)
+
+
 def test_workers_outlive_signals_to_the_group_from_their_first_moment():
     command = [sys.executable, "-m", "tests.data.many_loaders"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)

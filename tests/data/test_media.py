@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from vidkd.data.media import find_videos, videos_by_name, walk, without_suffix
+from vidkd.data.media import find_videos, walk, without_suffix
 from vidkd.errors import UserError
 
 
@@ -58,16 +58,3 @@ def test_a_folder_that_cannot_be_listed(tmp_path):
 def test_videos_are_found_at_any_depth(tmp_path):
     touch(tmp_path, "x.mp4", "a/b/y.AVI", "a/notes.txt", "a/z.jpg")
     assert list(find_videos(tmp_path)) == ["x.mp4", "a/b/y.AVI"]
-    assert videos_by_name(tmp_path) == {"x": "x.mp4", "y": "a/b/y.AVI"}
-
-
-@pytest.mark.parametrize("folder", ["a_replacement", "z_replacement"])
-def test_a_replacement_is_taken_instead(tmp_path, folder):
-    touch(tmp_path, "train/x.mp4", f"{folder}/x.mp4", "train/y.mp4")
-    assert videos_by_name(tmp_path) == {"x": f"{folder}/x.mp4", "y": "train/y.mp4"}
-
-
-def test_two_videos_of_one_name_are_refused(tmp_path):
-    touch(tmp_path, "a/x.mp4", "b/x.avi")
-    with pytest.raises(UserError, match=r"a/x\.mp4 and b/x\.avi under .* are the same video: remove one"):
-        videos_by_name(tmp_path)

@@ -168,6 +168,9 @@ class ClipLoader(DataLoader):
             # the workers, whose end the garbage collector would wait for: five seconds each.
             said = str(error).rpartition("UserError: ")[2].rstrip()
             raise UserError(said) from error.with_traceback(None)
+        except (ConnectionError, EOFError) as error:
+            # A worker that is killed is cut off a moment before torch can see that it is gone.
+            raise RuntimeError("a loader process exited unexpectedly") from error
 
     def _batches(self) -> Iterator[Batch]:
         """Start the workers; until one has left the process group, the signals to it wait."""

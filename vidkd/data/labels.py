@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from vidkd.config.data import WITH_LABELS, DataSettings
-from vidkd.data.adapters.base import Video
 from vidkd.data.adapters.registry import find_adapter
+from vidkd.data.adapters.table import VideoTable
 from vidkd.data.tables import UNLABELLED, classes_text, write_rows
 from vidkd.files import write_text
 
@@ -30,7 +25,7 @@ def write_labels(
     videos, classes = find_adapter(settings.adapter)(settings, root, annotations)
     position = {name: label_id for label_id, name in enumerate(classes)}
     if settings.adapter not in WITH_LABELS:
-        videos = marked(videos, settings.labelled)
+        mark(videos, settings.labelled)
     rows = (
         {
             "video_id": video.video_id,
@@ -44,20 +39,18 @@ def write_labels(
     write_text(classes_json, classes_text(classes))
 
 
-def marked(videos: Sequence[Video], share: float) -> list[Video]:
+def mark(videos: VideoTable, share: float) -> None:
     """Mark a share of each class's training videos as labelled, at least one, and the others as not.
 
     They are chosen by a hash of their ids: more videos, or a larger share, take no mark away but at the edge.
     """
-    by_class: dict[str, list[Video]] = defaultdict(list)
-    for video in videos:
-        if video.split == "train" and video.label:
-            by_class[video.label].append(video)
-    chosen: set[str] = set()
-    for members in by_class.values():
-        members.sort(key=lambda video: hashlib.sha256(video.video_id.encode()).digest())
-        chosen.update(video.video_id for video in members[: math.ceil(share * len(members))])
-    return [
-        replace(video, labelled=video.video_id in chosen) if video.split == "train" else video
-        for video in videos
-    ]
+    videos.change(
+        """UPDATE video SET labelled = video_id IN (
+            SELECT video_id FROM (
+                SELECT video_id, count(*) OVER (PARTITION BY label) AS total,
+                    row_number() OVER (PARTITION BY label ORDER BY sha256(video_id)) AS place
+                FROM video WHERE split = 'train' AND label <> ''
+            ) WHERE place < ? * total + 1
+        ) WHERE split = 'train'""",
+        share,
+    )

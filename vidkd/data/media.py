@@ -97,26 +97,6 @@ def find_videos(folder: Path) -> Iterator[str]:
                 yield f"{inner}/{name}".removeprefix("/")
 
 
-def videos_by_name(folder: Path) -> dict[str, str]:
-    """Path, relative to `folder`, of each video file at any depth below it, by its name without suffix.
-
-    Of two with one name, the one in a folder with `replacement` in its name is taken.
-
-    Raises:
-        UserError: two videos have the same name, or see check_name and walk.
-    """
-    paths: dict[str, str] = {}
-    for path in find_videos(folder):
-        check_name(path, f"{folder}/{path}")
-        name = without_suffix(path.rpartition("/")[2])
-        other = paths.get(name, path)
-        if other != path and ("replacement" in other) == ("replacement" in path):
-            raise UserError(f"{other} and {path} under {folder} are the same video: remove one")
-        if name not in paths or "replacement" in path:
-            paths[name] = path
-    return paths
-
-
 def videos_below(folder: Path) -> Iterator[str]:
     """The videos at any depth below `folder`, relative to it: files, folders of images, images of one video.
 

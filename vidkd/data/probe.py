@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from vidkd.data.adapters.base import LISTED
+from vidkd.data.adapters.table import LISTED
 from vidkd.data.decode import UnreadableVideo, VideoInfo, probe_video
 from vidkd.data.tables import EXCLUDED, OK, UNLABELLED, Row, read_classes, read_rows, write_rows
 from vidkd.engine.logging import progress

@@ -6,13 +6,20 @@ import pytest
 
 from tests.data.adapters.trees import probed, put_videos, write
 from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import Listing, Video, cut_split
+from vidkd.data.adapters.base import Listing, cut_split
+from vidkd.data.adapters.table import Video, VideoTable
 from vidkd.errors import UserError
 
 MIXED = [
     Video(f"{n:02d}", f"{n:02d}.mp4", "abc"[n % 3], "train", f"g{n // 4}" if n < 20 else "")
     for n in range(40)
 ]
+
+
+def table_of(videos):
+    table = VideoTable()
+    assert all(table.add(video, f"list:{number}") for number, video in enumerate(videos))
+    return table
 
 
 def test_labels_of_a_video_are_its_label_by_default():
@@ -61,7 +68,7 @@ class TestListing:
         (tmp_path / "root").symlink_to(tmp_path / "disk")
         listing = Listing(tmp_path / "root")
         listing.add("x.mp4", "walk", "train", "list:1")
-        assert listing.videos[0].path == "x.mp4"
+        assert [video.path for video in listing.videos] == ["x.mp4"]
 
     @pytest.mark.parametrize("text", ["a\nb", "a\rb", "tab\tb", "bell\x07", "zero\x00b", "del\x7f"])
     @pytest.mark.parametrize("where", ["path", "label", "group"])
@@ -143,7 +150,10 @@ class TestListing:
 
 class TestCutSplit:
     def cut(self, videos, fraction=0.3, seed=0):
-        return {video.video_id for video in cut_split(videos, "val", fraction, seed) if video.split == "val"}
+        table = table_of(videos)
+        cut_split(table, "val", fraction, seed)
+        assert len(table) == len(list(table)) == len(videos)
+        return {video.video_id for video in table if video.split == "val"}
 
     def test_groups_stay_together(self):
         val = self.cut(MIXED)

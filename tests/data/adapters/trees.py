@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 from tests.data.videos import write_video
 from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import Video
 from vidkd.data.adapters.registry import find_adapter, write_listing
+from vidkd.data.adapters.table import Video
 from vidkd.data.probe import probe_shard
 from vidkd.data.tables import read_rows
 
@@ -46,8 +46,10 @@ def put_videos(folder: Path, names: Iterable[str]) -> None:
 def listed(
     folder: Path, adapter: str, annotations: str = "", **settings: object
 ) -> tuple[list[Video], list[str]]:
-    """Videos and classes of the data set in `folder`."""
-    return find_adapter(adapter)(DataSettings(adapter=adapter, **settings), folder, folder / annotations)
+    """Videos by id and classes of the data set in `folder`."""
+    chosen = DataSettings(adapter=adapter, **settings)
+    videos, classes = find_adapter(adapter)(chosen, folder, folder / annotations)
+    return list(videos), classes
 
 
 def probed(

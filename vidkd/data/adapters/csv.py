@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from vidkd.config.data import SPLITS, DataSettings
-from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.adapters.base import Listed, Listing
 from vidkd.data.adapters.text import read_lines, read_table
 from vidkd.data.media import VIDEO_SUFFIXES, suffix_of
 from vidkd.errors import UserError
@@ -31,7 +31,7 @@ ROLES = {
 ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
 
 
-def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
+def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
     """List the videos of the split files; without val.csv a validation split is cut from train.
 
     Raises:

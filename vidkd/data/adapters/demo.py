@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidkd.config.data import SPLITS, DataSettings
-from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.adapters.base import Listed, Listing
 from vidkd.data.adapters.text import read_table
 from vidkd.errors import UserError
 
 
-def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
+def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
     """List the videos of train.csv, val.csv and test.csv; the label is the column `settings.label`.
 
     Raises:

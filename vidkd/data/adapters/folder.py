@@ -14,14 +14,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import Listing, Video, cut_split
+from vidkd.data.adapters.base import Listed, Listing, cut_split
 from vidkd.data.media import above_images, check_name, videos_below, walk
 from vidkd.errors import UserError
 
 SPLIT_OF = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
-def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
+def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
     """List the videos of the class directories.
 
     Raises:
@@ -45,7 +45,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
     if "val" in splits:
         listing.check_val(f"{root}/{splits['val']}")
     if not splits and listing.videos:
-        listing.videos = cut_split(listing.videos, "test", settings.test_fraction, settings.split_seed)
+        cut_split(listing.videos, "test", settings.test_fraction, settings.split_seed)
     return listing.finish(settings)
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.adapters.base import Listed, Listing
 from vidkd.data.adapters.text import read_lines
 from vidkd.errors import UserError
 
 SPLIT_OF = {"1": "train", "2": "test", "0": None}
 
 
-def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
+def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
     """List the videos of split `settings.official_split`.
 
     Raises:

@@ -17,22 +17,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.adapters.base import Listed, Listing
+from vidkd.data.adapters.named import NamedVideos
 from vidkd.data.adapters.text import read_table
-from vidkd.data.media import videos_by_name
 from vidkd.errors import UserError
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 
 
-def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
+def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
     """List the clips of the CSV files, those that are not under `root` included.
 
     Raises:
         UserError: a file is missing, a row is not understood, a clip is there twice, or see Listing.
     """
     listing = Listing(root)
-    found = videos_by_name(root)
+    found = NamedVideos(root)
     for split, names in (("train", ["train"]), ("test", ["val", "validate", "validation"])):
         for row, place in read_table(_file(annotations, names)):
             if not set(COLUMNS) <= row.keys():
@@ -41,7 +41,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
                 name = f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}"
             except ValueError:
                 raise UserError(f"{place}: time_start and time_end are not whole seconds: {row}") from None
-            path = found.get(name, f"{names[0]}/{row['label']}/{name}.mp4")
+            path = found.path(name, f"{names[0]}/{row['label']}/{name}.mp4")
             # The official splits stay as they are, even where one YouTube video is in two of them.
             group = row["youtube_id"] if split == "train" else ""
             listing.add(path, row["label"], split, place, group, video_id=name)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vidkd import lazy
 from vidkd.config.data import SPLITS, DataSettings
-from vidkd.data.adapters.base import LISTED, Video
+from vidkd.data.adapters.base import Listed
+from vidkd.data.adapters.table import LISTED, VideoTable
 from vidkd.data.tables import classes_text, shard_files, write_rows
 from vidkd.errors import UserError
 from vidkd.files import write_text
 
-Adapter = Callable[[DataSettings, Path, Path], tuple[list[Video], list[str]]]
+Adapter = Callable[[DataSettings, Path, Path], Listed]
 
 ADAPTERS = {
     "demo": "vidkd.data.adapters.demo:list_videos",
@@ -40,11 +39,6 @@ def find_adapter(name: str) -> Adapter:
     return adapter
 
 
-def shard_of(video_id: str, n_shards: int) -> int:
-    """The shard of a video: depends on its id alone, so that adding videos moves none."""
-    return zlib.crc32(video_id.encode()) % n_shards
-
-
 def write_listing(
     settings: DataSettings, root: Path, annotations: Path, folder: Path, classes_json: Path
 ) -> str:
@@ -57,20 +51,19 @@ def write_listing(
         UserError: see the adapter.
     """
     videos, classes = find_adapter(settings.adapter)(settings, root, annotations)
-    shards: list[list[Video]] = [[] for _ in range(settings.n_shards)]
-    for video in videos:
-        shards[shard_of(video.video_id, settings.n_shards)].append(video)
+    shards = videos.shards(settings.n_shards)
     for file, members in zip(shard_files(folder, settings.n_shards), shards, strict=True):
         write_rows(file, ({name: getattr(video, name) for name in LISTED} for video in members), LISTED)
     write_text(classes_json, classes_text(classes))
     return _summary(videos, classes)
 
 
-def _summary(videos: Sequence[Video], classes: Sequence[str]) -> str:
-    counts = Counter(video.split for video in videos)
-    lines = [", ".join(f"{counts[split]} {split}" for split in SPLITS) + f" videos of {len(classes)} classes"]
+def _summary(videos: VideoTable, classes: Sequence[str]) -> str:
+    counts = videos.splits()
+    shown = ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
+    lines = [f"{shown} videos of {len(classes)} classes"]
     for split in SPLITS:
-        there = {video.label for video in videos if video.split == split}
+        there = videos.labels(split)
         if lacking := [name for name in classes if name not in there]:
             more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
             lines.append(f"no {split} video of: {', '.join(lacking[:5])}{more}")

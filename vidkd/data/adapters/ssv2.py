@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import Listing, Video
-from vidkd.data.media import videos_by_name
+from vidkd.data.adapters.base import Listed, Listing
+from vidkd.data.adapters.named import NamedVideos
+from vidkd.data.media import check_name
 from vidkd.errors import UserError
 
 PREFIX = "something-something-v2-"
 
 
-def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
+def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
     """List the videos; the label is the template without its brackets.
 
     Raises:
         UserError: a file is missing or not in the official form, or see Listing.
     """
     listing = Listing(root)
-    found = videos_by_name(root)
+    found = NamedVideos(root)
     for split, name in (("train", "train.json"), ("test", "validation.json")):
         file, entries = _read(annotations, name)
         if not isinstance(entries, list):
@@ -34,7 +35,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[
         for number, entry in enumerate(entries, 1):
             place = f"{file}: entry {number}"
             video, label = _id_and_label(entry, place)
-            listing.add(found.get(video, f"{video}.webm"), label, split, place, video_id=video)
+            listing.add(found.path(video, f"{video}.webm"), label, split, place, video_id=video)
     return listing.finish(settings, _classes(annotations))
 
 
@@ -45,6 +46,7 @@ def _id_and_label(entry: Any, place: str) -> tuple[str, str]:
         raise UserError(f"{place}: expected an object with id and template") from None
     if type(video) not in (str, int) or not str(video) or not isinstance(template, str):
         raise UserError(f"{place}: expected a text or number as id and a text as template")
+    check_name(str(video), place)
     return str(video), template.replace("[", "").replace("]", "")
 
 

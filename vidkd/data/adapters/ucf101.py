@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.adapters.base import Listed, Listing
 from vidkd.data.adapters.text import read_lines
 from vidkd.errors import UserError
 
 
-def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
+def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
     """List the videos of split `settings.official_split`.
 
     Raises:

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidkd.config.data import DataSettings
-from vidkd.data.adapters.base import Listing, Video
+from vidkd.data.adapters.base import Listed, Listing
 from vidkd.data.media import check_name, find_videos, without_suffix
 from vidkd.errors import UserError
 
@@ -41,7 +41,7 @@ TRAIN = re.compile(r"\d+-\d+|train|train_videos")
 TEST = re.compile(r"test|test_videos|videos")
 
 
-def list_videos(settings: DataSettings, root: Path, annotations: Path) -> tuple[list[Video], list[str]]:
+def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
     """List the videos; see `data.compound` for the label of one with several codes.
 
     Raises:
