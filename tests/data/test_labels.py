@@ -10,8 +10,9 @@ import pytest
 from tests.conftest import CLASSES
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.registry import find_adapter, write_listing
+from vidkd.data.adapters.table import Video, VideoTable
 from vidkd.data.label_ids import read_labels
-from vidkd.data.labels import write_labels
+from vidkd.data.labels import mark, write_labels
 from vidkd.data.tables import read_rows
 from vidkd.errors import UserError
 
@@ -82,7 +83,7 @@ def test_other_data_sets_have_their_own_label_and_all_of_it(tmp_path):
     assert {mark for _, mark in found.values()} == {"true"}
 
 
-@pytest.mark.parametrize("share", [0.01, 0.1, 0.25, 0.5])
+@pytest.mark.parametrize("share", [1e-17, 0.01, 0.1, 0.25, 0.5])
 def test_a_share_of_each_class_is_marked_and_a_larger_one_takes_no_mark_away(tmp_path, share):
     write_lists(tmp_path, [f"a/{n}.mp4,{'run' if n % 4 else 'walk'}" for n in range(80)])
     found, more = marks(tmp_path, labelled=share), marks(tmp_path, labelled=min(1, 2 * share))
@@ -91,6 +92,15 @@ def test_a_share_of_each_class_is_marked_and_a_larger_one_takes_no_mark_away(tmp
         assert len(marked) == max(1, math.ceil(share * count))
         assert all(more[name][1] == "true" for name in marked)
     assert all(mark == "true" for name, (_, mark) in found.items() if name[0] != "a")
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.07, 100), (0.28, 25), (0.14, 50), (1e-17, 10), (1.0, 3)])
+def test_a_share_is_rounded_up_as_floats_are_multiplied(share, count):
+    table = VideoTable()
+    for n in range(count):
+        table.add(Video(f"{n}", f"{n}.mp4", "walk", "train"), "list:1")
+    mark(table, share)
+    assert sum(video.labelled for video in table) == math.ceil(share * count)
 
 
 def test_the_demos_marks_are_those_of_its_file(tmp_path):

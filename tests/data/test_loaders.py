@@ -198,7 +198,6 @@ def test_batches_for_a_gpu_are_pinned_and_the_same(videos, small, workers):
             assert torch.equal(there.clips[count].cpu(), collate([clips[k] for k in wanted]).clips[count])
 
 
-@pytest.mark.slow
 class CutOff:
     """What a worker sends as it is killed: to read it ends as its socket does then."""
 
@@ -223,6 +222,23 @@ def test_a_worker_that_is_cut_off_is_said_before_torch_sees_it():
     assert isinstance(raised.value.__cause__.__cause__, ConnectionResetError)
 
 
+class Unreadable(torch.utils.data.Dataset):
+    """Clips on a disk that is no longer there."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, _):
+        raise ConnectionAbortedError(103, "stale mount")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_reading_a_clip_raises_is_not_taken_for_a_killed_worker(workers):
+    with pytest.raises(ConnectionAbortedError, match="stale mount"), naming_knob("one clip"):
+        next(iter(ClipLoader(Unreadable(), num_workers=workers)))
+
+
+@pytest.mark.slow
 def test_workers_outlive_signals_to_the_group_from_their_first_moment():
     command = [sys.executable, "-m", "tests.data.many_loaders"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)

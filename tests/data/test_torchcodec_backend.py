@@ -53,11 +53,12 @@ def test_frames_and_pixels_are_those_of_pyav(tmp_path, encoding):
 
 @needs_torchcodec
 def test_torchcodec_is_really_what_decodes(tmp_path, monkeypatch):
-    """PyAV's two ways are taken away; the plain H.264 is decoded all the same, the AVI is not."""
+    """PyAV's two ways are taken away; plain H.264 and VP9 are decoded all the same, the AVI is not."""
     for name in ("_decode_planned", "_decode_in_sequence"):
         monkeypatch.setattr(f"vidkd.data.decode.{name}", None)
-    frames, _ = decode_frames(write_video(tmp_path / "v.mp4", 30), [3, 3, 20], decoder="torchcodec")
-    assert [number_of(frame) for frame in frames] == [3, 3, 20]
+    for path in (write_video(tmp_path / "v.mp4", 30), write_video(tmp_path / "v.webm", 30, "libvpx-vp9")):
+        frames, _ = decode_frames(path, [3, 3, 20], decoder="torchcodec")
+        assert [number_of(frame) for frame in frames] == [3, 3, 20]
     with pytest.raises(TypeError):
         decode_frames(write_video(tmp_path / "v.avi", 30, "mpeg4"), [3], decoder="torchcodec")
 

@@ -169,7 +169,10 @@ class ClipLoader(DataLoader):
             said = str(error).rpartition("UserError: ")[2].rstrip()
             raise UserError(said) from error.with_traceback(None)
         except (ConnectionError, EOFError) as error:
-            # A worker that is killed is cut off a moment before torch can see that it is gone.
+            # A worker that is killed is cut off a moment before torch can see that it is gone. What it raises
+            # itself comes with a text of torch's.
+            if not self.num_workers or str(error).startswith("Caught "):
+                raise
             raise RuntimeError("a loader process exited unexpectedly") from error
 
     def _batches(self) -> Iterator[Batch]:

@@ -303,6 +303,8 @@ def _refuse_for_torchcodec(path: str | Path) -> None:
         first = next(container.decode(stream), None)
         if first is None or first.interlaced_frame:
             raise NotPlannable("torchcodec converts interlaced frames otherwise")
+        if max(component.bits for component in first.format.components) > 8:
+            raise NotPlannable("more than 8 bits")
         a, b, c, d = _display_matrix(first)
         if a * d < b * c:
             raise NotPlannable("torchcodec does not mirror")

@@ -48,9 +48,9 @@ def mark(videos: VideoTable, share: float) -> None:
         """UPDATE video SET labelled = video_id IN (
             SELECT video_id FROM (
                 SELECT video_id, count(*) OVER (PARTITION BY label) AS total,
-                    row_number() OVER (PARTITION BY label ORDER BY sha256(video_id)) AS place
+                    row_number() OVER (PARTITION BY label ORDER BY sha256(video_id)) - 1 AS before
                 FROM video WHERE split = 'train' AND label <> ''
-            ) WHERE place < ? * total + 1
+            ) WHERE before < ? * total
         ) WHERE split = 'train'""",
         share,
     )

@@ -56,9 +56,6 @@ def decode(
         UserError: it is not installed, or cannot be loaded.
     """
     video_decoder = _video_decoder()
-    pixels = stream.codec_context.format
-    if pixels is None or max(component.bits for component in pixels.components) > 8:
-        raise NotPlannable("more than 8 bits")
     if not has_trusted_times(container):
         raise NotPlannable("no time stamps that torchcodec could be told")
     if wanted[-1] >= len(timeline.display):

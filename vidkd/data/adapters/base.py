@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -33,7 +33,7 @@ class Listing:
         self.root = os.path.normpath(Path.cwd() / root)
         self._inner = self.root.rstrip("/") + "/"
         self.videos = VideoTable()
-        self._leaves = lru_cache(100_000)(self._leaves_by_links)
+        self._leaves = lru_cache(100_000)(partial(_leaves_by_links, self.root))
 
     def add(
         self,
@@ -99,8 +99,9 @@ class Listing:
             UserError: a split without videos, classes that differ in case only, an unknown label, a class
                 without training videos, or a group in two splits.
         """
+        counts = self.videos.splits()
         for split in ("train", "test"):
-            if split not in self.videos.splits():
+            if split not in counts:
                 raise UserError(
                     f"no {split} videos are listed under {self.root}: check data.root and data.annotations; "
                     f"config/README.md shows what data.adapter {settings.adapter} expects"
@@ -110,7 +111,7 @@ class Listing:
         _check_case(known)
         self._check_labels(set(known), trained)
         self._check_groups()
-        if "val" not in self.videos.splits():
+        if "val" not in counts:
             cut_split(self.videos, "val", settings.val_fraction, settings.split_seed)
         return self.videos, known
 
@@ -120,14 +121,11 @@ class Listing:
         if not absolute.startswith(self._inner):
             raise UserError(f"{place}: {path} is not inside {self.root}: videos must lie under data.root")
         link = os.path.islink(absolute)  # noqa: PTH114 - never raises
-        if self._leaves(absolute.rpartition("/")[0]) or (link and self._leaves_by_links(absolute)):
+        if self._leaves(absolute.rpartition("/")[0]) or (link and _leaves_by_links(self.root, absolute)):
             raise UserError(
                 f"{place}: {path} is a link that leaves {self.root}: copy the video or move data.root"
             )
         return absolute.removeprefix(self._inner)
-
-    def _leaves_by_links(self, absolute: str) -> bool:
-        return not Path(os.path.realpath(absolute)).is_relative_to(os.path.realpath(self.root))
 
     def _taken(self, video_id: str, path: str, place: str) -> str:
         other, other_place = self.videos.first("video_id = ?", video_id)
@@ -155,13 +153,18 @@ class Listing:
     def _check_groups(self) -> None:
         query = """SELECT "group" FROM video WHERE "group" <> '' GROUP BY "group"
             HAVING min(split) <> max(split) ORDER BY min(number) LIMIT 1"""
-        for (group,) in self.videos.rows(query):
+        if found := next(self.videos.rows(query), None):
+            (group,) = found
             first, first_place = self.videos.first('"group" = ?', group)
             other, other_place = self.videos.first('"group" = ? AND split <> ?', group, first.split)
             raise UserError(
                 f"{other_place}: group {group!r} is in {other.split} here and in "
                 f"{first.split} at {first_place}: keep a group in one split"
             )
+
+
+def _leaves_by_links(root: str, absolute: str) -> bool:
+    return not Path(os.path.realpath(absolute)).is_relative_to(os.path.realpath(root))
 
 
 def _check_case(names: Sequence[str]) -> None:
@@ -179,6 +182,7 @@ def _some(names: set[str]) -> str:
     return ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
+# With a word before it, for a group may be called like a video.
 _GROUP = """CASE "group" WHEN '' THEN 'video ' || video_id ELSE 'group ' || "group" END"""
 _UNLABELLED = f"SELECT {_GROUP} FROM video WHERE split = 'train' AND label = ''"
 
@@ -200,13 +204,13 @@ def cut_split(videos: VideoTable, split: str, fraction: float, seed: int) -> Non
     Raises:
         UserError: no group can be moved.
     """
-    chosen = f"FROM video WHERE split = 'train' AND {_GROUP} NOT IN ({_UNLABELLED})"
-    total = Counter(dict(videos.rows(f"SELECT label, count(*) {chosen} GROUP BY label")))
+    movable = f"FROM video WHERE split = 'train' AND {_GROUP} NOT IN ({_UNLABELLED})"
+    total = Counter(dict(videos.rows(f"SELECT label, count(*) {movable} GROUP BY label")))
     wanted = {label: max(1, round(fraction * count)) for label, count in total.items()}
     taken: Counter[str] = Counter()
     videos.change("CREATE TABLE moved (name PRIMARY KEY) WITHOUT ROWID")
     counts = videos.rows(
-        f"""SELECT {_GROUP} AS name, label, count(*) {chosen}
+        f"""SELECT {_GROUP} AS name, label, count(*) {movable}
             GROUP BY name, label ORDER BY sha256(? || ' ' || name), name""",
         str(seed),
     )

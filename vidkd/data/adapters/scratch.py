@@ -14,7 +14,10 @@ CACHE_KB = 32_000
 
 
 class Scratch:
-    """A database in a temporary file that nobody else sees and that is gone with this object."""
+    """A database in a temporary file that nobody else sees and that is gone with this object.
+
+    It is for the thread that has made it.
+    """
 
     def __init__(self, table: str) -> None:
         """Make the database; `table` is the SQL that makes its first table."""
@@ -32,7 +35,7 @@ class Scratch:
             yield from self.database.execute(query, values)
 
     def change(self, query: str, *values: object) -> int:
-        """Have a query change a table; how many rows it has inserted or updated. Raises as rows does."""
+        """Have a query change the tables; how many rows were inserted or updated. Raises as rows does."""
         with _room():
             return self.database.execute(query, values).rowcount
 

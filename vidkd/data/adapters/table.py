@@ -107,7 +107,7 @@ class VideoTable(Scratch):
         return {label for (label,) in self.rows(query, split)}
 
     def shards(self, n_shards: int) -> Iterator[Iterator[Video]]:
-        """The videos of each shard, sorted by id; a shard is to be read before the next is asked for."""
+        """The videos of each shard, sorted by id, until the next shard is asked for."""
         columns = f"shard_of(video_id, ?) AS shard, {_COLUMNS}"
         groups = groupby(
             self.rows(f"SELECT {columns} FROM video ORDER BY shard, video_id", n_shards), itemgetter(0)
