@@ -27,17 +27,17 @@ from vidkd.backbones.protocol import pool
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import FrameSettings
-from vidkd.config.probes import AttentiveSettings
 from vidkd.data.clips import clip_loader
 from vidkd.data.extract import extract_shard
-from vidkd.data.feature_batches import FeatureBatches, FeatureJoin
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_writer import feature_writer
-from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.data.views import ViewedClips
 from vidkd.engine.logging import Waiting
+from vidkd.features.batches import FeatureBatches, FeatureJoin
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.store import FeatureStore
+from vidkd.features.writer import feature_writer
 from vidkd.methods.probes.model import AttentiveProbe, LinearProbe
+from vidkd.methods.probes.settings import AttentiveSettings
 
 EPOCHS, VIDEOS, CLASSES, SEED = 20, 12, 4, 0
 ROWS, WIDTH, BATCH, STEPS = 4000, 768, 32, 150

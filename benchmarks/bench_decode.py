@@ -22,8 +22,8 @@ import pandas as pd
 import torch
 from torch.nn.functional import interpolate
 
-from vidkd.data.decode import decode_frames
 from vidkd.data.sampling import segment_centres
+from vidkd.video.decode import decode_frames
 
 ROUNDS = 7
 COUNTS = (8, 16)

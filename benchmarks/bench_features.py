@@ -26,10 +26,10 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from vidkd.data.feature_batches import FeatureBatches, FeatureJoin, Order, shuffled, shuffled_by_shard
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_writer import feature_writer
-from vidkd.data.features import FeatureStore, find_feature_shards
+from vidkd.features.batches import FeatureBatches, FeatureJoin, Order, shuffled, shuffled_by_shard
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.store import FeatureStore, find_feature_shards
+from vidkd.features.writer import feature_writer
 
 ROUNDS = 9
 VIDEOS, SHARD, WIDTH, BATCH = 10_000, 1_000, 768, 32
@@ -201,7 +201,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 import numpy as np, torch
-from vidkd.data.features import FeatureStore, find_feature_shards
+from vidkd.features.store import FeatureStore, find_feature_shards
 def memory():
     sizes = dict.fromkeys(("Private_Clean", "Private_Dirty", "Anonymous", "Rss"), 0)
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:

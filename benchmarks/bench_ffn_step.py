@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.data.clips import Batch
 from vidkd.methods.ffn.method import FFN
+from vidkd.methods.ffn.settings import FFNSettings
 
 ROUNDS = 7
 RESULTS = Path(__file__).parent / "results" / "ffn_step.csv"

@@ -30,21 +30,21 @@ from torch import Tensor
 from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.live import LiveFeatures, live_splits
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.converters import ConverterSettings
 from vidkd.config.data import FrameSettings
-from vidkd.config.fusion import FusionSettings
 from vidkd.data.extract import extract_shard
-from vidkd.data.feature_batches import FeatureBatch, FeatureBatches, FeatureJoin, FeatureSource
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_splits import open_splits
-from vidkd.data.feature_writer import feature_writer
-from vidkd.data.features import FeatureStore
 from vidkd.engine.logging import Waiting
+from vidkd.features.batches import FeatureBatch, FeatureBatches, FeatureJoin, FeatureSource
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.splits import open_splits
+from vidkd.features.store import FeatureStore
+from vidkd.features.writer import feature_writer
 from vidkd.methods.converters.convert import ConvertedFeatures, convert, converted_meta
 from vidkd.methods.converters.load import converter_config, load_converter
+from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.converters.train import train as train_converter
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.sources import open_sources
 from vidkd.methods.fusion.train import train as train_fusion
 

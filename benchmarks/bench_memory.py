@@ -16,8 +16,8 @@ import pandas as pd
 import torch
 from bench_ffn_step import stepper
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.engine.cpu import use_cpu
+from vidkd.methods.ffn.settings import FFNSettings
 
 ROUNDS, STEPS, WARM = 4, 20, 10
 RESULTS = Path(__file__).parent / "results" / "memory.csv"

@@ -23,13 +23,13 @@ from transformers import VideoMAEConfig, VideoMAEModel
 
 from vidkd.backbones.protocol import BackboneSpec, Origin
 from vidkd.backbones.videomae import VideoMAE
-from vidkd.config.trimodel import ASSISTANT, TEACHER, TriModelSettings
 from vidkd.data.clips import Batch
 from vidkd.methods.probes.model import LinearProbe
 from vidkd.methods.trimodel.align import other_layers
 from vidkd.methods.trimodel.frozen import Frozen
 from vidkd.methods.trimodel.method import Distil
 from vidkd.methods.trimodel.model import grid_of, new_student
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER, TriModelSettings
 
 ROUNDS = 5
 RESULTS = Path(__file__).parent / "results" / "trimodel_step.csv"

@@ -2,8 +2,8 @@
 
 import shlex
 
-from vidkd.config.trimodel import ASSISTANT
-from vidkd.config.trimodel import TEACHER as TRIMODEL_TEACHER
+from vidkd.methods.trimodel.settings import ASSISTANT
+from vidkd.methods.trimodel.settings import TEACHER as TRIMODEL_TEACHER
 
 
 def both_networks():

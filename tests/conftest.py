@@ -13,10 +13,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
 from vidkd.config.data import DemoSettings, FrameSettings
-from vidkd.config.ffn import FFNSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import MOTIONS, video_spec
 from vidkd.data.frame_writer import StoredClip, frame_writer
+from vidkd.methods.ffn.settings import FFNSettings
 
 # Other work on the machine makes an example slow, and is no failure.
 examples.register_profile("vidkd", deadline=None, suppress_health_check=[HealthCheck.too_slow])

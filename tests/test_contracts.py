@@ -22,9 +22,9 @@ from pydantic import BaseModel
 from tests.workflow.test_envs import imported
 from vidkd.config.data import DataSettings
 from vidkd.config.describe import leaves, without_null
-from vidkd.config.ffn import Arch, FFNSettings
 from vidkd.data.adapters.registry import ADAPTERS, find_adapter
 from vidkd.methods.ffn.model import ARCHITECTURES, build_model
+from vidkd.methods.ffn.settings import Arch, FFNSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(path.stem for path in (ROOT / "workflow_scripts").glob("*.py") if path.stem != "__init__")
@@ -306,7 +306,7 @@ def test_a_method_has_the_same_parts_as_the_others(name):
     # What a converter predicts are features.
     wanted = {"model", "loss", "method", "train", "convert" if name == "converters" else "predict"}
     assert wanted <= {path.stem for path in folder.glob("*.py")}
-    for place in (f"vidkd/config/{name}.py", f"rules/{name}.smk"):
+    for place in (f"vidkd/methods/{name}/settings.py", f"rules/{name}.smk"):
         assert (ROOT / place).is_file(), place
     assert list((ROOT / "tests/methods" / name).glob("test_*.py"))
 

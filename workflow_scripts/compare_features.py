@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from vidkd.config.options import INPUT, PATH, command
-from vidkd.data.features import find_feature_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.evaluate.compare_features import compare_features
+from vidkd.features.store import find_feature_shards
 from vidkd.named import named_places
 from vidkd.provenance import code_digest, write_sidecar
 

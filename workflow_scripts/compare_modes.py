@@ -9,9 +9,9 @@ import click
 
 from vidkd.backbones.registry import module_of
 from vidkd.config.options import PATH, command
-from vidkd.data.features import find_feature_shards
 from vidkd.data.frames import find_shards
 from vidkd.engine.logging import setup_logging
+from vidkd.features.store import find_feature_shards
 from vidkd.methods.fusion.bundle import CONFIG, bundle_config
 from vidkd.methods.fusion.modes import compare_modes
 from vidkd.named import named_places

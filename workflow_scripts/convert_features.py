@@ -9,8 +9,8 @@ import click
 
 from vidkd.config.data import SPLITS
 from vidkd.config.options import INPUT, PATH, command
-from vidkd.data.features import find_feature_shards
 from vidkd.engine.logging import setup_logging
+from vidkd.features.store import find_feature_shards
 from vidkd.methods.converters.convert import convert
 from vidkd.methods.converters.load import converter_config
 from vidkd.provenance import code_digest, write_sidecar

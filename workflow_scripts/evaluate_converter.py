@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from vidkd.config.options import INPUT, PATH, command
-from vidkd.data.features import find_feature_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.evaluate.converters import evaluate_converter
+from vidkd.features.store import find_feature_shards
 from vidkd.provenance import code_digest, write_sidecar
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from vidkd.config.options import INPUT, PATH, command, settings_options
-from vidkd.config.probes import ProbeEvaluationSettings
 from vidkd.evaluate.probes import evaluate_probe
+from vidkd.methods.probes.settings import ProbeEvaluationSettings
 from vidkd.provenance import code_digest, write_sidecar
 
 

@@ -9,12 +9,12 @@ import click
 
 from vidkd.config.data import SPLITS
 from vidkd.config.options import INPUT, PATH, command, settings_options
-from vidkd.config.probes import Head, HeadSettings
-from vidkd.data.features import find_feature_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
+from vidkd.features.store import find_feature_shards
 from vidkd.methods.probes.fit import fit_probe
 from vidkd.methods.probes.registry import module_of
+from vidkd.methods.probes.settings import Head, HeadSettings
 from vidkd.provenance import code_digest, stamp, write_sidecar
 
 

@@ -10,10 +10,10 @@ import click
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import SPLITS
 from vidkd.config.options import INPUT, PATH, command, settings_options
-from vidkd.config.student import TeacherSettings
-from vidkd.data.features import find_feature_shards
 from vidkd.engine.logging import setup_logging
+from vidkd.features.store import find_feature_shards
 from vidkd.methods.student.fit import FILES, fit_teacher_head
+from vidkd.methods.student.settings import TeacherSettings
 from vidkd.provenance import code_digest, write_sidecar
 
 

@@ -9,10 +9,10 @@ import click
 
 from vidkd.config.data import SPLITS
 from vidkd.config.options import INPUT, PATH, command, settings_options
-from vidkd.config.trimodel import GateSettings
-from vidkd.data.features import find_feature_shards
 from vidkd.engine.logging import setup_logging
+from vidkd.features.store import find_feature_shards
 from vidkd.methods.trimodel.fit import FILES, fit_head
+from vidkd.methods.trimodel.settings import GateSettings
 from vidkd.provenance import code_digest, write_sidecar
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from vidkd.config.options import INPUT, PATH, command
-from vidkd.data.features import FeatureStore
-from vidkd.data.pickle_import import import_features
 from vidkd.engine.logging import setup_logging
+from vidkd.features.pickle_import import import_features
+from vidkd.features.store import FeatureStore
 from vidkd.provenance import code_digest, write_sidecar
 
 

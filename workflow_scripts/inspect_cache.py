@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd.config.options import PATH, command
-from vidkd.data.feature_inspect import inspect_caches
+from vidkd.features.inspect import inspect_caches
 
 
 @command

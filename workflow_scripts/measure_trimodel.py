@@ -8,9 +8,9 @@ import click
 
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.options import INPUT, PATH, command
-from vidkd.config.trimodel import ASSISTANT, TEACHER
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.trimodel.latency import measure_trimodels
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 from vidkd.methods.trimodel.train import Network
 from vidkd.named import named_files
 from vidkd.provenance import code_digest, write_sidecar

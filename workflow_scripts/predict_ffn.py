@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.ffn import PredictSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.frames import find_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.ffn.predict import predict
+from vidkd.methods.ffn.settings import PredictSettings
 from vidkd.provenance import code_digest, write_sidecar
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from vidkd.config.options import INPUT, PATH, command
-from vidkd.config.trimodel import ASSISTANT, TEACHER
 from vidkd.data.frames import find_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.trimodel.predict import predict
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 from vidkd.provenance import code_digest, write_sidecar
 
 

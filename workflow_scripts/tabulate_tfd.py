@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.ffn import TFDSettings
 from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.evaluate.tfd import tabulate
+from vidkd.methods.ffn.settings import TFDSettings
 from vidkd.provenance import code_digest, write_sidecar
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from vidkd.config.options import INPUT, PATH, command
-from vidkd.config.trimodel import ASSISTANT, TEACHER
 from vidkd.evaluate.trimodel import tabulate, tabulate_networks
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 from vidkd.provenance import code_digest, write_sidecar
 
 

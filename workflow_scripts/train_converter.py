@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from vidkd.config.converters import ConverterSettings
 from vidkd.config.options import PATH, command, settings_options
-from vidkd.data.features import find_feature_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
+from vidkd.features.store import find_feature_shards
 from vidkd.methods.converters.pairs import LEARNT_FROM
+from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.converters.train import train
 from vidkd.provenance import code_digest, stamp, write_sidecar
 

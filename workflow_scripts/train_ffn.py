@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.frames import find_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
 from vidkd.methods.ffn.by_hand import seed_options
+from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import start_files
 from vidkd.methods.ffn.train import train as train_ffn
 from vidkd.provenance import code_digest, stamp, write_sidecar

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from vidkd.config.fusion import FusionSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
 from vidkd.methods.fusion.by_hand import seed_options
 from vidkd.methods.fusion.given import Given
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.train import train
 from vidkd.provenance import code_digest, stamp, write_sidecar
 

@@ -9,11 +9,11 @@ import click
 from vidkd.backbones.source import network_files
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.options import PATH, command, settings_options
-from vidkd.config.student import StudentSettings
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
 from vidkd.methods.labelled import Videos
 from vidkd.methods.student.by_hand import place_options
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.methods.student.train import Teaching, train
 from vidkd.provenance import code_digest, stamp, write_sidecar
 

@@ -10,11 +10,11 @@ import click
 from vidkd.backbones.source import network_files
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.options import PATH, command, settings_options
-from vidkd.config.trimodel import TriModelSettings
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
 from vidkd.methods.labelled import Videos
 from vidkd.methods.trimodel.by_hand import place_options
+from vidkd.methods.trimodel.settings import TriModelSettings
 from vidkd.methods.trimodel.train import Network, train
 from vidkd.provenance import code_digest, stamp, write_sidecar
 

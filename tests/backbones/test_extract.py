@@ -27,11 +27,11 @@ from vidkd.backbones import extract
 from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.network import Network, device_of
 from vidkd.backbones.registry import load_backbone
-from vidkd.data.features import FeatureStore
 from vidkd.data.frame_writer import StoredClip, frame_writer
 from vidkd.data.frames import FrameStore
 from vidkd.engine.logging import Waiting
 from vidkd.errors import UserError
+from vidkd.features.store import FeatureStore
 
 KINDS = ("clip", "timm", "videomae", "timesformer", "vivit", "vjepa2")
 

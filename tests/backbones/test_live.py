@@ -18,10 +18,10 @@ from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.live import LiveFeatures, live_splits
 from vidkd.config.data import FrameSettings
 from vidkd.data.extract import extract_shard
-from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.features import FeatureStore
 from vidkd.data.frame_writer import frame_writer
 from vidkd.errors import UserError
+from vidkd.features.batches import FeatureJoin
+from vidkd.features.store import FeatureStore
 
 KINDS = ("clip", "timm", "videomae", "timesformer", "vivit", "vjepa2")
 

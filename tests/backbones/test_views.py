@@ -16,11 +16,11 @@ from tests.conftest import FRAMES
 from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.network import Network
 from vidkd.backbones.registry import load_backbone
-from vidkd.data.features import FeatureStore
 from vidkd.data.frame_writer import StoredClip, frame_writer
 from vidkd.data.frames import FrameStore
 from vidkd.engine.logging import Waiting
 from vidkd.errors import UserError
+from vidkd.features.store import FeatureStore
 
 SHAPES = {"high": (56, 32), "square": (32, 32), "wide": (32, 57)}
 CORNERS = {

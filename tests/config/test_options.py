@@ -11,10 +11,10 @@ from pydantic import Field
 
 from vidkd.config.base import Section
 from vidkd.config.data import FrameSettings
-from vidkd.config.ffn import FFNExperiment, FFNSettings
 from vidkd.config.load import canonical
 from vidkd.config.options import command, settings_options
 from vidkd.errors import UserError
+from vidkd.methods.ffn.settings import FFNExperiment, FFNSettings
 
 
 @command

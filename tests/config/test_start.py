@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.config.start import is_weights_file, torchvision_network
+from vidkd.methods.ffn.settings import FFNSettings
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_writer import feature_writer
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.writer import feature_writer
 
 META = FeatureMeta(
     backbone="clip", weights_sha256="ab" * 32, preprocessing={"size": 224, "mean": (0.5, 0.5, 0.5)},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.methods.converters.cached import make_pair
-from vidkd.data.feature_splits import open_splits
 from vidkd.errors import UserError
+from vidkd.features.splits import open_splits
 
 
 def test_a_video_is_in_one_split(tmp_path):

@@ -18,7 +18,6 @@ from torch.utils.data import DataLoader, Dataset
 from tests.data.peaks import peak_bytes
 from tests.data.videos import CLIPS, HEIGHT, WIDTH, needs_clips, number_of, write_video
 from vidkd.config.data import FrameSettings
-from vidkd.data.decode import decode_frames
 from vidkd.data.extract import extract_shard
 from vidkd.data.frames import FrameStore
 from vidkd.data.pixels import shrink_short_side
@@ -26,6 +25,7 @@ from vidkd.data.probe import COLUMNS
 from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import write_rows
 from vidkd.errors import UserError
+from vidkd.video.decode import decode_frames
 
 RAW = FrameSettings(per_video=8, encoding="raw")
 JPEG = FrameSettings(per_video=8, encoding="jpeg")

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from vidkd.data.media import find_videos, walk, without_suffix
 from vidkd.errors import UserError
+from vidkd.video.media import find_videos, walk, without_suffix
 
 
 def touch(folder, *names):

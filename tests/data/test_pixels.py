@@ -17,10 +17,10 @@ from tests.data.videos import CLIPS, needs_clips, number_of, write_video
 from vidkd.config.clips import ClipSettings
 from vidkd.config.data import FrameSettings
 from vidkd.data.clips import TrainingClips, collate
-from vidkd.data.decode import decode_frames, probe_video
 from vidkd.data.frames import FrameStore
 from vidkd.data.pixels import decode_jpeg, encode_jpeg, shrink_short_side
 from vidkd.errors import UserError
+from vidkd.video.decode import decode_frames, probe_video
 
 SETTINGS = FrameSettings(per_video=8, short_side=32, encoding="raw")
 NONE = SETTINGS.model_copy(update={"encoding": "none"})

@@ -9,10 +9,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from vidkd.config.student import StudentSettings
 from vidkd.data.tables import UNLABELLED
 from vidkd.engine.processes import averaged, gathered, part, sum_gradients, whole_batch
 from vidkd.methods.student.loss import dist
+from vidkd.methods.student.settings import StudentSettings
 
 FRAMES, CLASSES = 3, 4
 

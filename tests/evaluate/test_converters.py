@@ -25,14 +25,14 @@ from tests.methods.converters.cached import (
     write_split,
 )
 from tests.methods.converters.trained import changed, trained
-from vidkd.config.probes import HeadSettings
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.features import FeatureStore
 from vidkd.errors import UserError
 from vidkd.evaluate.converters import evaluate_converter
 from vidkd.evaluate.quality import tabulate
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.store import FeatureStore
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.probes.fit import fit_probe
+from vidkd.methods.probes.settings import HeadSettings
 from workflow_scripts import evaluate_converter as script
 
 STUDENT, TEACHER = "vjepa2", "videomae"

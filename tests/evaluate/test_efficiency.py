@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from torchvision.models import resnet18, resnet50
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.evaluate.cost import Part, clip_part, measure, random_clips, write_rows
 from vidkd.evaluate.efficiency import count_parameters, gflops, gflops_of
 from vidkd.evaluate.memory import peak_mb
 from vidkd.methods.ffn.model import build_model
+from vidkd.methods.ffn.settings import FFNSettings
 
 COLUMNS = [
     "variant", "frames", "params", "gflops", "size_mb", "peak_mb", "ms_1", "ms_1_low", "ms_1_high",

@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from vidkd.config.ffn import TFDSettings
 from vidkd.errors import UserError
 from vidkd.evaluate.tfd import tabulate
+from vidkd.methods.ffn.settings import TFDSettings
 
 SETTINGS = TFDSettings(report_counts=(4, 8), separate={4: "st4", 8: "tsm"})
 ACCURACY = {  # variant → seed → accuracy at 4, 6 and 8 frames, chosen by hand

@@ -17,7 +17,7 @@ def train(method: str, root: Path, run_dir: Path, changes: dict[str, object]) ->
     """Its weights; imports are here because open_clip and transformers take seconds each."""
     if method == "student":
         from tests.methods.student.taught import STUDENT, below
-        from vidkd.config.student import StudentSettings
+        from vidkd.methods.student.settings import StudentSettings
 
         return below(root).train(run_dir, StudentSettings.model_validate(STUDENT.model_dump() | changes))
     from tests.methods.trimodel.assisted import Assisted, changed

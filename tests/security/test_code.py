@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PICKLES = "vidkd/data/pickle_import.py"
+PICKLES = "vidkd/features/pickle_import.py"
 WEIGHTS = {"vidkd/engine/weights.py", "vidkd/engine/checkpoint.py"}
 """Where `torch.load` stands, and nowhere else."""
 

@@ -22,16 +22,16 @@ from tests.data.feature_files import write_shard
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.hub_files import files_of
 from vidkd.config.data import FrameSettings
-from vidkd.config.student import StudentSettings
-from vidkd.data.decode import UnreadableVideo, decode_frames, probe_video
-from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.data.pixels import decode_jpeg
 from vidkd.errors import UserError
+from vidkd.features.store import FeatureStore
 from vidkd.fetch import Refused
 from vidkd.methods.fusion.bundle import load_bundle, sum_of
 from vidkd.methods.student.export import load_exported
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.provenance import file_sha256
+from vidkd.video.decode import UnreadableVideo, decode_frames, probe_video
 
 # ---- lists of videos
 

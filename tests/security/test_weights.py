@@ -20,11 +20,11 @@ from tests.engine.touch import Touch
 from vidkd.backbones.registry import load_backbone
 from vidkd.backbones.source import WEIGHTS
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.ffn import FFNSettings
-from vidkd.data.pickle_import import read_pickle
 from vidkd.engine.weights import read_file, read_weights
 from vidkd.errors import UserError
+from vidkd.features.pickle_import import read_pickle
 from vidkd.methods.ffn.model import build_model
+from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import load_network, start_from
 from vidkd.methods.probes.predict import load_probe
 from vidkd.methods.student.encoder import EncoderSpec, build_encoder

@@ -20,8 +20,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.mounts import small_disk
 from tests.workflow.conftest import Project, copy_project
-from vidkd.config.ffn import FFNSettings
 from vidkd.methods.ffn.model import build_model
+from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.paths import Paths
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bad_input")]

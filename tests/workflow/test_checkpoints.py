@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.workflow.conftest import TINY, copy_project
-from vidkd.data.features import FeatureStore
+from vidkd.features.store import FeatureStore
 from vidkd.paths import Paths, sidecar
 from vidkd.provenance import file_sha256
 

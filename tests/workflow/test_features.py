@@ -21,8 +21,8 @@ from tests.workflow.conftest import TINY, copy_project, job_counts
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.clips import ClipSettings
 from vidkd.data.clips import EvaluationClips
-from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
+from vidkd.features.store import FeatureStore
 from vidkd.paths import Paths, sidecar
 from vidkd.provenance import file_sha256
 

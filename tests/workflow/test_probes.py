@@ -11,8 +11,8 @@ import pytest
 
 from tests.backbones.checkpoints import MAKERS
 from tests.workflow.conftest import TINY, copy_project, job_counts
-from vidkd.data.features import FeatureStore
 from vidkd.data.tables import read_classes, read_rows
+from vidkd.features.store import FeatureStore
 from vidkd.paths import Paths, sidecar
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("probes")]

@@ -12,9 +12,9 @@ import pytest
 
 from tests.workflow.conftest import Project, copy_project
 from vidkd.config.data import SPLITS, DemoSettings
-from vidkd.data.decode import decode_frames
 from vidkd.data.demo import generate_split
 from vidkd.paths import Paths
+from vidkd.video.decode import decode_frames
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sources")]
 

@@ -16,7 +16,7 @@ from tests.backbones.hub_server import REVISION, Hub, serve_hub
 from tests.web_server import serve, without_network
 from tests.workflow.conftest import TINY, Project
 from vidkd.backbones.registry import load_backbone
-from vidkd.data.features import FeatureStore
+from vidkd.features.store import FeatureStore
 from vidkd.paths import Paths
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from tests.methods.converters.cached import Shards, make_pair, options, write_sp
 from tests.methods.converters.trained import changed, trained
 from vidkd.config.data import SPLITS
 from vidkd.config.load import canonical
-from vidkd.data.features import FeatureStore
+from vidkd.features.store import FeatureStore
 from vidkd.paths import sidecar
 from vidkd.provenance import file_sha256
 from workflow_scripts import convert_features, train_converter

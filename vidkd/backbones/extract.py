@@ -16,14 +16,14 @@ from vidkd.backbones.network import Network, device_of, warn_of_sizes
 from vidkd.backbones.protocol import Backbone
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_room import check_room
-from vidkd.data.feature_writer import FeatureWriter, feature_writer
 from vidkd.data.frames import FrameStore
 from vidkd.data.views import view_positions
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.logging import Waiting, progress
 from vidkd.engine.runtime import naming_knob
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.room import check_room
+from vidkd.features.writer import FeatureWriter, feature_writer
 
 logger = logging.getLogger(__name__)
 

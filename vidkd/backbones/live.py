@@ -19,10 +19,10 @@ from vidkd.backbones.extract import feature_meta
 from vidkd.backbones.network import Network, device_of, warn_of_sizes
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.data.features import Rows
 from vidkd.data.frames import FrameStore
 from vidkd.engine.logging import Waiting
 from vidkd.errors import UserError
+from vidkd.features.store import Rows
 
 _SHOWN = 5
 

@@ -10,12 +10,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from vidkd.config.backbones import FRAMES, BackboneSettings, Kind
 from vidkd.config.checkpoints import PER_FRAME, CheckpointSettings
-from vidkd.config.ffn import FFNSettings
 from vidkd.config.references import Protocol, Sampling
 from vidkd.config.settings import Settings
-from vidkd.config.student import StudentSettings
-from vidkd.config.trimodel import ASSISTANT, TEACHER, TriModelSettings
 from vidkd.errors import UserError
+from vidkd.methods.ffn.settings import FFNSettings
+from vidkd.methods.student.settings import StudentSettings
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER, TriModelSettings
 
 SPLITS = {"ssv2": "validation split", "kinetics": "validation split"}
 """What the test split of an adapter is, where it is an official one that has another name."""

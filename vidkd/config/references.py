@@ -13,9 +13,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from vidkd.config.backbones import Kind
 from vidkd.config.base import Section
 from vidkd.config.load import read_yaml
-from vidkd.config.probes import Head
 from vidkd.config.problems import Problem, Problems, dotted, nearest, problems, sentence
 from vidkd.errors import UserError
+from vidkd.methods.probes.settings import Head
 
 Sampling = Literal["uniform", "dense"]
 

@@ -10,15 +10,15 @@ from pydantic import Field, field_validator, model_validator
 from vidkd.config.backbones import FIXED, FRAMES, BackboneSettings
 from vidkd.config.base import Section
 from vidkd.config.checkpoints import PER_FRAME, CheckpointSettings, SourceSettings
-from vidkd.config.converters import ConverterExperiment
 from vidkd.config.data import WITH_LABELS, DataSettings, DemoSettings, FrameSettings
-from vidkd.config.ffn import FFNExperiment
-from vidkd.config.fusion import FusionExperiment, FusionSettings
-from vidkd.config.probes import ProbeSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest
-from vidkd.config.student import StudentExperiment
-from vidkd.config.trimodel import TriModelExperiment
 from vidkd.config.variants import NAME
+from vidkd.methods.converters.settings import ConverterExperiment
+from vidkd.methods.ffn.settings import FFNExperiment
+from vidkd.methods.fusion.settings import FusionExperiment, FusionSettings
+from vidkd.methods.probes.settings import ProbeSettings
+from vidkd.methods.student.settings import StudentExperiment
+from vidkd.methods.trimodel.settings import TriModelExperiment
 
 
 class ComputeSettings(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -81,7 +81,7 @@ def apply_view(frames_THWC: np.ndarray, view: View, size: int) -> Tensor:
     if view.colour is not None:
         from vidkd.data.jitter import coloured
 
-        clip_TCHW = coloured(clip_TCHW, view.colour)
+        clip_TCHW = coloured(clip_TCHW, *astuple(view.colour))
     return clip_TCHW
 
 

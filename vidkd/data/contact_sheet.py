@@ -11,8 +11,8 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from vidkd.data.inspect import Inspection
-from vidkd.data.video import Image as Pixels
 from vidkd.files import atomic
+from vidkd.video.video import Image as Pixels
 
 SIDE = 128
 """Longest side of a frame on the sheet, in pixels."""

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidkd.config.data import FrameSettings
-from vidkd.data.decode import probe_video
 from vidkd.data.extract import sampled_frames
 from vidkd.data.pixels import Pixels, Positions
-from vidkd.data.video import Image
+from vidkd.video.decode import probe_video
+from vidkd.video.video import Image
 
 
 @dataclass(frozen=True)

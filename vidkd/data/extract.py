@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidkd.config.data import FrameSettings
-from vidkd.data.decode import decode_frames, decoder_version
 from vidkd.data.frame_writer import FrameWriter, StoredClip, frame_writer
 from vidkd.data.pixels import encode_jpeg, shrink_short_side
 from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import OK, read_rows
-from vidkd.data.video import Image, TooFewFrames, UnreadableVideo
 from vidkd.engine.logging import progress
+from vidkd.video.decode import decode_frames, decoder_version
+from vidkd.video.video import Image, TooFewFrames, UnreadableVideo
 
 logger = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vidkd.config.data import FrameSettings
-from vidkd.data.bitstream import NotPlannable
-from vidkd.data.containers import open_container
-from vidkd.data.decode import planned_segments, probe_video
 from vidkd.data.extract import sampled_frames
-from vidkd.data.media import videos_below
-from vidkd.data.video import Image, UnreadableVideo, VideoInfo
+from vidkd.video.bitstream import NotPlannable
+from vidkd.video.containers import open_container
+from vidkd.video.decode import planned_segments, probe_video
+from vidkd.video.media import videos_below
+from vidkd.video.video import Image, UnreadableVideo, VideoInfo
 
 _COLUMNS = 8
 

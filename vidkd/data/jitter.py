@@ -12,8 +12,6 @@ import vidkd.torchvision_ops  # noqa: F401 - must come before torchvision
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as T
 
-from vidkd.data.augment import Colour
-
 
 def turned(clip_TCHW: Tensor, angle: float) -> Tensor:
     """Turn a uint8 clip by `angle` degrees counterclockwise (bilinear) and keep what needs no filled corner.
@@ -29,13 +27,21 @@ def turned(clip_TCHW: Tensor, angle: float) -> Tensor:
     return T.center_crop(turned_TCHW, [high, wide])
 
 
-def coloured(clip_TCHW: Tensor, colour: Colour) -> Tensor:
-    """Change the colours of a uint8 clip; contrast is about each frame's own mean grey."""
+def coloured(clip_TCHW: Tensor, brightness: float, contrast: float, saturation: float, hue: float) -> Tensor:
+    """Change the colours of a uint8 clip; contrast is about each frame's own mean grey.
+
+    Args:
+        clip_TCHW: RGB frames.
+        brightness: factor; 1 leaves it as it is.
+        contrast: factor.
+        saturation: factor.
+        hue: shift, as a share of its circle; 0 leaves it as it is.
+    """
     clip_TCHW = clip_TCHW.contiguous()  # channel by channel, which halves the time
-    if colour.brightness != 1:
-        clip_TCHW = T.adjust_brightness(clip_TCHW, colour.brightness)
-    if colour.contrast != 1:
-        clip_TCHW = T.adjust_contrast(clip_TCHW, colour.contrast)
-    if colour.saturation != 1:
-        clip_TCHW = T.adjust_saturation(clip_TCHW, colour.saturation)
-    return T.adjust_hue(clip_TCHW, colour.hue) if colour.hue else clip_TCHW
+    if brightness != 1:
+        clip_TCHW = T.adjust_brightness(clip_TCHW, brightness)
+    if contrast != 1:
+        clip_TCHW = T.adjust_contrast(clip_TCHW, contrast)
+    if saturation != 1:
+        clip_TCHW = T.adjust_saturation(clip_TCHW, saturation)
+    return T.adjust_hue(clip_TCHW, hue) if hue else clip_TCHW

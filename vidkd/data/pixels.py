@@ -17,9 +17,9 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from vidkd.data.decode import decode_frames, decoder_of, decoder_version
-from vidkd.data.video import Image, UnreadableVideo
 from vidkd.errors import UserError
+from vidkd.video.decode import decode_frames, decoder_of, decoder_version
+from vidkd.video.video import Image, UnreadableVideo
 
 Pixels = NDArray[np.uint8]
 Positions = Sequence[int] | NDArray[np.int64]

@@ -6,10 +6,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from vidkd.data.adapters.table import LISTED
-from vidkd.data.decode import UnreadableVideo, VideoInfo, probe_video
 from vidkd.data.tables import EXCLUDED, OK, UNLABELLED, Row, read_classes, read_rows, write_rows
 from vidkd.engine.logging import progress
 from vidkd.errors import UserError
+from vidkd.video.decode import UnreadableVideo, VideoInfo, probe_video
 
 INFO_COLUMNS = [field.name for field in fields(VideoInfo)]
 COLUMNS = [

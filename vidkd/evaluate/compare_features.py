@@ -14,16 +14,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from vidkd.config.converters import ConverterSettings
-from vidkd.data.feature_batches import FeatureJoin, FeatureSource
-from vidkd.data.feature_tokens import checked
-from vidkd.data.features import FeatureStore
 from vidkd.engine.cpu import use_cpu
 from vidkd.errors import UserError
 from vidkd.evaluate.similarity import unbiased_cka
+from vidkd.features.batches import FeatureJoin, FeatureSource
+from vidkd.features.store import FeatureStore
+from vidkd.features.tokens import checked
 from vidkd.files import atomic
 from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
 from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
+from vidkd.methods.converters.settings import ConverterSettings
 
 
 def compare_features(features: Mapping[str, Sequence[Path]], weights: Sequence[Path], table: Path) -> None:

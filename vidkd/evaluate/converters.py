@@ -20,20 +20,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from vidkd.config.converters import ConverterSettings
-from vidkd.data.feature_batches import FeatureJoin, FeatureSource
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_splits import open_splits
-from vidkd.data.feature_tokens import checked
-from vidkd.data.features import FeatureStore
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
 from vidkd.evaluate.similarity import retrieval_top1, unbiased_cka
 from vidkd.evaluate.token_errors import TokenErrors
+from vidkd.features.batches import FeatureJoin, FeatureSource
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.splits import open_splits
+from vidkd.features.store import FeatureStore
+from vidkd.features.tokens import checked
 from vidkd.files import write_text
 from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
 from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config, load_converter
+from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.probes.predict import load_probe
 
 log = logging.getLogger(__name__)

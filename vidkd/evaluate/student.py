@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from vidkd.config.student import TEACHER
 from vidkd.evaluate.classes import class_figures, class_gate, macro_f1, read_predictions, top_k_share
 from vidkd.evaluate.paired import comparisons, differences, read_runs
 from vidkd.evaluate.statistics import wilson_percent
 from vidkd.evaluate.tables import read_table
 from vidkd.files import atomic, write_text
+from vidkd.methods.student.settings import TEACHER
 
 COMPARED = ("delta", "delta_std", "delta_low", "delta_high", "p", "p_holm")
 """Columns that compare a variant with the baseline; the baseline's own and the teacher's are empty."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from vidkd.config.ffn import TFDSettings
 from vidkd.errors import UserError
 from vidkd.files import atomic
 from vidkd.methods.ffn.counts import nearest_count
+from vidkd.methods.ffn.settings import TFDSettings
 
 SEPARATE = "st"
 

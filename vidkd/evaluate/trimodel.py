@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from vidkd.config.trimodel import ASSISTANT, TEACHER
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import (
@@ -26,6 +25,7 @@ from vidkd.evaluate.paired import Groups, comparisons, differences, read_runs
 from vidkd.evaluate.statistics import wilson_percent
 from vidkd.evaluate.tables import read_table
 from vidkd.files import atomic, write_text
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 
 log = logging.getLogger(__name__)
 

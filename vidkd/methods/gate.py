@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.config.probes import LinearSettings
-from vidkd.data.feature_batches import FeatureJoin
 from vidkd.data.label_ids import read_labels
 from vidkd.data.tables import UNLABELLED
 from vidkd.errors import UserError
+from vidkd.features.batches import FeatureJoin
 from vidkd.methods.probes.linear import Chosen, chosen
+from vidkd.methods.probes.settings import LinearSettings
 
 
 def gate(top1: float, largest: float, margin: float) -> dict[str, Any]:

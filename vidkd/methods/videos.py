@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from vidkd.config.data import FrameSettings
 from vidkd.data.decoded import DecodedVideo, DecodedVideos, decode_video
-from vidkd.data.media import find_videos
 from vidkd.data.tables import EXCLUDED, OK, Row, table_writer
-from vidkd.data.video import UnreadableVideo
 from vidkd.engine.runtime import naming_knob
 from vidkd.errors import UserError
+from vidkd.video.media import find_videos
+from vidkd.video.video import UnreadableVideo
 
 logger = logging.getLogger(__name__)
 

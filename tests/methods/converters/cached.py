@@ -13,8 +13,8 @@ import numpy as np
 
 from tests.data.feature_files import META
 from tests.methods.probes.cached import label_of, write
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.features import FeatureStore
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.store import FeatureStore
 
 COUNTS = {"train": 96, "val": 24, "test": 30}
 SEEN = 4

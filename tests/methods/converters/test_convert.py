@@ -26,10 +26,10 @@ from tests.methods.converters.cached import (
 from tests.methods.converters.trained import changed, trained
 from tests.methods.probes.cached import label_of, write
 from vidkd.config.data import SPLITS
-from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.feature_writer import feature_writer
-from vidkd.data.features import FeatureStore
 from vidkd.errors import UserError
+from vidkd.features.batches import FeatureJoin
+from vidkd.features.store import FeatureStore
+from vidkd.features.writer import feature_writer
 from vidkd.methods.converters.convert import ConvertedFeatures, convert, converted_meta
 from vidkd.methods.converters.load import converter_config, load_converter
 from vidkd.methods.converters.model import KINDS

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from tests.methods.converters.cached import METAS, SHAPES, feature_of, make_pair, rows_by_id, video_ids
 from tests.methods.converters.trained import changed, trained
-from vidkd.config.converters import ConverterSettings
 from vidkd.errors import UserError
 from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config, load_converter
 from vidkd.methods.converters.model import KINDS, build_converter
+from vidkd.methods.converters.settings import ConverterSettings
 
 OWN = METAS["vjepa2"]
 

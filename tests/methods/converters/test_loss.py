@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
-from vidkd.config.converters import LOSSES, ConverterSettings
 from vidkd.errors import UserError
 from vidkd.methods.converters.loss import BETWEEN_CLIPS, terms
 from vidkd.methods.converters.model import KINDS, build_converter
+from vidkd.methods.converters.settings import LOSSES, ConverterSettings
 
 B, N, D = 7, 3, 5
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vidkd.config.converters import ConverterSettings
 from vidkd.errors import UserError
 from vidkd.methods.converters.model import KINDS, Converter, build_converter, resize
+from vidkd.methods.converters.settings import ConverterSettings
 
 B = 5
 STUDENT, TEACHER = (4, 6), (8, 7)

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from tests.methods.converters.cached import METAS, feature_of, make_pair, rows_by_id, video_ids, write_split
 from tests.methods.converters.trained import SMALL, changed, trained
 from tests.methods.probes.cached import label_of, write
-from vidkd.data.feature_meta import COLUMNS, checksum
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
+from vidkd.features.meta import COLUMNS, checksum
 from vidkd.methods.converters.model import KINDS
 from vidkd.methods.converters.pairs import open_pairs
 

@@ -19,12 +19,12 @@ from tests.engine.stops import signal_after
 from tests.methods.converters.cached import METAS, SHAPES, make_pair, options, rows_by_id
 from tests.methods.converters.trained import ABOUT, SMALL, changed, trained
 from tests.methods.probes.cached import files
-from vidkd.config.converters import LOSSES
 from vidkd.config.load import canonical
-from vidkd.data.feature_meta import FeatureMeta
 from vidkd.errors import UserError
+from vidkd.features.meta import FeatureMeta
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.model import KINDS
+from vidkd.methods.converters.settings import LOSSES
 
 
 def run(shards, folder, settings=SMALL, **more):

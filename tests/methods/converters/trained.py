@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.methods.converters.cached import Shards
-from vidkd.config.converters import ConverterSettings
+from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.converters.train import train
 
 ABOUT = {"converter": "small", "student": "vjepa2", "teacher": "videomae"}

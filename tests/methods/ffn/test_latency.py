@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.evaluate.efficiency import count_parameters, gflops
 from vidkd.methods.ffn.predict import load_networks
+from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.train import train
 from workflow_scripts import measure_ffn
 

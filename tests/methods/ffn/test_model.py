@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn import functional as F
 
 import vidkd.torchvision_ops  # noqa: F401
-from vidkd.config.ffn import FFNSettings
 from vidkd.errors import UserError
 from vidkd.methods.ffn.counts import nearest_count
 from vidkd.methods.ffn.model import (
@@ -17,6 +16,7 @@ from vidkd.methods.ffn.model import (
     WeightAlteration,
     build_model,
 )
+from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import start_from
 
 from torchvision import models  # isort: skip

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vidkd.config.ffn import FFNSettings, PredictSettings
 from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.methods.ffn.by_hand import accuracies
 from vidkd.methods.ffn.model import build_model
 from vidkd.methods.ffn.predict import predict
+from vidkd.methods.ffn.settings import FFNSettings, PredictSettings
 from vidkd.methods.ffn.train import train
 
 SETTINGS = PredictSettings(max_count=5, score_counts=(2, 4))

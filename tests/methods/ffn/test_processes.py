@@ -16,9 +16,9 @@ from tests.data.test_frames import extract, probed
 from tests.data.videos import write_video
 from tests.engine.torchrun import TIMEOUT_S, command, torchrun
 from vidkd.config.data import FrameSettings
-from vidkd.config.ffn import FFNSettings
 from vidkd.config.load import canonical
 from vidkd.engine.checkpoint import only_run
+from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.train import train
 
 SCRIPT = "workflow_scripts.train_ffn"

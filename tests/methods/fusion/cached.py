@@ -13,13 +13,13 @@ import numpy as np
 from tests.data.feature_files import META
 from tests.methods.converters.cached import COUNTS, Shards, video_ids, write_split
 from tests.methods.probes.cached import CLASSES, label_of
-from vidkd.config.converters import ConverterSettings
 from vidkd.config.data import SPLITS
-from vidkd.config.fusion import FusionSettings
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_splits import open_splits
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.splits import open_splits
 from vidkd.methods.converters.convert import convert
+from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.converters.train import train as train_converter
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.sources import Sources, open_sources
 from vidkd.methods.fusion.train import train
 

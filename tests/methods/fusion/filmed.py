@@ -13,13 +13,13 @@ from tests.backbones.checkpoints import make_timesformer, make_videomae, make_vj
 from tests.data.videos import write_video
 from vidkd.backbones.extract import cache_shard
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.converters import ConverterSettings
 from vidkd.config.data import FrameSettings
-from vidkd.config.fusion import FusionSettings
 from vidkd.data.extract import extract_shard
-from vidkd.data.feature_splits import open_splits
+from vidkd.features.splits import open_splits
 from vidkd.methods.converters.convert import convert
+from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.converters.train import train as train_converter
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.sources import Splits, open_sources
 from vidkd.methods.fusion.train import train as train_fusion
 

@@ -19,10 +19,10 @@ from tests.backbones.checkpoints import MAKERS, clips, settings_of
 from tests.data.videos import write_audio, write_video
 from tests.methods.fusion.filmed import CLASSES, COUNTS, FRAMES, FUSION, STUDENT, TEACHERS, film, opened
 from vidkd.backbones.registry import load_backbone
-from vidkd.config.fusion import FusionSettings
 from vidkd.errors import UserError
 from vidkd.methods.fusion.bundle import backbone_settings, load_bundle
 from vidkd.methods.fusion.export import export_bundle, moved, student_files
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.videos import predict_videos
 from workflow_scripts.export_fusion import main as export_command
 from workflow_scripts.predict_videos import main as predict_command

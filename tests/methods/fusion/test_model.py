@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.methods.fusion.cached import SHAPES, changed
-from vidkd.data.feature_batches import FeatureBatch
+from vidkd.features.batches import FeatureBatch
 from vidkd.methods.fusion.loss import terms
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead

@@ -24,8 +24,8 @@ from tests.methods.fusion.cached import (
     run,
     video_ids,
 )
-from vidkd.data.feature_splits import open_splits
 from vidkd.errors import UserError
+from vidkd.features.splits import open_splits
 from vidkd.methods.converters.convert import convert
 from vidkd.methods.converters.train import train as train_converter
 from vidkd.methods.fusion.sources import open_sources

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.data.feature_files import META
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_writer import feature_writer
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.writer import feature_writer
 from vidkd.methods.probes.rows import ProbeRows, open_rows
 
 CLASSES = ["ant", "bee", "cat"]

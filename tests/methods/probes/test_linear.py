@@ -10,10 +10,10 @@ import pytest
 from scipy.optimize import minimize
 
 from tests.methods.probes.cached import CLASSES, feature_of, files, make_cache, write
-from vidkd.config.probes import HeadSettings, LinearSettings
 from vidkd.methods.probes.linear import fit, regressions
 from vidkd.methods.probes.predict import load_probe
 from vidkd.methods.probes.rows import token_means
+from vidkd.methods.probes.settings import HeadSettings, LinearSettings
 
 ABOUT = {"head": "linear", "backbone": "clip", "label": "animal"}
 STRENGTHS = (1e-4, 1e-2, 1.0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from vidkd.config.probes import AttentiveSettings, HeadSettings
 from vidkd.methods.probes.model import AttentiveProbe, LinearProbe, Standardise, build_model
+from vidkd.methods.probes.settings import AttentiveSettings, HeadSettings
 
 B, N, D, K = 5, 7, 10, 3
 

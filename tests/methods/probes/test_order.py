@@ -13,15 +13,15 @@ import pytest
 
 from tests.methods.probes.cached import write
 from vidkd.config.data import DemoSettings
-from vidkd.config.probes import HeadSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import MOTIONS, video_spec
-from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.features import FeatureStore
 from vidkd.evaluate.probes import measure
 from vidkd.evaluate.statistics import wilson
+from vidkd.features.batches import FeatureJoin
+from vidkd.features.store import FeatureStore
 from vidkd.methods.probes.fit import fit_probe
 from vidkd.methods.probes.predict import predict
+from vidkd.methods.probes.settings import HeadSettings
 
 CLASSES = sorted(MOTIONS)
 PAIRS = dict(zip(MOTIONS[::2], MOTIONS[1::2], strict=True))

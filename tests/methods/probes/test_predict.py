@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from tests.methods.probes.cached import CLASSES, files, video_ids
-from vidkd.config.probes import HeadSettings
 from vidkd.errors import UserError
 from vidkd.methods.probes.fit import fit_probe
 from vidkd.methods.probes.predict import load_probe
+from vidkd.methods.probes.settings import HeadSettings
 
 SMALL = HeadSettings(attentive={"epochs": 2, "batch_size": 16, "attention_heads": 2, "head_width": 4})
 

@@ -5,9 +5,9 @@ from typing import get_args
 
 import pytest
 
-from vidkd.config.probes import Head, HeadSettings
 from vidkd.methods.probes.linear import fit
 from vidkd.methods.probes.registry import HEADS, find_fit
+from vidkd.methods.probes.settings import Head, HeadSettings
 
 
 def test_heads_are_those_that_settings_allow():

@@ -22,9 +22,9 @@ from tests.methods.probes.cached import (
     video_ids,
     write,
 )
-from vidkd.data import feature_tokens
-from vidkd.data.feature_tokens import token_statistics
 from vidkd.errors import UserError
+from vidkd.features import tokens as feature_tokens
+from vidkd.features.tokens import token_statistics
 from vidkd.methods.probes.rows import token_means, tokens
 
 

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from tests.engine.stops import signal_after
 from tests.methods.probes.cached import CLASSES, WIDTH, files
 from vidkd.config.load import canonical
-from vidkd.config.probes import HeadSettings
-from vidkd.data.feature_tokens import token_statistics
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
+from vidkd.features.tokens import token_statistics
 from vidkd.methods.probes.predict import load_probe, logits
+from vidkd.methods.probes.settings import HeadSettings
 from vidkd.methods.probes.train import fit
 
 ABOUT = {"head": "attentive", "backbone": "clip", "label": "animal"}

@@ -25,12 +25,12 @@ from tests.backbones.checkpoints import CLIP_CONFIG, MEAN, SIZE, STD, make_timm,
 from vidkd.backbones.extract import cache_shard
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import DemoSettings, FrameSettings
-from vidkd.config.student import StudentSettings, TeacherSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import COLOURS, MOTIONS, video_spec
 from vidkd.data.frame_writer import StoredClip, frame_writer
 from vidkd.methods.labelled import Videos
 from vidkd.methods.student.fit import fit_teacher_head
+from vidkd.methods.student.settings import StudentSettings, TeacherSettings
 from vidkd.methods.student.train import Teaching, train
 
 COUNTS = {"train": 120, "val": 48, "test": 30}

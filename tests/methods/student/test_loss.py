@@ -8,10 +8,10 @@ import torch
 from scipy.stats import zscore
 from torch.nn import functional as F
 
-from vidkd.config.student import StudentSettings
 from vidkd.data.tables import UNLABELLED
 from vidkd.methods.student.loss import feature_distance, loss_terms, response
 from vidkd.methods.student.model import Seen
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.methods.student.taught import Taught
 
 B, T, D, K = 8, 5, 512, 12

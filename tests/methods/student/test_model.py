@@ -18,11 +18,11 @@ from tests.backbones.checkpoints import MEAN, SIZE, STD, clips, make_timm, scram
 from vidkd.backbones.clip import CLIP
 from vidkd.backbones.pretrain.trainable import NOWHERE
 from vidkd.backbones.protocol import BackboneSpec
-from vidkd.config.student import StudentSettings
 from vidkd.data.clips import Batch
 from vidkd.errors import UserError
 from vidkd.methods.student.encoder import build_encoder, new_encoder, pretrained_encoder
 from vidkd.methods.student.model import POOLS, Student
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.methods.student.teacher import OnlineTeacher, TeacherHead
 
 D = 24

@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from tests.methods.student.taught import CLASSES, COUNTS, STUDENT, below, open_clips_own
 from tests.methods.student.test_train import CE, settings
 from vidkd.config.load import canonical
-from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.errors import UserError
 from vidkd.evaluate.student import evaluate_student, tabulate, tabulate_teachers
+from vidkd.features.store import FeatureStore
 from vidkd.methods.student.attention import attended_clips
 from vidkd.methods.student.predict import load_student, predict
 from workflow_scripts import draw_attention, draw_confusion, draw_curves, measure_student, predict_student

@@ -26,9 +26,9 @@ from tests.methods.student.taught import CLASSES, COUNTS, MARKED, STUDENT, TEACH
 from vidkd.backbones.clip import CLIP
 from vidkd.backbones.registry import load_backbone
 from vidkd.data.clips import collate
-from vidkd.data.features import FeatureStore
 from vidkd.data.label_ids import read_labels
 from vidkd.errors import UserError
+from vidkd.features.store import FeatureStore
 from vidkd.methods.gate import gate
 from vidkd.methods.student import fit
 from vidkd.methods.student.encoder import pretrained_encoder

@@ -16,19 +16,19 @@ from tests.engine.stops import signal_after
 from tests.methods.student.filmed import film
 from tests.methods.student.taught import CLASSES, COUNTS, DEMO, MARKED, STUDENT
 from vidkd.backbones.registry import load_backbone
-from vidkd.config.student import StudentSettings
 from vidkd.data.clips import collate
-from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
 from vidkd.engine.checkpoint import load_state
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.runtime import Interrupted
 from vidkd.errors import UserError
+from vidkd.features.store import FeatureStore
 from vidkd.methods.student.encoder import pretrained_encoder
 from vidkd.methods.student.method import Distil
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student, see
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.methods.student.teacher import OnlineTeacher, load_head
 from vidkd.methods.student.train import naming_lone_value, student_clips, terms_of
 

@@ -15,9 +15,9 @@ from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.pretrain.registry import build_network
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.checkpoints import CheckpointSettings
-from vidkd.config.trimodel import GateSettings, TriModelSettings
 from vidkd.methods.labelled import Videos
 from vidkd.methods.trimodel.fit import fit_head
+from vidkd.methods.trimodel.settings import GateSettings, TriModelSettings
 from vidkd.methods.trimodel.train import Network, train
 
 FRAMES = 4

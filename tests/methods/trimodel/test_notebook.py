@@ -22,7 +22,6 @@ from tests.engine.conftest import _own_process_state  # noqa: F401
 from tests.methods.trimodel.processed import COLOURS, COUNTS, FRAMES, write_amd, write_dataset, write_videomae
 from tests.web_server import serve
 from vidkd.config.data import DataSettings
-from vidkd.config.trimodel import DistillationSettings, TriModelSettings
 from vidkd.errors import UserError
 from vidkd.methods.trimodel.notebook import (
     TrainingArguments,
@@ -38,6 +37,7 @@ from vidkd.methods.trimodel.notebook.config import student_settings
 from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
 from vidkd.methods.trimodel.notebook.utils import LabelledClips
 from vidkd.methods.trimodel.predict import load_student
+from vidkd.methods.trimodel.settings import DistillationSettings, TriModelSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 NOTEBOOK = ROOT / "examples/trimodel.ipynb"

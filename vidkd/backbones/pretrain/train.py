@@ -22,7 +22,6 @@ from vidkd.data.adapters.text import read_table
 from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
 from vidkd.data.demo_specs import FLIP_LABELS
 from vidkd.data.frames import FrameStore
-from vidkd.data.media import without_suffix
 from vidkd.data.tables import read_classes
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.loop import Progress, Trainer
@@ -32,6 +31,7 @@ from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.files import atomic, atomic_folder, write_text
+from vidkd.video.media import without_suffix
 
 NETWORK, HISTORY, METRICS = "network", "history.csv", "metrics.json"
 """What a finished training leaves in its folder; the network is a folder itself."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.table import Video, VideoTable
-from vidkd.data.media import check_name, without_suffix
 from vidkd.errors import UserError
+from vidkd.video.media import check_name, without_suffix
 
 Listed = tuple[VideoTable, list[str]]
 """What an adapter returns: all videos, and the sorted class names."""

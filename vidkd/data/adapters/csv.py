@@ -20,8 +20,8 @@ from pathlib import Path
 from vidkd.config.data import SPLITS, DataSettings
 from vidkd.data.adapters.base import Listed, Listing
 from vidkd.data.adapters.text import read_lines, read_table
-from vidkd.data.media import VIDEO_SUFFIXES, suffix_of
 from vidkd.errors import UserError
+from vidkd.video.media import VIDEO_SUFFIXES, suffix_of
 
 ROLES = {
     "path": ["path", "video_path", "file_path", "video", "file", "filename"],

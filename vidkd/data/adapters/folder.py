@@ -15,8 +15,8 @@ from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Listed, Listing, cut_split
-from vidkd.data.media import above_images, check_name, videos_below, walk
 from vidkd.errors import UserError
+from vidkd.video.media import above_images, check_name, videos_below, walk
 
 SPLIT_OF = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 

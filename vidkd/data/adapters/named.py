@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidkd.data.adapters.scratch import Scratch
-from vidkd.data.media import check_name, find_videos, without_suffix
 from vidkd.errors import UserError
+from vidkd.video.media import check_name, find_videos, without_suffix
 
 
 class NamedVideos(Scratch):

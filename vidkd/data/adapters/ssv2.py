@@ -14,8 +14,8 @@ from typing import Any
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Listed, Listing
 from vidkd.data.adapters.named import NamedVideos
-from vidkd.data.media import check_name
 from vidkd.errors import UserError
+from vidkd.video.media import check_name
 
 PREFIX = "something-something-v2-"
 

@@ -25,8 +25,8 @@ from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Listed, Listing
-from vidkd.data.media import check_name, find_videos, without_suffix
 from vidkd.errors import UserError
+from vidkd.video.media import check_name, find_videos, without_suffix
 
 CLASSES = {
     "A": "normal",

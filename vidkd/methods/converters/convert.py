@@ -19,17 +19,17 @@ from accelerate import PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.config.converters import ConverterSettings
-from vidkd.data.feature_batches import FeatureJoin, FeatureSource
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_room import check_room
-from vidkd.data.feature_writer import feature_writer
-from vidkd.data.features import FeatureStore, Rows
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.logging import progress
 from vidkd.errors import UserError
+from vidkd.features.batches import FeatureJoin, FeatureSource
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.room import check_room
+from vidkd.features.store import FeatureStore, Rows
+from vidkd.features.writer import feature_writer
 from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
 from vidkd.methods.converters.model import Converter
+from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.provenance import file_sha256
 
 AT_ONCE = 8

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vidkd.config.converters import ConverterSettings
-from vidkd.data.feature_meta import FeatureMeta
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
+from vidkd.features.meta import FeatureMeta
 from vidkd.methods.converters.model import Converter, build_converter
+from vidkd.methods.converters.settings import ConverterSettings
 
 DECIDING = ("backbone", "weights_sha256", "preprocessing", "tokens", "frames")
 """What of FeatureMeta makes features others to a network that was trained on them; how they are rounded, and

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidkd.config.converters import LOSSES, ConverterSettings
 from vidkd.errors import UserError
+from vidkd.methods.converters.settings import LOSSES, ConverterSettings
 
 BETWEEN_CLIPS = ("infonce", "vicreg", "barlow")
 """Terms that compare the clips of a batch."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vidkd.config.converters import ConverterSettings
-from vidkd.data.feature_batches import FeatureBatch
+from vidkd.features.batches import FeatureBatch
 from vidkd.methods.converters.loss import terms
 from vidkd.methods.converters.model import Converter
+from vidkd.methods.converters.settings import ConverterSettings
 
 
 class Convert(nn.Module):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidkd.config.converters import ConverterSettings
 from vidkd.errors import UserError
+from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.probes.model import Standardise
 
 KERNEL = 3

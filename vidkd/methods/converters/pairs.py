@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidkd.config.converters import ConverterSettings
-from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_splits import open_splits
 from vidkd.errors import UserError
+from vidkd.features.batches import FeatureJoin
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.splits import open_splits
+from vidkd.methods.converters.settings import ConverterSettings
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from vidkd.config.converters import ConverterSettings
-from vidkd.data.feature_batches import FeatureBatches, FeatureJoin
-from vidkd.data.feature_tokens import check_finite, token_statistics
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.loop import Trainer
 from vidkd.engine.optim import one_group
@@ -24,10 +21,13 @@ from vidkd.engine.runtime import naming_knob, start
 from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.evaluate.token_errors import TokenErrors
+from vidkd.features.batches import FeatureBatches, FeatureJoin
+from vidkd.features.tokens import check_finite, token_statistics
 from vidkd.methods.converters.loss import terms
 from vidkd.methods.converters.method import Convert
 from vidkd.methods.converters.model import Converter, build_converter
 from vidkd.methods.converters.pairs import Pairs, open_pairs
+from vidkd.methods.converters.settings import ConverterSettings
 
 
 def train(

@@ -12,7 +12,6 @@ import click
 import torch
 from accelerate import Accelerator
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.config.options import PATH
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore, find_shards
@@ -20,6 +19,7 @@ from vidkd.engine.cpu import use_cpu
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import accuracy_by_count
 from vidkd.evaluate.scores import score_clips
+from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import load_network
 
 TEST_RUN_BATCHES = 2

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidkd.config.ffn import FFNSettings
+from vidkd.methods.ffn.settings import FFNSettings
 
 
 def temporal_distillation(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.data.clips import Batch
 from vidkd.engine.processes import gathered
 from vidkd.methods.ffn.loss import counts_of_step, loss_terms
 from vidkd.methods.ffn.model import build_model
+from vidkd.methods.ffn.settings import FFNSettings
 
 
 class FFN(nn.Module):

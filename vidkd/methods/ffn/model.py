@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.data.augment import Normalise
 from vidkd.errors import UserError
 from vidkd.methods.ffn.counts import nearest_count
+from vidkd.methods.ffn.settings import FFNSettings
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from vidkd.config.ffn import FFNSettings, PredictSettings
 from vidkd.data.clips import Batch, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.engine.cpu import use_cpu
@@ -20,6 +19,7 @@ from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters, gflops
 from vidkd.evaluate.scores import score_clips
 from vidkd.files import atomic, write_text
+from vidkd.methods.ffn.settings import FFNSettings, PredictSettings
 from vidkd.methods.ffn.start import load_network
 
 # Larger ones are no faster, and a clip has up to 136 frames when every count to 16 is asked for.

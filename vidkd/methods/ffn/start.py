@@ -8,11 +8,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_weights
 from vidkd.methods.ffn.counts import nearest_count
 from vidkd.methods.ffn.model import Network, TSMResNet, build_model
+from vidkd.methods.ffn.settings import FFNSettings
 
 PER_COUNT = re.compile(r"^(?P<before>.*\b(?:bn\d|downsample\.1))\.(?P<count>\d+)\.(?P<after>\w+)$")
 

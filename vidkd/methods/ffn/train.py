@@ -9,7 +9,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from vidkd.config.ffn import FFNSettings
 from vidkd.data.clips import (
     Batch,
     ClipBatches,
@@ -29,6 +28,7 @@ from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import accuracy_by_count
 from vidkd.evaluate.scores import score_clips
 from vidkd.methods.ffn.method import FFN
+from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import start_from
 
 

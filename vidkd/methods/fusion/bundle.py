@@ -26,12 +26,12 @@ from vidkd.backbones.network import Network, device_of
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import FrameSettings
-from vidkd.data.feature_meta import canonical
 from vidkd.data.views import Frames, view_positions
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.logging import Waiting
 from vidkd.engine.weights import listed
 from vidkd.errors import UserError
+from vidkd.features.meta import canonical
 from vidkd.inside import check_inside
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.model import Converter

@@ -15,10 +15,10 @@ from typing import Any
 import click
 
 from vidkd import lazy
-from vidkd.config.fusion import FusionSettings
 from vidkd.config.options import INPUT
 from vidkd.errors import UserError
 from vidkd.methods.fusion.given import check_counts, given_files
+from vidkd.methods.fusion.settings import FusionSettings
 
 CONFIGURED = "vidkd.methods.fusion.configured:Configured"
 """Not imported here: it knows all settings, whose changes train no head of a workflow anew."""

@@ -10,16 +10,16 @@ from vidkd.backbones.live import live_splits
 from vidkd.backbones.registry import module_of
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import SPLITS
-from vidkd.config.fusion import FusionSettings
 from vidkd.config.load import load_settings
 from vidkd.config.problems import nearest
 from vidkd.config.settings import Settings
-from vidkd.data.feature_splits import open_splits
-from vidkd.data.features import find_feature_shards
 from vidkd.data.frames import find_shards
 from vidkd.errors import UserError
+from vidkd.features.splits import open_splits
+from vidkd.features.store import find_feature_shards
 from vidkd.methods.converters.load import converter_config
 from vidkd.methods.fusion.given import Given, files_of
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.sources import Splits
 from vidkd.paths import Paths
 from vidkd.provenance import ROOT

@@ -15,16 +15,16 @@ from vidkd.backbones.protocol import Backbone
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import FrameSettings
-from vidkd.data.decode import decoder_version
-from vidkd.data.feature_meta import FeatureMeta
 from vidkd.data.frame_writer import store_attributes
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
+from vidkd.features.meta import FeatureMeta
 from vidkd.files import atomic_folder, write_text
 from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config
 from vidkd.methods.fusion.bundle import CONFIG, RUN, VERSION, is_bundle, load_bundle, sum_of
 from vidkd.methods.fusion.load import load_fusion
 from vidkd.provenance import file_sha256
+from vidkd.video.decode import decoder_version
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidkd.config.data import SPLITS
-from vidkd.config.fusion import FusionSettings
-from vidkd.data.feature_splits import open_splits
-from vidkd.data.features import find_feature_shards
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
+from vidkd.features.splits import open_splits
+from vidkd.features.store import find_feature_shards
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.sources import Sources, Splits, open_sources
 from vidkd.named import named_files, named_places
 

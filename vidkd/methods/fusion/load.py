@@ -7,14 +7,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vidkd.config.converters import ConverterSettings
-from vidkd.config.fusion import FusionSettings
 from vidkd.engine.run import NETWORK, read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
 from vidkd.methods.converters.model import build_converter
+from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead
+from vidkd.methods.fusion.settings import FusionSettings
 
 CONVERTERS = "converters."
 """Beginning of the names of converters that were trained with the head."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vidkd.data.feature_batches import FeatureBatch
+from vidkd.features.batches import FeatureBatch
 from vidkd.methods.converters.model import Converter
 from vidkd.methods.fusion.loss import terms
 from vidkd.methods.fusion.model import FusionHead

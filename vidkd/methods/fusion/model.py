@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vidkd.config.fusion import FusionSettings
 from vidkd.methods.converters.model import resize
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.probes.model import Standardise
 
 HIDDEN = 2

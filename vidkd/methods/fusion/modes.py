@@ -17,19 +17,19 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from vidkd.config.fusion import FusionSettings
-from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.engine.logging import Waiting, progress
 from vidkd.engine.run import read_config
 from vidkd.errors import UserError
+from vidkd.features.batches import FeatureJoin
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.store import FeatureStore
 from vidkd.files import atomic
 from vidkd.methods.converters.load import DECIDING
 from vidkd.methods.fusion.bundle import Bundle, bundle_config, load_bundle
 from vidkd.methods.fusion.load import load_fusion
 from vidkd.methods.fusion.predict import logits
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)

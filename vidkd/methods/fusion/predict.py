@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidkd.config.fusion import FusionSettings
-from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.feature_tokens import check_finite
 from vidkd.engine.run import read_config
+from vidkd.features.batches import FeatureJoin
+from vidkd.features.tokens import check_finite
 from vidkd.methods.fusion.load import load_fusion
 from vidkd.methods.fusion.method import Fuse
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.probes.predict import write_predictions
 
 

@@ -15,16 +15,16 @@ from accelerate import PartialState
 from torch import Tensor
 
 from vidkd.config.data import SPLITS
-from vidkd.config.fusion import FusionSettings
-from vidkd.data.feature_batches import FeatureJoin, FeatureSource
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_tokens import token_statistics
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
+from vidkd.features.batches import FeatureJoin, FeatureSource
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.tokens import token_statistics
 from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
 from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
 from vidkd.methods.converters.model import Converter
 from vidkd.methods.converters.pairs import lacking, layout, mixed
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.probes.rows import check_labels
 from vidkd.provenance import file_sha256
 

@@ -14,8 +14,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from vidkd.config.fusion import FusionSettings
-from vidkd.data.feature_batches import FeatureBatches, FeatureJoin
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.loop import Progress, Trainer
 from vidkd.engine.optim import one_group
@@ -24,10 +22,12 @@ from vidkd.engine.runtime import naming_knob, start
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
+from vidkd.features.batches import FeatureBatches, FeatureJoin
 from vidkd.methods.fusion.load import file_names
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead
 from vidkd.methods.fusion.predict import logits, mean_gates, predict
+from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.sources import Sources
 from vidkd.methods.probes.loss import cross_entropy
 

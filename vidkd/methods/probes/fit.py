@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vidkd.config.probes import HeadSettings
 from vidkd.methods.probes.predict import predict
 from vidkd.methods.probes.registry import find_fit
 from vidkd.methods.probes.rows import open_rows
+from vidkd.methods.probes.settings import HeadSettings
 
 
 def fit_probe(

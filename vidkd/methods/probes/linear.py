@@ -17,13 +17,13 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidkd.config.probes import HeadSettings, LinearSettings
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import write_files
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.methods.probes.model import LinearProbe, Standardise
 from vidkd.methods.probes.rows import ProbeRows, token_means
+from vidkd.methods.probes.settings import HeadSettings, LinearSettings
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vidkd.data.feature_batches import FeatureBatch
+from vidkd.features.batches import FeatureBatch
 from vidkd.methods.probes.loss import cross_entropy
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidkd.config.probes import AttentiveSettings, HeadSettings
+from vidkd.methods.probes.settings import AttentiveSettings, HeadSettings
 
 
 class Standardise(nn.Module):

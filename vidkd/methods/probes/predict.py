@@ -8,13 +8,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from vidkd.config.probes import HeadSettings
-from vidkd.data.feature_batches import FeatureJoin
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
+from vidkd.features.batches import FeatureJoin
 from vidkd.files import atomic
 from vidkd.methods.probes.model import build_model
 from vidkd.methods.probes.rows import tokens
+from vidkd.methods.probes.settings import HeadSettings
 
 
 def predict(weights: Path, test: FeatureJoin, predictions: Path) -> None:

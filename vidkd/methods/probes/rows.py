@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from vidkd.config.data import SPLITS
-from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.feature_splits import open_splits
-from vidkd.data.feature_tokens import checked
 from vidkd.data.label_ids import read_labels
 from vidkd.data.tables import UNLABELLED, read_classes
 from vidkd.errors import UserError
+from vidkd.features.batches import FeatureJoin
+from vidkd.features.splits import open_splits
+from vidkd.features.tokens import checked
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from vidkd.config.probes import HeadSettings
-from vidkd.data.feature_batches import FeatureBatches, FeatureJoin
-from vidkd.data.feature_tokens import token_statistics
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.loop import Trainer
 from vidkd.engine.optim import one_group
@@ -19,11 +16,14 @@ from vidkd.engine.run import write_run
 from vidkd.engine.runtime import start
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
+from vidkd.features.batches import FeatureBatches, FeatureJoin
+from vidkd.features.tokens import token_statistics
 from vidkd.methods.probes.loss import cross_entropy
 from vidkd.methods.probes.method import Probe
 from vidkd.methods.probes.model import AttentiveProbe
 from vidkd.methods.probes.predict import logits
 from vidkd.methods.probes.rows import ProbeRows
+from vidkd.methods.probes.settings import HeadSettings
 
 
 def fit(

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vidkd.config.student import StudentSettings
 from vidkd.data.frames import FrameStore
 from vidkd.data.sampling import evaluation_positions
 from vidkd.evaluate.classes import read_predictions
+from vidkd.methods.student.settings import StudentSettings
 
 Attended = tuple[str, NDArray[np.uint8], NDArray[np.float64]]
 """Title, frames (T, H, W, 3) and weights (T)."""

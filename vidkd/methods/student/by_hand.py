@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.options import INPUT, PATH
-from vidkd.data.features import find_feature_shards
 from vidkd.data.frames import find_shards
 from vidkd.errors import UserError
+from vidkd.features.store import find_feature_shards
 from vidkd.methods.labelled import Videos
 from vidkd.methods.student.train import Teaching
 

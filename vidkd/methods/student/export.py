@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vidkd.config.data import FrameSettings
-from vidkd.config.student import StudentSettings
 from vidkd.data.clips import evaluation_loader
 from vidkd.data.sampling import evaluation_positions
 from vidkd.data.selected import Frames
@@ -33,6 +32,7 @@ from vidkd.files import atomic_folder, write_text
 from vidkd.inside import check_inside
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)

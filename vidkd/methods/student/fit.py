@@ -21,20 +21,20 @@ from torch.nn import functional as F
 from vidkd.backbones.clip import CLIP
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.student import Head, TeacherSettings
-from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.feature_meta import FeatureMeta
-from vidkd.data.feature_splits import open_splits
 from vidkd.data.tables import UNLABELLED, read_classes
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import write_files
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import gflops
+from vidkd.features.batches import FeatureJoin
+from vidkd.features.meta import FeatureMeta
+from vidkd.features.splits import open_splits
 from vidkd.files import atomic, write_text
 from vidkd.methods.gate import fit_linear, gate, largest_class, split_labels
 from vidkd.methods.probes.rows import token_means
 from vidkd.methods.student.prompts import class_words
+from vidkd.methods.student.settings import Head, TeacherSettings
 from vidkd.methods.student.teacher import HEADS, TeacherHead, count_teacher, whole_teacher
 
 log = logging.getLogger(__name__)

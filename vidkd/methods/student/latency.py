@@ -10,9 +10,9 @@ from typing import cast
 from vidkd.backbones.clip import CLIP
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.student import TEACHER
 from vidkd.evaluate.cost import Part, clip_part, measure, write_rows
 from vidkd.methods.student.predict import load_student
+from vidkd.methods.student.settings import TEACHER
 from vidkd.methods.student.teacher import check_network, count_teacher, load_head, whole_teacher
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidkd.config.student import StudentSettings
 from vidkd.data.tables import UNLABELLED
 from vidkd.methods.student.model import Seen
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.methods.student.taught import Taught
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from vidkd.config.student import StudentSettings
 from vidkd.data.clips import Batch
 from vidkd.engine.processes import gathered
 from vidkd.methods.student.loss import loss_terms
 from vidkd.methods.student.model import Seen, Student
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.methods.student.taught import Taught
 
 Teacher = Callable[[Batch], Taught]

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vidkd.config.student import StudentSettings
 from vidkd.errors import UserError
 from vidkd.methods.student.encoder import Encoder
+from vidkd.methods.student.settings import StudentSettings
 
 
 class Seen(NamedTuple):

@@ -13,7 +13,6 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidkd.config.student import StudentSettings
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
@@ -24,6 +23,7 @@ from vidkd.evaluate.efficiency import count_parameters, gflops
 from vidkd.files import atomic, write_text
 from vidkd.methods.student.encoder import EncoderSpec, build_encoder
 from vidkd.methods.student.model import Seen, Student
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.methods.student.teacher import load_head
 from vidkd.methods.student.train import cached_features
 

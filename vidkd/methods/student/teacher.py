@@ -16,16 +16,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidkd.config.student import Head
 from vidkd.data.augment import resized
 from vidkd.data.clips import Batch
-from vidkd.data.feature_batches import FeatureSource
-from vidkd.data.feature_meta import FeatureMeta
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters
+from vidkd.features.batches import FeatureSource
+from vidkd.features.meta import FeatureMeta
 from vidkd.methods.probes.model import LinearProbe
+from vidkd.methods.student.settings import Head
 from vidkd.methods.student.taught import Taught
 
 if TYPE_CHECKING:  # open_clip, which predicting a student does without

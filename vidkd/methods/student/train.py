@@ -17,9 +17,7 @@ from torch.nn import functional as F
 
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.student import StudentSettings
 from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
-from vidkd.data.features import FeatureStore
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
 from vidkd.data.tables import read_classes
@@ -33,10 +31,12 @@ from vidkd.engine.runtime import naming_knob, start_shared
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
 from vidkd.evaluate.efficiency import count_parameters
+from vidkd.features.store import FeatureStore
 from vidkd.methods.labelled import Videos, counts, first_batch, training_clips
 from vidkd.methods.student.encoder import check_size, new_encoder, pretrained_encoder
 from vidkd.methods.student.method import Distil, Teacher
 from vidkd.methods.student.model import Student
+from vidkd.methods.student.settings import StudentSettings
 from vidkd.methods.student.teacher import (
     CachedTeacher,
     OnlineTeacher,

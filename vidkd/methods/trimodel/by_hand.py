@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.options import INPUT, PATH
-from vidkd.config.trimodel import ASSISTANT, TEACHER
 from vidkd.data.frames import find_shards
 from vidkd.errors import UserError
 from vidkd.methods.labelled import Videos
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 from vidkd.methods.trimodel.train import Network
 
 _NETWORK = TypeAdapter(BackboneSettings | None)

@@ -14,18 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.config.trimodel import GateSettings
-from vidkd.data.feature_batches import FeatureJoin
-from vidkd.data.feature_splits import open_splits
 from vidkd.data.label_ids import label_ids_column
 from vidkd.data.tables import UNLABELLED, read_classes
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.run import write_files
 from vidkd.errors import UserError
 from vidkd.evaluate.accuracy import top_k
+from vidkd.features.batches import FeatureJoin
+from vidkd.features.splits import open_splits
 from vidkd.files import atomic, write_text
 from vidkd.methods.gate import fit_linear, gate, largest_class, split_labels
 from vidkd.methods.probes.rows import token_means
+from vidkd.methods.trimodel.settings import GateSettings
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from vidkd.backbones.videomae import VideoMAE
 from vidkd.data.augment import resized
-from vidkd.data.feature_meta import FeatureMeta
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
+from vidkd.features.meta import FeatureMeta
 from vidkd.methods.probes.model import LinearProbe
 from vidkd.methods.trimodel.align import to_grid
 from vidkd.methods.trimodel.model import Grid, grid_of, inside

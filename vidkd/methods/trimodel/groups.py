@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from vidkd.config.trimodel import TriModelSettings
 from vidkd.methods.trimodel.method import Distil
+from vidkd.methods.trimodel.settings import TriModelSettings
 
 
 def layer_groups(method: Distil, settings: TriModelSettings) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidkd.config.trimodel import ASSISTANT, TEACHER, TriModelSettings
 from vidkd.data.tables import UNLABELLED
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER, TriModelSettings
 from vidkd.methods.trimodel.taught import Taught
 
 

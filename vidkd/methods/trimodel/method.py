@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidkd.config.trimodel import TriModelSettings
 from vidkd.data.clips import Batch
 from vidkd.engine.processes import averaged, gathered, part
 from vidkd.methods.trimodel import loss
 from vidkd.methods.trimodel.align import student_layers
 from vidkd.methods.trimodel.frozen import Frozen
 from vidkd.methods.trimodel.model import Inside, Student
+from vidkd.methods.trimodel.settings import TriModelSettings
 from vidkd.methods.trimodel.taught import Taught
 
 

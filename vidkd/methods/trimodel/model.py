@@ -22,10 +22,10 @@ from transformers.utils import logging as library_logging
 from vidkd.backbones.registry import load_backbone
 from vidkd.backbones.videomae import VideoMAE
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.trimodel import TriModelSettings
 from vidkd.data.augment import Normalise
 from vidkd.errors import UserError
 from vidkd.files import atomic_folder
+from vidkd.methods.trimodel.settings import TriModelSettings
 
 Grid = tuple[int, int, int]
 """Tokens of a clip along time, height and width."""

@@ -12,7 +12,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from vidkd.config.trimodel import TriModelSettings
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import label_ids_column, read_labels
@@ -24,6 +23,7 @@ from vidkd.evaluate.classes import read_predictions
 from vidkd.evaluate.efficiency import count_parameters, gflops
 from vidkd.files import atomic, write_text
 from vidkd.methods.trimodel.model import Student, student_of
+from vidkd.methods.trimodel.settings import TriModelSettings
 
 BATCH_SIZE = 16
 

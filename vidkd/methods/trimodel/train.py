@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from vidkd.backbones.source import network_files
 from vidkd.config.backbones import BackboneSettings
-from vidkd.config.trimodel import ASSISTANT, TEACHER, TriModelSettings
 from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_label_sets, read_labels
@@ -46,6 +45,7 @@ from vidkd.methods.trimodel.model import (
     save,
     use_drop_path,
 )
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER, TriModelSettings
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from vidkd.config.base import Section
 from vidkd.config.problems import problems, sentence
-from vidkd.config.trimodel import DistillationSettings, GateSettings, TriModelSettings
 from vidkd.errors import UserError
+from vidkd.methods.trimodel.settings import DistillationSettings, GateSettings, TriModelSettings
 
 VIDEOMAE = "MCG-NJU/videomae-base"
 

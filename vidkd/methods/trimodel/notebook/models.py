@@ -10,13 +10,13 @@ from vidkd.backbones.download import DRIVE, DRIVE_PAGE, download
 from vidkd.backbones.hub_files import newest_commit
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.start import is_weights_file
-from vidkd.config.trimodel import ASSISTANT, TEACHER
 from vidkd.config.weights import WeightsSettings
 from vidkd.errors import UserError
 from vidkd.evaluate.efficiency import count_parameters
 from vidkd.fetch import Refused, Remote, fetch
 from vidkd.methods.trimodel.model import image_processor, load_videomae, pretrained_student, save
 from vidkd.methods.trimodel.notebook.config import TrainingArguments, TriModelConfig, student_settings
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)

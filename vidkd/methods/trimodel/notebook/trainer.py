@@ -15,7 +15,6 @@ from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.source import network_files
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import DataSettings
-from vidkd.config.trimodel import GateSettings, TriModelSettings
 from vidkd.data.label_ids import label_ids_column
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
@@ -35,6 +34,7 @@ from vidkd.methods.trimodel.notebook.models import TriModelDistillationFramework
 from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
 from vidkd.methods.trimodel.notebook.utils import LabelledClips, create_data_loaders, load_label_mappings
 from vidkd.methods.trimodel.predict import load_student, see
+from vidkd.methods.trimodel.settings import GateSettings, TriModelSettings
 from vidkd.methods.trimodel.train import Network, train
 from vidkd.provenance import code_digest, stamp
 
