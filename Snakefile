@@ -13,16 +13,8 @@ if not workflow.overwrite_configfiles:
     configfile: "config/config.yaml"
 
 
-##### helpers #####
-
-
 include: "rules/common.smk"
 include: "rules/machine.smk"
-include: "rules/inputs.smk"
-include: "rules/sources.smk"
-include: "rules/teaching.smk"
-include: "rules/assisting.smk"
-include: "rules/reporting.smk"
 
 
 ##### stages #####
@@ -32,29 +24,19 @@ include: "rules/data.smk"
 include: "rules/frames.smk"
 include: "rules/checkpoints.smk"
 include: "rules/features.smk"
-include: "rules/probes.smk"
-include: "rules/converters.smk"
-include: "rules/fusion.smk"
-include: "rules/bundle.smk"
-include: "rules/teacher.smk"
-include: "rules/student.smk"
-include: "rules/trimodel.smk"
-include: "rules/trimodel_table.smk"
-include: "rules/ffn.smk"
-include: "rules/tables.smk"
-include: "rules/figures.smk"
-include: "rules/pictures.smk"
-include: "rules/dag.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/deploy.smk"
 include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        final_output(),
+        flow.final_output(),
 
 
 # Features of every network and split, and nothing that is learnt on them; a shard that was deleted is made again.
 rule features:
     input:
-        expand(paths.features, backbone=cfg.backbones, split=SPLITS, shard=SHARDS),
+        asked(flow.data.all_features),

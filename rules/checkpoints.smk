@@ -1,5 +1,5 @@
-# Networks wait for these, and much waits for the networks: with as many cores as there are jobs, nothing of it matters.
-FIRST = 500
+source = flow.data.source
+SOURCE_SHARDS = range(flow.data.SOURCE_SHARDS)
 
 
 # The videos that small networks are trained on, and these networks. They are listed, probed and decoded by the
@@ -11,10 +11,10 @@ use rule generate_demo as generate_source with:
         paths.log("generate_source", "{split}"),
     benchmark:
         paths.benchmark("generate_source", "{split}")
-    priority: FIRST
+    priority: flow.data.FIRST
     params:
-        settings=source_settings,
-        code=code("workflow_scripts.generate_demo"),
+        settings=flow.data.source_settings,
+        code=code("generate_demo"),
         folder=f"{source.demo}/{{split}}",
 
 
@@ -28,10 +28,10 @@ use rule list_videos as list_source with:
         paths.log("list_source"),
     benchmark:
         paths.benchmark("list_source")
-    priority: FIRST
+    priority: flow.data.FIRST
     params:
-        settings=source_data,
-        code=code("workflow_scripts.list_videos", "vidkd.data.adapters.demo"),
+        settings=flow.data.source_data,
+        code=code("list_videos", "vidkd.data.adapters.demo"),
         root=lambda wildcards: source.demo,
         annotations=lambda wildcards: source.demo,
         folder=Path(source.videos).parent,
@@ -47,10 +47,10 @@ use rule probe_videos as probe_source with:
         paths.log("probe_source", "{shard}"),
     benchmark:
         paths.benchmark("probe_source", "{shard}")
-    priority: FIRST
+    priority: flow.data.FIRST
     params:
-        code=code("workflow_scripts.probe_videos"),
-        source=source_look,
+        code=code("probe_videos"),
+        source=flow.data.source_look,
         root=source.demo,
 
 
@@ -65,11 +65,11 @@ use rule extract_frames as extract_source with:
         paths.log("extract_source", "{split}.{shard}"),
     benchmark:
         paths.benchmark("extract_source", "{split}.{shard}")
-    priority: FIRST
+    priority: flow.data.FIRST
     params:
-        settings=settings("frames"),
-        code=code("workflow_scripts.extract_frames"),
-        source=source_look,
+        settings=section(cfg, "frames"),
+        code=code("extract_frames"),
+        source=flow.data.source_look,
         root=source.demo,
 
 
@@ -87,23 +87,21 @@ rule train_checkpoint:
         paths.log("train_checkpoint", "{checkpoint}"),
     benchmark:
         paths.benchmark("train_checkpoint", "{checkpoint}")
-    priority: FIRST
+    priority: flow.data.FIRST
     conda:
         "../envs/train.yaml"
-    threads: lambda wildcards: max(cfg.compute.workers, checkpoint_of(wildcards).cpu_threads)
+    threads: flow.data.checkpoint_threads
     resources:
-        gpu=one_gpu,
+        gpu=flow.one_gpu,
         workers=cfg.compute.workers,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
-        settings=lambda wildcards: canonical(checkpoint_of(wildcards)),
-        code=code("workflow_scripts.train_checkpoint"),
-        # Of its own kind alone: no import names it.
-        kind=lambda wildcards: code(module_of_network(checkpoint_of(wildcards).kind)),
-        train=repeated("--train", "train"),
-        val=repeated("--val", "val"),
-        annotations=repeated("--annotations", "annotations"),
+        settings=flow.data.checkpoint_settings,
+        code=flow.data.checkpoint_code,
+        train=flow.data.repeated("--train", "train"),
+        val=flow.data.repeated("--val", "val"),
+        annotations=flow.data.repeated("--annotations", "annotations"),
         run_dir=paths.checkpoint,
     shell:
         "python -m workflow_scripts.train_checkpoint {params.train} {params.val} {params.annotations}"
@@ -127,7 +125,7 @@ rule download_weights:
         mem_mb=4000,
         runtime=1440,
     params:
-        settings=weights_settings,
-        code=code("workflow_scripts.download_weights"),
+        settings=flow.weights_settings,
+        code=code("download_weights"),
     shell:
         "python -m workflow_scripts.download_weights --settings {params.settings:q} 2>&1 | tee {log}"

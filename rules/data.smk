@@ -12,8 +12,8 @@ rule generate_demo:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=demo_settings,
-        code=code("workflow_scripts.generate_demo"),
+        settings=flow.data.demo_settings,
+        code=code("generate_demo"),
         folder=f"{paths.demo}/{{split}}",
     shell:
         "python -m workflow_scripts.generate_demo --split {wildcards.split}"
@@ -25,9 +25,9 @@ rule generate_demo:
 # shards whose listing has the same content as before are neither probed nor extracted again.
 checkpoint list_videos:
     input:
-        annotations=annotations,
+        annotations=flow.data.annotations,
     output:
-        shards=expand(paths.videos, shard=SHARDS),
+        shards=expand(paths.videos, shard=flow.data.shards),
         classes=paths.classes,
     log:
         paths.log("list_videos"),
@@ -40,12 +40,10 @@ checkpoint list_videos:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("data"),
-        code=code(
-            "workflow_scripts.list_videos", f"vidkd.data.adapters.{cfg.data.adapter}"
-        ),
-        root=data_root(),
-        annotations=annotations_root(),
+        settings=section(cfg, "data"),
+        code=flow.data.adapter_code("list_videos"),
+        root=flow.data.data_root,
+        annotations=flow.data.annotations_root,
         folder=lambda wildcards, output: Path(output.shards[0]).parent,
     shell:
         "python -m workflow_scripts.list_videos --root {params.root:q} --annotations {params.annotations:q}"
@@ -69,9 +67,9 @@ rule probe_videos:
         mem_mb=2000,
         runtime=240,
     params:
-        code=code("workflow_scripts.probe_videos"),
-        source=lambda wildcards: video_source(),
-        root=data_root(),
+        code=code("probe_videos"),
+        source=flow.data.video_source,
+        root=flow.data.data_root,
     shell:
         "python -m workflow_scripts.probe_videos --root {params.root:q} --videos {input.videos}"
         " --classes {input.classes} --shard {wildcards.shard} --output {output.probe} > {log} 2>&1"
@@ -79,7 +77,7 @@ rule probe_videos:
 
 rule build_manifest:
     input:
-        probes=expand(paths.probe, shard=SHARDS),
+        probes=expand(paths.probe, shard=flow.data.shards),
         classes=paths.classes,
     output:
         manifest=paths.manifest,
@@ -94,10 +92,36 @@ rule build_manifest:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=settings("data"),
-        code=code("workflow_scripts.build_manifest"),
+        settings=section(cfg, "data"),
+        code=code("build_manifest"),
         # A folder, because the names of a thousand shards are longer than a command may be.
         folder=Path(paths.probe).parent,
     shell:
         "python -m workflow_scripts.build_manifest --probes {params.folder} --classes {input.classes}"
         " --manifest {output.manifest} --settings {params.settings:q} > {log} 2>&1"
+
+
+rule list_labels:
+    input:
+        annotations=flow.data.annotations,
+    output:
+        labels=paths.labels,
+        classes=paths.label_classes,
+    log:
+        paths.log("list_labels", "{label}"),
+    benchmark:
+        paths.benchmark("list_labels", "{label}")
+    conda:
+        "../envs/video.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=flow.data.label_settings,
+        code=flow.data.adapter_code("list_labels"),
+        root=flow.data.data_root,
+        annotations=flow.data.annotations_root,
+    shell:
+        "python -m workflow_scripts.list_labels --root {params.root:q} --annotations {params.annotations:q}"
+        " --output {output.labels} --classes {output.classes} --settings {params.settings:q} > {log} 2>&1"

@@ -1,7 +1,7 @@
 rule cache_features:
     input:
         frames=paths.frames,
-        weights=backbone_files,
+        weights=flow.data.backbone_files,
         # Not read: a direct input of the listing of list_videos, a Snakemake checkpoint; see extract_frames.
         videos=paths.videos,
     output:
@@ -10,21 +10,19 @@ rule cache_features:
         paths.log("cache_features", "{backbone}.{split}.{shard}"),
     benchmark:
         paths.benchmark("cache_features", "{backbone}.{split}.{shard}")
-    priority: FIRST - 100
+    priority: flow.data.FIRST - 100
     conda:
         "../envs/train.yaml"
-    threads: lambda wildcards: max(cfg.compute.workers, backbone(wildcards).cpu_threads)
+    threads: flow.data.backbone_threads
     resources:
-        gpu=one_gpu,
+        gpu=flow.one_gpu,
         workers=cfg.compute.workers,
         batch=cfg.compute.batch,
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
-        settings=lambda wildcards: canonical(backbone(wildcards)),
-        code=code("workflow_scripts.cache_features"),
-        # Of its own kind alone: no import names it.
-        kind=lambda wildcards: code(module_of(backbone(wildcards).kind)),
+        settings=flow.data.backbone_settings,
+        code=flow.data.backbone_code("cache_features"),
     shell:
         "python -m workflow_scripts.cache_features --backbone {wildcards.backbone} --frames-store {input.frames}"
         " --output {output.features} --batch {resources.batch} --workers {resources.workers}"

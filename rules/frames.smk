@@ -17,10 +17,10 @@ rule extract_frames:
         mem_mb=4000,
         runtime=480,
     params:
-        settings=settings("frames"),
-        code=code("workflow_scripts.extract_frames"),
-        source=lambda wildcards: video_source(),
-        root=data_root(),
+        settings=section(cfg, "frames"),
+        code=code("extract_frames"),
+        source=flow.data.video_source,
+        root=flow.data.data_root,
     shell:
         "python -m workflow_scripts.extract_frames --root {params.root:q} --probe {input.probe}"
         " --split {wildcards.split} --output {output.frames} --settings {params.settings:q} > {log} 2>&1"
@@ -28,7 +28,7 @@ rule extract_frames:
 
 rule check_frames:
     input:
-        stores=expand(paths.frames, split=SPLITS, shard=SHARDS),
+        stores=expand(paths.frames, split=SPLITS, shard=flow.data.shards),
         manifest=paths.manifest,
         classes=paths.classes,
     output:
@@ -44,8 +44,8 @@ rule check_frames:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("data"),
-        code=code("workflow_scripts.check_frames"),
+        settings=section(cfg, "data"),
+        code=code("check_frames"),
         frames=Path(paths.frames).parent.parent,
         probes=Path(paths.probe).parent,
     shell:

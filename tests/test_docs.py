@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import click
 import networkx
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from tests.data.feature_files import other, write_shard
 from tests.workflow.conftest import Project, copy_project
 from vidkd.config.load import load_settings
 from vidkd.paths import Paths
+from vidkd.registry import METHODS, find_method
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,6 +40,12 @@ DOCUMENTS = {
         "docs/report.md",
         "docs/comparing.md",
         "docs/several_gpus.md",
+        "docs/student.md",
+        "docs/trimodel.md",
+        "docs/reliability.md",
+        "docs/scale.md",
+        "docs/cluster.md",
+        "config/README.md",
     )
 }
 
@@ -68,7 +76,7 @@ def test_the_picture_has_every_stage_and_what_it_waits_for(tmp_path):
     between = {(stage[a], stage[b]) for a, b in edges if "all" not in (a, b)}
     whole = networkx.DiGraph((a, b) for a, b in between if a != b)
     assert drawn == set(networkx.transitive_reduction(whole).edges)
-    assert set(whole) == set(stage.values()) - {"weights"}
+    assert set(whole) == set(stage.values())
 
 
 def test_every_dependency_has_its_reason():
@@ -101,15 +109,18 @@ def test_files_that_are_named_exist(name):
 
 
 def patterns(paths: object) -> list[str]:
-    """Every artefact of `paths`, those of a run of each method among them."""
-    names = [name for name, value in vars(type(paths)).items() if isinstance(value, property)]
-    values = [getattr(paths, name) for name in names]
-    return [text for value in values for text in ([value] if isinstance(value, str) else patterns(value))]
+    """The artefacts that are properties of `paths`."""
+    return [getattr(paths, name) for name, value in vars(type(paths)).items() if isinstance(value, property)]
 
 
 def test_the_tree_of_results_is_that_of_the_rules():
+    """Files of data and report, of a run of any method, and tables and exports of each."""
     tree = README.partition("## Where results land")[2].partition("```")[2].partition("```")[0]
-    wanted = {pattern.rpartition("/")[2] for pattern in patterns(Paths())}
+    wanted = {pattern.rpartition("/")[2] for pattern in [*patterns(Paths()), *patterns(Paths().run())]}
+    wanted |= {"{method}", "{run}", "teachers", "latency.csv"}
+    for method in map(find_method, METHODS):
+        wanted |= {f"{table}.csv" for table in method.TABLES}
+        wanted |= {method.EXPORTED} if method.EXPORT else set()
     shown = {re.sub(r"\{(\w+)\}", r"{\1}", word) for word in re.findall(r"[\w{}.]+", tree)}
     assert not {name for name in wanted if name not in shown}
 
@@ -122,30 +133,41 @@ COMMANDS = {
 }
 
 
-def options_of(module: str) -> set[str]:
+def options_of(words: str) -> set[str]:
+    """Options of a script: the name of its module, followed by a method where each has its own command."""
+    module, *rest = words.split()
     main = importlib.import_module(module).main
+    if isinstance(main, click.Group):
+        method = rest[0] if rest else ""
+        main = main.get_command(click.Context(main), method)
+        assert main is not None, f"{module} has no command {method!r}"
     return {"--help", *(option for parameter in main.params for option in parameter.opts)}
 
 
 @pytest.mark.parametrize(("name", "command"), sorted(COMMANDS))
 def test_commands_have_the_options_that_are_given(name, command):
-    module, _, given = command.partition("#")[0].partition(" ")
-    assert set(re.findall(OPTION, given)) <= options_of(module)
+    command = command.partition("#")[0]
+    assert set(re.findall(OPTION, command)) <= options_of(command)
+
+
+def test_a_command_of_no_method_is_noticed():
+    with pytest.raises(AssertionError, match="no command 'fnn'"):
+        options_of("workflow_scripts.train fnn --epochs 5")
 
 
 @pytest.mark.parametrize(
-    ("name", "module", "some"),
+    ("name", "command", "some"),
     [
-        ("README.md", "train_ffn", {"--test-run", "--eval-only", "--resume"}),
-        ("docs/fusion.md", "train_fusion", {"--use-cached-features", "--root", "--lr"}),
+        ("README.md", "train ffn", {"--test-run", "--eval-only", "--resume"}),
+        ("docs/fusion.md", "train fusion", {"--use-cached-features", "--root", "--lr"}),
     ],
 )
-def test_options_that_are_named_exist(name, module, some):
+def test_options_that_are_named_exist(name, command, some):
     block = DOCUMENTS[name].partition("## By hand")[2].partition("\n## ")[0]
     prose = re.sub(r"```.*?```|`(?:snakemake|python) .*?`", "", block, flags=re.DOTALL)
     named = set(re.findall(OPTION, prose))
     assert some <= set(re.findall(OPTION, block))
-    assert named - {"--help"} <= options_of(f"workflow_scripts.{module}")
+    assert named - {"--help"} <= options_of(f"workflow_scripts.{command}")
 
 
 def test_the_configuration_for_own_videos_is_right():
@@ -294,7 +316,7 @@ def test_the_new_variants_are_planned(extended):
     done = extended.dry_run("--configfile", "config/experiments/mine.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     plan = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
-    assert plan["train_ffn"] == plan["predict_ffn"] == "6"
+    assert plan["train"] == plan["predict"] == "6"
     assert plan["list_videos"] == plan["probe_videos"] == "1"
 
 

@@ -62,6 +62,32 @@ FILES = {
     "workflow_scripts/__init__.py": "",
     "workflow_scripts/use_model.py": "import vidkd.model as m\nfrom vidkd.errors import UserError\n",
 }
+SETTINGS_CLASS = '''"""Settings."""
+from typing import ClassVar
+
+from pydantic import Field
+
+from vidkd.config.base import Section
+
+WIDTHS = (1, 2)
+
+
+class Model(Section):
+    """A model."""
+
+    RESERVED: ClassVar[dict[str, str]] = {}
+
+    width: int = Field(3, ge=1, description="Width.")
+    names: dict[str, str] = {}
+
+    @property
+    def area(self) -> int:
+        """The width squared."""
+        twice: int = 2
+        return self.width**twice + sum(WIDTHS)
+'''
+IN_SETTINGS = "vidkd/methods/small/settings.py"
+GOLDEN_SETTINGS = "34c7f829e5407ee01f647173ba1774601e4740d8863fbb9250b06b1da6df3edd"
 GOLDEN = "cca5c7c13628ccce1ffe8974ca16489f93f21e067205ef5ae5a1cc2d24bc3b2d"
 
 
@@ -125,6 +151,71 @@ def test_what_can_matter_changes_the_digest(digest, file, old, new):
     text = {**FILES, "vidkd/model.py": MODEL}[file]
     assert old in text
     assert digest({file: text.replace(old, new, 1)}) != GOLDEN
+
+
+@pytest.fixture
+def settings_digest(digest):
+    """Digest of a module with SETTINGS_CLASS, in which `old` became `new`."""
+
+    def compute(old="", new="", file=IN_SETTINGS):
+        assert old in SETTINGS_CLASS
+        module = file.removesuffix(".py").replace("/", ".")
+        return digest({file: SETTINGS_CLASS.replace(old, new, 1)}, (module,))
+
+    return compute
+
+
+def test_golden_digest_of_settings(settings_digest):
+    assert settings_digest() == GOLDEN_SETTINGS
+
+
+FIELDS = [
+    ("Field(3,", "Field(4,"),
+    ("ge=1", "ge=2"),
+    ("width: int", "width: float"),
+    ('description="Width."', 'description="Width in pixels."'),
+    ("] = {}\n\n    @", '] = {"a": "b"}\n\n    @'),
+    ("    names:", "    height: int = 2\n    names:"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), FIELDS)
+def test_fields_of_settings_leave_the_digest(settings_digest, old, new):
+    """Their values reach a rule as canonical settings, which Snakemake compares."""
+    assert settings_digest(old, new) == GOLDEN_SETTINGS
+
+
+@pytest.mark.parametrize(("old", "new"), [pair for pair in FIELDS if "description" not in pair[0]])
+@pytest.mark.parametrize("file", ["vidkd/small.py", "vidkd/config/references.py", "vidkd/settings.py"])
+def test_fields_elsewhere_change_the_digest(settings_digest, file, old, new):
+    assert settings_digest(old, new, file) != settings_digest(file=file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("**twice", "*twice"),
+        ("twice: int = 2", "twice: int = 3"),
+        ("(1, 2)", "(1, 3)"),
+        ("(Section)", "(Other)"),
+        ("@property", "@cached_property"),
+        ("[str, str]] = {}", '[str, str]] = {"a": "b"}'),
+    ],
+)
+def test_code_of_settings_changes_the_digest(settings_digest, old, new):
+    assert settings_digest(old, new) != GOLDEN_SETTINGS
+
+
+def test_settings_imported_for_type_checkers_do_not_count(digest):
+    """The code that makes settings imports them; other modules there may be loaded by name."""
+    head = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
+    imported = {"vidkd/unrelated.py": f"{head}from vidkd.methods.small.settings import Model\n"}
+    old, new = SETTINGS_CLASS, SETTINGS_CLASS.replace("**twice", "*twice")
+    modules = ("vidkd.unrelated",)
+    assert digest(imported | {IN_SETTINGS: old}, modules) == digest(imported | {IN_SETTINGS: new}, modules)
+    lazy = {"vidkd/unrelated.py": f"{head}from vidkd.layers import relu\n"}
+    changed = {"vidkd/layers.py": "def relu(x):\n    return x\n"}
+    assert digest(lazy, modules) != digest(lazy | changed, modules)
 
 
 def test_modules_outside_the_closure_do_not_count(digest):

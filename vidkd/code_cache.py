@@ -1,7 +1,7 @@
 """What was found out about modules, kept between processes: a run on a cluster starts hundreds of them.
 
-An entry is named by the content of a module and of the program that looked at it, so that it is never out of
-date; without it, or where it cannot be kept, the module is looked at again.
+An entry is named by the name and the content of a module and by the program that looked at it, so that it is
+never out of date; without it, or where it cannot be kept, the module is looked at again.
 """
 
 from __future__ import annotations

@@ -48,6 +48,30 @@ class Paths:
 
     root: str = "results"
 
+    def run(self, method: str = "{method}", run: str = "{run}", seed: int | str = "{seed}") -> RunPaths:
+        """The files of one run of any method."""
+        return RunPaths(f"{self.root}/{method}/{run}/seed{seed}")
+
+    def teacher(self, method: str = "{method}", teacher: str = "{teacher}") -> RunPaths:
+        """The head of a frozen network that teaches a method."""
+        return RunPaths(f"{self.root}/{method}/teachers/{teacher}")
+
+    def table(self, folder: str = "{folder}", table: str = "{table}") -> str:
+        """A table of a method."""
+        return f"{self.root}/{folder}/{table}.csv"
+
+    def latency(self, method: str = "{method}") -> str:
+        """What a clip takes and costs the networks of a method."""
+        return f"{self.root}/{method}/latency.csv"
+
+    def exported(self, method: str = "{method}", name: str = "{export}") -> str:
+        """Folder of a run with all that it needs to predict videos."""
+        return f"{self.root}/{method}/{name}"
+
+    def converted(self, method: str, run: str, seed: int | str = "{seed}", split: str = "{split}") -> str:
+        """What a run makes of the features of a split, as a feature cache."""
+        return f"{self.run(method, run, seed).folder}/features/{split}/shard_0.h5"
+
     @property
     def demo(self) -> str:
         """Folder of the demo's videos; each split has its annotation file in it and its videos below."""
@@ -119,134 +143,14 @@ class Paths:
         return f"{self.root}/data/labels/{{label}}.json"
 
     @property
-    def probes(self) -> RunPaths:
-        """One head on the features of one backbone, for one label."""
-        return RunPaths(f"{self.root}/probes/{{backbone}}.{{head}}.{{label}}/seed{{seed}}")
-
-    @property
-    def probe_table(self) -> str:
-        """Table of all heads."""
-        return f"{self.root}/features/probes.csv"
-
-    @property
-    def converters(self) -> RunPaths:
-        """One converter, from the features of the student to those of one teacher."""
-        return RunPaths(f"{self.root}/converters/{{converter}}.{{teacher}}/seed{{seed}}")
-
-    @property
-    def converted(self) -> str:
-        """What one converter makes of the student's features of a split, as a feature cache."""
-        return f"{self.converters.folder}/features/{{split}}/shard_0.h5"
-
-    @property
-    def converter_table(self) -> str:
-        """Table of the quality of all converters."""
-        return f"{self.root}/converters/quality.csv"
-
-    @property
-    def fusion(self) -> RunPaths:
-        """One fusion head."""
-        return RunPaths(f"{self.root}/fusion/{{fusion}}/seed{{seed}}")
-
-    @property
-    def fusion_table(self) -> str:
-        """Table of all fusion heads."""
-        return f"{self.root}/fusion/fusion.csv"
-
-    @property
-    def bundle(self) -> str:
-        """Folder of an exported network: the student, its converters and the head, and how to run them."""
-        return f"{self.root}/fusion/bundle"
-
-    @property
     def modes(self) -> str:
         """Whether the bundle says the same of videos as of caches."""
         return f"{self.root}/fusion/modes.csv"
 
     @property
-    def latency(self) -> str:
-        """Time and parameters of the bundle, and of running its teachers."""
-        return f"{self.root}/fusion/latency.csv"
-
-    @property
-    def teacher(self) -> RunPaths:
-        """The head of the teacher, for one label."""
-        return RunPaths(f"{self.root}/student/teacher/{{label}}")
-
-    @property
-    def teacher_table(self) -> str:
-        """Table of the teacher's heads, and what the gate says of them."""
-        return f"{self.root}/student/teachers.csv"
-
-    @property
-    def student(self) -> RunPaths:
-        """One student."""
-        return RunPaths(f"{self.root}/student/{{student}}/seed{{seed}}")
-
-    @property
-    def student_table(self) -> str:
-        """Table of all students and their teacher."""
-        return f"{self.root}/student/student.csv"
-
-    @property
-    def student_latency(self) -> str:
-        """What a clip takes each of them."""
-        return f"{self.root}/student/latency.csv"
-
-    @property
-    def exported(self) -> str:
-        """Folder of an exported student."""
-        return f"{self.root}/student/export"
-
-    @property
-    def trimodel_head(self) -> RunPaths:
-        """The linear head of a teacher or an assistant."""
-        return RunPaths(f"{self.root}/trimodel/heads/{{backbone}}")
-
-    @property
-    def trimodel_networks(self) -> str:
-        """Table of teacher and assistant, and what the gate says of them."""
-        return f"{self.root}/trimodel/networks.csv"
-
-    @property
-    def trimodel(self) -> RunPaths:
-        """One student of a teacher and an assistant."""
-        return RunPaths(f"{self.root}/trimodel/{{trimodel}}/seed{{seed}}")
-
-    @property
-    def trimodel_network(self) -> str:
-        """The same in the format of transformers."""
-        return f"{self.trimodel.folder}/network"
-
-    @property
-    def trimodel_table(self) -> str:
-        """Table of all these students, their teacher and their assistant."""
-        return f"{self.root}/trimodel/trimodel.csv"
-
-    @property
-    def trimodel_classes(self) -> str:
-        """Accuracy of each class."""
-        return f"{self.root}/trimodel/per_class.csv"
-
-    @property
-    def trimodel_latency(self) -> str:
-        """What a clip takes and costs each of them."""
-        return f"{self.root}/trimodel/latency.csv"
-
-    @property
-    def ffn(self) -> RunPaths:
-        """One trained network."""
-        return RunPaths(f"{self.root}/ffn/{{variant}}/seed{{seed}}")
-
-    @property
-    def tfd(self) -> str:
-        """Table over the reported frame counts."""
-        return f"{self.root}/ffn/tfd.csv"
-
-    @property
-    def any_frame(self) -> str:
-        """Table over every frame count."""
-        return f"{self.root}/ffn/any_frame.csv"
+    def benchmarks(self) -> str:
+        """Folder of the time and memory of all jobs."""
+        return f"{self.root}/benchmarks"
 
     @property
     def report_table(self) -> str:
@@ -257,11 +161,6 @@ class Paths:
     def figure(self) -> str:
         """A figure of the report; the same beside it as png."""
         return f"{self.root}/report/figures/{{figure}}.svg"
-
-    @property
-    def ffn_latency(self) -> str:
-        """What a clip takes the networks: time, memory, operations."""
-        return f"{self.root}/ffn/latency.csv"
 
     @property
     def similarity(self) -> str:

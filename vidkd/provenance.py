@@ -1,7 +1,8 @@
 """What made an artefact: digests of the code behind a rule, and the sidecar beside each file.
 
 A digest covers the code that can change a result: the script of a rule and every module of the project that
-it imports, without comments, formatting, docstrings, log messages and option help.
+it imports, without comments, formatting, docstrings, log messages and option help. Of a settings class it
+covers the methods but not the fields, whose values reach a rule as canonical settings.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from vidkd import code_cache
-from vidkd.config.load import canonical
+from vidkd.config.base import canonical
 from vidkd.errors import UserError
 from vidkd.files import write_text
 from vidkd.paths import sidecar
@@ -45,14 +46,25 @@ class LeftOut(NamedTuple):
 
 
 LEFT_OUT = (
-    LeftOut("vidkd.config", "its values reach a rule as canonical settings, which are digested themselves"),
+    LeftOut("vidkd.config.settings", "its parts reach rules as canonical settings, which Snakemake compares"),
+    LeftOut("vidkd.config.load", "reads a file or refuses it"),
+    LeftOut("vidkd.config.options", "reads the canonical settings of a rule or refuses them"),
+    LeftOut("vidkd.config.problems", "words the errors"),
+    LeftOut("vidkd.config.describe", "describes settings for options, documents and errors"),
+    LeftOut("vidkd.config.generate", "writes the documents of the settings"),
     LeftOut("vidkd.provenance", "describes results, never makes them"),
     LeftOut("vidkd.code_cache", "keeps digests, never makes them"),
     LeftOut("vidkd.paths", "a moved artefact is a new target already"),
     LeftOut("vidkd.engine.logging", "writes to the log only"),
-    LeftOut("vidkd.engine.tensorboard", "shows the history that is written anyhow"),
+    LeftOut("vidkd.methods.base", "says what steps read, which reaches a job as its needs"),
+    LeftOut("vidkd.methods.cli", "options of command lines"),
+    LeftOut("vidkd.engine.trackers", "shows the history that is written anyhow"),
     LeftOut("vidkd.errors", "an error leaves no artefact"),
 )
+
+# Not references: its defaults stand for values that config/references.yaml leaves out.
+SETTINGS = re.compile(r"vidkd\.config\.(?!references$)\w+|vidkd\.methods\.\w+\.settings")
+"""Modules of settings classes; a digest does not cover their fields: type, default, limits, description."""
 
 _LOGGERS = {"log", "logger", "logging"}
 _LOG_LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
@@ -124,11 +136,12 @@ def _module(root: str, name: str) -> _Module:
     assert path is not None
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     content = path.read_bytes()
-    key = hashlib.sha256(b"%b %b %b" % (_this_program(), package.encode(), content)).hexdigest()
+    place = f"{name} {package}".encode()
+    key = hashlib.sha256(b"%b %b %b" % (_this_program(), place, content)).hexdigest()
     known = code_cache.find(key)
     if known is None:
         try:
-            tree = ast.parse(content)
+            tree = _without_fields(ast.parse(content), name)
         except SyntaxError as error:
             raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
         imports = {found for found in _imports(tree, package) if found.split(".")[0] in PACKAGES}
@@ -141,6 +154,25 @@ def _module(root: str, name: str) -> _Module:
 @cache
 def _this_program() -> bytes:
     return hashlib.sha256(Path(__file__).read_bytes()).digest()
+
+
+def _without_fields(tree: ast.AST, module: str) -> ast.AST:
+    """`tree` without the fields of settings classes, and without settings imported for type checkers."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and SETTINGS.fullmatch(module):
+            node.body = [item for item in node.body if not _is_field(item)]
+        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            # Code that is given settings does not choose their class; the code that makes them imports it.
+            node.body = [item for item in node.body if not _imports_settings(item)]
+    return tree
+
+
+def _is_field(node: ast.stmt) -> bool:
+    return isinstance(node, ast.AnnAssign) and "ClassVar" not in ast.unparse(node.annotation)
+
+
+def _imports_settings(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and bool(SETTINGS.fullmatch(node.module or ""))
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:

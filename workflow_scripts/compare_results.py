@@ -15,9 +15,13 @@ from vidkd.report.compare import compare
 @click.argument("a", type=PATH)
 @click.argument("b", type=PATH)
 @click.option("--output", type=PATH, help="Markdown file to write it to as well.")
-def main(a: Path, b: Path, output: Path | None) -> None:
-    """Say what changed from the results folder A to the results folder B: settings, code, data, numbers."""
-    page = compare(a, b)
+@click.option(
+    "--tolerance", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+    help="Share of its value by which a number in a table may differ.",
+)  # fmt: skip
+def main(a: Path, b: Path, output: Path | None, tolerance: float) -> None:
+    """Say what changed from the results folder A to the results folder B: settings, code, bytes, tables."""
+    page = compare(a, b, tolerance)
     click.echo(page, nl=False)
     if output is not None:
         write_text(output, page)

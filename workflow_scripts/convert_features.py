@@ -1,39 +1,39 @@
-"""Cache what a converter makes of the student's features, once for all trainings."""
+"""Cache what a run makes of features, once for all trainings on them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from vidkd.config.data import SPLITS
-from vidkd.config.options import INPUT, PATH, command
+from vidkd import lazy
+from vidkd.config.options import PATH, command
 from vidkd.engine.logging import setup_logging
-from vidkd.features.store import find_feature_shards
-from vidkd.methods.converters.convert import convert
-from vidkd.methods.converters.load import converter_config
+from vidkd.methods.base import Needs
+from vidkd.methods.cli import needs_options
+from vidkd.methods.inputs import Inputs
 from vidkd.provenance import code_digest, write_sidecar
+from vidkd.registry import METHODS, find_method
+
+CONVERTING = [name for name in METHODS if find_method(name).CONVERT]
 
 
 @command
-@click.option("--weights", type=INPUT, required=True, help="model.safetensors of train_converter.")
-@click.option("--train", type=PATH, multiple=True, required=True, help="The student's features of train.")
-@click.option("--val", type=PATH, multiple=True, required=True, help="The student's features of val.")
-@click.option("--test", type=PATH, multiple=True, required=True, help="The student's features of test.")
+@needs_options
 @click.option("--output-train", type=PATH, required=True, help="The shard of converted features of train.")
 @click.option("--output-val", type=PATH, required=True, help="The shard of converted features of val.")
 @click.option("--output-test", type=PATH, required=True, help="The shard of converted features of test.")
-def main(weights: Path, **places: Any) -> None:
-    """Convert features; they are files, or folders of them."""
+@click.argument("method", type=click.Choice(CONVERTING))
+def main(method: str, needs: Needs, output_train: Path, output_val: Path, output_test: Path) -> None:
+    """Cache the features that a run of METHOD makes of those of a network."""
     setup_logging()
-    shards = {split: find_feature_shards(places[split]) for split in SPLITS}
-    outputs = {split: places[f"output_{split}"] for split in SPLITS}
-    convert(weights, shards, outputs)
-    config, code = converter_config(weights), code_digest("workflow_scripts.convert_features")
-    for split, output in outputs.items():
-        inputs = [weights, weights.with_name("config.json"), *shards[split]]
-        write_sidecar(output, settings=config["settings"], inputs=inputs, code=code)
+    inputs = Inputs(needs)
+    outputs = {"train": output_train, "val": output_val, "test": output_test}
+    entry = find_method(method).CONVERT
+    lazy.load(entry)(inputs, outputs)
+    code = code_digest("workflow_scripts.convert_features", lazy.module_of(entry))
+    for output in outputs.values():
+        write_sidecar(output, settings={}, inputs=inputs.files, code=code)
 
 
 if __name__ == "__main__":

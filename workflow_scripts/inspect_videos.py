@@ -8,8 +8,7 @@ import click
 
 from vidkd.config.data import FrameSettings
 from vidkd.config.options import PATH, command
-from vidkd.data.contact_sheet import SIDE, write_sheet
-from vidkd.data.inspect import describe, inspect_video, videos_at
+from vidkd.data.inspect import SIDE, describe, inspect_video, videos_at, write_sheet
 
 MOST_ROWS = 500
 SHEET = click.Path(dir_okay=False, path_type=Path)

@@ -8,13 +8,14 @@ import click
 
 from vidkd.config.load import load_settings
 from vidkd.config.options import INPUT, PATH, command
-from vidkd.config.protocols import our_protocols
 from vidkd.config.references import load_references
 from vidkd.errors import UserError
-from vidkd.paths import Paths
+from vidkd.methods.base import Plan
 from vidkd.provenance import ROOT
+from vidkd.registry import METHODS, find_method
 from vidkd.report.page import build_page
-from vidkd.report.sources import current_figures, missing, planned
+from vidkd.report.plan import captions, drawn_of, planned, planned_figures
+from vidkd.report.sources import current_figures, missing
 from vidkd.report.tables import Published, build_tables, write_tables
 
 
@@ -24,23 +25,26 @@ from vidkd.report.tables import Published, build_tables, write_tables
 def main(config: Path, folder: Path | None) -> None:
     """Build tables and page of the results that are there, and say at the top what is missing."""
     settings = load_settings(config)
-    paths = Paths(settings.results_dir)
-    plan = planned(settings)
-    there = plan.there()
+    plan = Plan(settings)
+    paths = plan.paths
+    active = [method for name in METHODS if (method := find_method(name)(plan)).active]
+    sources = planned(active, plan)
+    there = sources.there()
     if not there.compared:
         raise UserError(f"{settings.results_dir} has no evaluated run of {config}: start with snakemake.")
     folder = folder or Path(paths.report).with_name("preview")
     benchmarks = Path(paths.benchmark("any")).parents[1]
     known = load_references(ROOT / "config" / "references.yaml")
-    published = Published(known, settings.data.adapter, our_protocols(settings))
+    kinds = {name: backbone.kind for name, backbone in settings.backbones.items()}
+    published = Published(known, settings.data.adapter, kinds)
     made = build_tables(there, benchmarks if benchmarks.is_dir() else None, published)
     tables = [file for file in write_tables(made, folder / "tables") if file.suffix == ".csv"]
-    figures = current_figures(Path(paths.figure).parent, plan.figures, there.metrics)
-    absent = missing(plan, there, figures, config)
+    figures = current_figures(Path(paths.figure).parent, drawn_of(active, plan))
+    absent = missing(sources, there, figures, config)
     page = folder / "index.html"
     named = ({file.stem: file for file in files} for files in (tables, figures))
-    build_page(*named, page, settings.report, ROOT / "rules" / "captions", absent)
-    click.echo(f"{page}: {len(there.metrics)} of {len(plan.metrics)} runs")
+    build_page(*named, page, settings.report, captions(planned_figures(active, plan)), absent)
+    click.echo(f"{page}: {len(there.metrics)} of {len(sources.metrics)} runs")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from vidkd.backbones.pretrain.train import HISTORY, METRICS, NETWORK
 from vidkd.backbones.pretrain.train import train as train_network
 from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.config.options import INPUT, PATH, command, settings_options
-from vidkd.data.frames import find_shards
+from vidkd.data.shards import find_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, stamp, write_sidecar
 

@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from tests.backbones.checkpoints import MAKERS, clips, settings_of
 from tests.backbones.hub_server import REVISION, Hub, serve_hub
 from tests.web_server import Handler, serve, without_network
-from vidkd import fetch as fetching
 from vidkd.backbones import download as downloading
+from vidkd.backbones import fetch as fetching
 from vidkd.backbones.download import download
 from vidkd.backbones.registry import BACKBONES, load_backbone
 from vidkd.backbones.source import WEIGHTS
@@ -58,8 +58,8 @@ def use(server, monkeypatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
-def fetch_all(backbones: dict[str, dict[str, object]], ffn: dict[str, str] | None = None) -> None:
-    download(WeightsSettings.model_validate({"backbones": backbones, "ffn": ffn or {}}))
+def fetch_all(backbones: dict[str, dict[str, object]], starts: dict[str, str] | None = None) -> None:
+    download(WeightsSettings.model_validate({"backbones": backbones, "starts": starts or {}}))
 
 
 def refusal(*arguments) -> list[str]:
@@ -432,10 +432,10 @@ def test_folders_and_files_of_the_user(tmp_path, monkeypatch, said):
         "wrong": {"kind": "videomae", "file": "weights/w.pth", "sha256": "0" * 64},
         "absent": {"kind": "videomae", "file": "weights/v.pth", "sha256": SUM},
     }
-    lines = refusal(given, {"ffn": "start.pth", "tsm": "other.pth"})
+    lines = refusal(given, {"ffn.ffn": "start.pth", "ffn.tsm": "other.pth"})
     assert re.search(r"backbones\.folder \(weights/timm\): [\d.]+ MB, is here", text := said())
     assert "backbones.file (weights/w.pth): 1.0 MB, is here" in text
-    assert "ffn.variants.ffn (start.pth): 5 bytes, is here" in text
+    assert "ffn.ffn (start.pth): 5 bytes, is here" in text
     assert lines == [
         "backbones.gone (weights/vivit): no such folder. Place the model's files there, as the hub has them. "
         f"It belongs at {tmp_path}/weights/vivit.",
@@ -444,7 +444,7 @@ def test_folders_and_files_of_the_user(tmp_path, monkeypatch, said):
         f"It belongs at {tmp_path}/weights/w.pth.",
         f"backbones.absent (weights/v.pth): weights/v.pth does not exist. Place it there: its sha256 must be "
         f"{SUM}. It belongs at {tmp_path}/weights/v.pth.",
-        f"ffn.variants.tsm (other.pth): there is no such file. Place it at {tmp_path}/other.pth.",
+        f"ffn.tsm (other.pth): there is no such file. Place it at {tmp_path}/other.pth.",
     ]
 
 
@@ -468,17 +468,15 @@ def test_weights_of_torchvision(tmp_path, monkeypatch, said):
     with serve(lambda handler: handler.send(content.read_bytes())) as server:
         url = f"{server.url}/models/resnet18-{digits}.pth"
         monkeypatch.setattr(ResNet18_Weights.IMAGENET1K_V1.value, "url", url)
-        fetch_all({}, {"ffn": name, "tsm": name})
-    assert f"ffn.variants.ffn, ffn.variants.tsm ({name}): " in said()
+        fetch_all({}, {"ffn.ffn": name, "ffn.tsm": name})
+    assert f"ffn.ffn, ffn.tsm ({name}): " in said()
     assert (tmp_path / f"torch/hub/checkpoints/resnet18-{digits}.pth").read_bytes() == content.read_bytes()
     assert read_weights(name)["fc.bias"].tolist() == [0, 1, 2]  # the server is gone
 
 
 def test_weights_that_torchvision_does_not_know():
-    (line,) = refusal({}, {"ffn": "ResNet18_Weights.LARGE"})
-    assert line.startswith(
-        "ffn.variants.ffn (ResNet18_Weights.LARGE): weights: torchvision knows no weights named"
-    )
+    (line,) = refusal({}, {"ffn.ffn": "ResNet18_Weights.LARGE"})
+    assert line.startswith("ffn.ffn (ResNet18_Weights.LARGE): weights: torchvision knows no weights named")
 
 
 # ---- processes

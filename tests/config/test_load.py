@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidkd.config.load import canonical, load_settings, read_yaml
+from vidkd.config.base import canonical
+from vidkd.config.load import load_settings, read_yaml
 from vidkd.config.settings import Settings
 from vidkd.errors import UserError
 
@@ -59,11 +60,13 @@ def test_text_as_snakemake_config_gives_it():
     ("source", "line"),
     [
         ({"ffn": {"base": {"lambda_k": 1}}}, "ffn.base.lambda_k: no such setting; did you mean lambda_kl?"),
+        ({"ffn": {"base": {"gamma": 0.1}}}, "ffn.base.gamma: no such setting; did you mean step_factor?"),
+        ({"compute": {"tensorboard": True}}, "compute.tensorboard: no such setting; did you mean trackers?"),
         ({"sedes": [0]}, "sedes: no such setting; did you mean seeds?"),
         (
             {"lr": 1},
-            "lr: no such setting; did you mean probes.attentive.lr or converters.base.lr or fusion.base.lr "
-            "or student.base.lr or trimodel.base.lr or ffn.base.lr?",
+            "lr: no such setting; did you mean ffn.base.lr or probes.attentive.lr or converters.base.lr "
+            "or fusion.base.lr or student.base.lr or trimodel.base.lr?",
         ),
         ({"report": {"zzz": 1}}, "report.zzz: no such setting; known: title"),
         ({"ffn": {"base": {"lr": "fast"}}}, 'ffn.base.lr: found "fast"; allowed: number, above 0'),

@@ -9,9 +9,8 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field
 
-from vidkd.config.base import Section
+from vidkd.config.base import Section, canonical
 from vidkd.config.data import FrameSettings
-from vidkd.config.load import canonical
 from vidkd.config.options import command, settings_options
 from vidkd.errors import UserError
 from vidkd.methods.ffn.settings import FFNExperiment, FFNSettings
@@ -183,7 +182,7 @@ def test_a_process_ends_with_status_2_and_no_traceback(tmp_path):
     script.write_text(
         "from vidkd.config.options import command, settings_options\n"
         "from vidkd.config.data import FrameSettings\n"
-        "from vidkd.config.load import canonical\n"
+        "from vidkd.config.base import canonical\n"
         "@command\n"
         "@settings_options(FrameSettings)\n"
         "def main(settings):\n"

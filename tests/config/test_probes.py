@@ -4,6 +4,9 @@ import pytest
 
 from vidkd.config.load import load_settings
 from vidkd.errors import UserError
+from vidkd.methods.base import Plan
+from vidkd.methods.probes.plan import Probes
+from vidkd.methods.probes.settings import ProbeRun
 
 
 @pytest.mark.parametrize(
@@ -49,4 +52,12 @@ def test_wrong_settings_are_named(config, sentence):
     ],
 )
 def test_labels_are_the_own_one_unless_named(config, labels):
-    assert load_settings(config).probe_labels == labels
+    assert Probes(Plan(load_settings(config))).probe_labels == labels
+
+
+def test_a_run_has_the_settings_of_its_head_alone():
+    run = ProbeRun(head="linear", linear={"l2": [0.5]})
+    assert run.model_dump(mode="json") == {
+        "head": "linear", "linear": {"l2": [0.5], "max_iter": 2000, "cpu_threads": 1}
+    }  # fmt: skip
+    assert ProbeRun.model_validate(run.model_dump(mode="json")) == run

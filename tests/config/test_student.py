@@ -6,6 +6,8 @@ import pytest
 
 from vidkd.config.load import load_settings
 from vidkd.errors import UserError
+from vidkd.methods.base import Plan
+from vidkd.methods.student.plan import Student
 
 CLIP = {"kind": "clip", "folder": "a"}
 BACKBONES = {"clip": CLIP, "timm": {"kind": "timm", "folder": "b"}}
@@ -42,7 +44,6 @@ def test_defaults_are_the_seeds():
             {"base": {"eval_frame_sampling": "dense", "frames": 8, "frame_stride": 8}},
             "frames: 57 frames are asked of videos stored with 32",
         ),
-        ({"base": {"schedule": "step"}}, "student.base.schedule: step is not for students"),
         (
             {"base": {"beta": 0, "gamma": 0}},
             "student.base.gamma: beta and gamma are 0, and nothing would teach the classifier",
@@ -85,9 +86,9 @@ def test_data_sets_with_one_label_have_no_other():
         UserError, match=r"student\.label: the videos of data\.adapter csv have one label each"
     ):
         load({"label": "shape"}, data=data)
-    assert load({}, data=data).student_label == "class"
+    assert Student(Plan(load({}, data=data))).label == "class"
 
 
 def test_without_a_teacher_nothing_of_it_is_checked():
     cfg = load_settings({"student": {"base": {"backbone": "nothing"}}})
-    assert cfg.learnt_labels == ()
+    assert Student(Plan(cfg)).listed_labels == []

@@ -9,10 +9,9 @@ from PIL import Image
 
 from tests.data.videos import CLIPS, needs_clips, number_of, write_video
 from vidkd.config.data import FrameSettings
-from vidkd.data.contact_sheet import SIDE, write_sheet
 from vidkd.data.extract import extract_shard
 from vidkd.data.frames import FrameStore
-from vidkd.data.inspect import describe, inspect_video, videos_at
+from vidkd.data.inspect import SIDE, describe, inspect_video, videos_at, write_sheet
 from vidkd.data.probe import COLUMNS, probe_shard
 from vidkd.data.tables import write_rows
 

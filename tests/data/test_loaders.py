@@ -19,6 +19,7 @@ import torch
 
 from tests.conftest import CLASSES
 from tests.data.test_frames import extract, probed
+from tests.road import train_run
 from vidkd.config.data import DemoSettings, FrameSettings
 from vidkd.data.clips import (
     ClipBatches,
@@ -32,9 +33,9 @@ from vidkd.data.clips import (
 from vidkd.data.demo import generate_split
 from vidkd.data.demo_specs import FLIP_LABELS
 from vidkd.data.frames import FrameStore
-from vidkd.engine.runtime import naming_knob
+from vidkd.engine.runtime import explain_oom
 from vidkd.errors import UserError
-from vidkd.methods.ffn.train import train
+from vidkd.methods.base import Needs
 
 DEMO = DemoSettings(train=20, val=20, test=20, frames=20, size=48)
 FRAMES = FrameSettings(per_video=16, short_side=40, encoding="raw")
@@ -131,10 +132,9 @@ def test_training_from_videos_ends_in_the_weights_of_training_from_frames(videos
     found = {}
     for encoding, workers in (("raw", 0), ("none", 0), ("none", 2)):
         store, run = videos.stores[encoding], tmp_path / f"{encoding}{workers}"
-        train(
-            settings, tmp_path / "classes.json", [store], [store], run,
-            seed=seed, stamp="a", workers=workers, max_batches=2,
-        )  # fmt: skip
+        frames = {"train": str(store), "val": str(store)}
+        needs = Needs(frames=frames, classes=str(tmp_path / "classes.json"))
+        train_run("ffn", settings, needs, run, seed=seed, workers=workers, max_batches=2)
         found[run.name] = (run / "model.safetensors").read_bytes()
     assert found["none0"] == found["none2"] == found["raw0"]
 
@@ -216,7 +216,7 @@ def test_a_worker_that_is_cut_off_is_said_before_torch_sees_it():
     loader = ClipLoader([CutOff()], num_workers=1, collate_fn=list)
     with (
         pytest.raises(UserError, match="out of memory with batch_size 1") as raised,
-        naming_knob("batch_size 1"),
+        explain_oom("batch_size 1"),
     ):
         next(iter(loader))
     assert isinstance(raised.value.__cause__.__cause__, ConnectionResetError)
@@ -234,7 +234,7 @@ class Unreadable(torch.utils.data.Dataset):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_reading_a_clip_raises_is_not_taken_for_a_killed_worker(workers):
-    with pytest.raises(ConnectionAbortedError, match="stale mount"), naming_knob("one clip"):
+    with pytest.raises(ConnectionAbortedError, match="stale mount"), explain_oom("one clip"):
         next(iter(ClipLoader(Unreadable(), num_workers=workers)))
 
 

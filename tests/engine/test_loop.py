@@ -217,7 +217,7 @@ def test_validate_every_and_always_at_the_end(tmp_path):
     [
         ({"schedule": "cosine"}, [0.1 * (1 + math.cos(math.pi * epoch / 6)) for epoch in range(1, 7)]),
         (
-            {"schedule": "step", "milestones": (2, 4), "gamma": 0.5},
+            {"schedule": "step", "milestones": (2, 4), "step_factor": 0.5},
             [0.2, 0.1, 0.1, 0.05, 0.05, 0.05],
         ),
         ({"schedule": "constant", "warmup_epochs": 4}, [0.05, 0.1, 0.15, 0.2, 0.2, 0.2]),

@@ -14,9 +14,8 @@ import torch
 from torch import nn
 from torchvision.models import resnet18, resnet50
 
-from vidkd.evaluate.cost import Part, clip_part, measure, random_clips, write_rows
-from vidkd.evaluate.efficiency import count_parameters, gflops, gflops_of
-from vidkd.evaluate.memory import peak_mb
+from vidkd.engine.efficiency import count_parameters, gflops, gflops_of
+from vidkd.evaluate.cost import Part, clip_part, measure, peak_mb, random_clips, write_rows
 from vidkd.methods.ffn.model import build_model
 from vidkd.methods.ffn.settings import FFNSettings
 
@@ -124,7 +123,7 @@ PROCESS = """
 import ctypes, pathlib, re
 import vidkd.torchvision_ops
 import torch, torchvision
-from vidkd.evaluate.memory import peak_mb
+from vidkd.evaluate.cost import peak_mb
 
 def status(key):
     return int(re.search(rf"{key}:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) * 1024 / 1e6

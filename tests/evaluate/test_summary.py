@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import statistics
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.stats import binomtest, norm
 from sklearn import metrics as sk
 
 from tests.report.results import BASELINES, CLASSES, CLIPS, SURE, write_results
+from vidkd.evaluate.statistics import wilson_percent
 from vidkd.evaluate.summary import group_runs, summarise, tabulate_classes, tabulate_costs, tabulate_gates
 
 
@@ -123,27 +125,39 @@ def test_costs_stand_beside_accuracy(root, metrics):
     assert row.top1 == summary.set_index(["method", "variant"]).loc[("student", "ce")].top1
 
 
-def test_the_exported_network_stands_beside_its_variant_and_its_parts_beside_none(root, metrics, tmp_path):
-    parts = "part,params,ms_1,relative\nstudent,10,1.5,1\nbundle,30,2.5,1.7\nteacher vivit,50,4.5,3\n"
+def test_parts_of_an_exported_network_stand_beside_no_accuracy(root, metrics, tmp_path):
+    parts = "variant,params,ms_1\n(student),10,1.5\nconverted,30,2.5\n(teacher vivit),50,4.5\n"
     (tmp_path / "latency.csv").write_text(parts)
     summary = summarise(group_runs(metrics), {})
-    table = tabulate_costs({"fusion": tmp_path / "latency.csv"}, summary, "converted").set_index("variant")
+    table = tabulate_costs({"fusion": tmp_path / "latency.csv"}, summary).set_index("variant")
     assert list(table.index) == ["(student)", "converted", "(teacher vivit)"]
     known = summary.set_index(["method", "variant"]).loc[("fusion", "converted")].top1
     assert table.loc["converted"].top1 == known
     assert table["top1"].drop("converted").isna().all()
 
 
-def test_figures_are_of_the_clips_that_all_seeds_have(tmp_path):
+def test_intervals_are_of_the_clips_that_all_seeds_have(tmp_path):
     metrics = write_results(tmp_path, ("student",), (0, 1))
     file = metrics[0].with_name("predictions.csv")
-    table = pd.read_csv(file)
-    table.iloc[30:].to_csv(file, index=False)
+    pd.read_csv(file).iloc[30:].to_csv(file, index=False)
     row = summarise(group_runs(metrics), {}).set_index("variant").loc["ce"]
+    runs = [json.loads(path.read_text()) for path in metrics[:2]]
     y, p, _ = rows_of(tmp_path, "student", "ce", 1)
-    first = (y[30:] == rows_of(tmp_path, "student", "ce", 0)[1]).mean()
+    first = rows_of(tmp_path, "student", "ce", 0)[1]
+    right = (y[30:] == first).sum() + (y[30:] == p[30:]).sum()
     assert row.clips == CLIPS - 30
-    assert row.top1 == pytest.approx(50 * (first + (y[30:] == p[30:]).mean()))
+    assert [row.low, row.high] == pytest.approx(wilson_percent(50 * right / (CLIPS - 30), CLIPS - 30))
+    # A figure of a run is computed once, of the run's own clips.
+    assert row.top1 == pytest.approx((runs[0]["top1"] + runs[1]["top1"]) / 2)
+
+
+def test_figures_are_those_of_the_runs(tmp_path):
+    metrics = write_results(tmp_path, ("student",), (0, 1))
+    for path, f1 in zip(metrics[:2], (10, 30), strict=True):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"f1": f1, "ap": None}))
+    row = summarise(group_runs(metrics), {}).set_index("variant").loc["ce"]
+    assert (row.f1, row.f1_std) == (20, pytest.approx(200**0.5))
+    assert np.isnan(row.ap)
 
 
 def test_a_class_that_one_seed_predicts_has_no_mean_precision(tmp_path):

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import pickle
-import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -14,9 +11,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from tests.data.feature_files import META, STEPS, WIDTH, features_of, label_of, other, write_shard
+from vidkd.data.shards import find_feature_shards
 from vidkd.errors import UserError
-from vidkd.features.index import write_virtual_index
-from vidkd.features.store import FeatureStore, find_feature_shards
+from vidkd.features.store import FeatureStore
 
 SHARDS = [["b", "short"], [], ["a/1", "c", "é"], ["d"]]
 IDS = [name for names in SHARDS for name in sorted(names)]
@@ -311,39 +308,6 @@ class TestFinding:
             find_feature_shards([tmp_path])
         with pytest.raises(UserError, match=r"absent\.h5: no feature store there"):
             find_feature_shards([tmp_path / "absent.h5"])
-
-
-class TestVirtualIndex:
-    def test_anyone_can_read_it_in_another_place(self, files, tmp_path):
-        write_virtual_index(files, tmp_path / "index" / "all.h5")
-        moved = shutil.copytree(tmp_path, tmp_path.with_name("moved")) / "index" / "all.h5"
-        for file in files:
-            file.unlink()
-        program = (
-            "import h5py, sys\n"
-            "f = h5py.File(sys.argv[1])\n"
-            "print(f['video_id'].asstr()[:].tolist(), float(f['features'][4].sum()))\n"
-        )
-        command = [sys.executable, "-c", program, str(moved)]
-        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True)
-        assert done.stdout == f"{IDS} {float(expected(IDS)[4].sum())}\n"
-
-    def test_it_is_the_shards_without_a_copy(self, files, tmp_path):
-        path = tmp_path / "all.h5"
-        write_virtual_index(files, path)
-        with h5py.File(path) as file:
-            assert file["features"].is_virtual
-            assert file["label_id"][:].tolist() == [label_of(name) for name in IDS]
-            assert file.attrs["digest"] == META.digest.encode()
-            np.testing.assert_array_equal(file["features"][:], expected(IDS))
-
-    def test_what_is_missing_is_nan(self, files, tmp_path):
-        write_virtual_index(files, tmp_path / "all.h5")
-        files[3].unlink()
-        with h5py.File(tmp_path / "all.h5") as file:
-            assert np.isnan(file["features"][5]).all()
-            assert file["label_id"][5] == -1
-            np.testing.assert_array_equal(file["features"][:5], expected(IDS[:5]))
 
 
 class _Rows(Dataset):

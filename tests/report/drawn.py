@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unittest import mock
 from xml.etree import ElementTree
 
-import click
 from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 
+from vidkd.methods.base import Needs
+from vidkd.methods.inputs import Inputs
 from vidkd.paths import sidecar
+from workflow_scripts import draw as script
 
 
 def words(svg: Path) -> list[str]:
@@ -31,14 +34,27 @@ def saved_figures(module: ModuleType) -> Iterator[list[Figure]]:
         yield found
 
 
-def run(command: click.Command, *options: object) -> Result:
-    return CliRunner().invoke(command, list(map(str, options)))
+def given(results: Mapping[str, Path | Sequence[Path]], frames: Sequence[Path] = (), **more: Any) -> Inputs:
+    """What a figure is drawn of: files by name, and frames of the test split, all in one folder."""
+    named = {name: [files] if isinstance(files, Path) else files for name, files in results.items()}
+    found = {name: tuple(map(str, files)) for name, files in named.items()}
+    stores = {"test": str(frames[0].parent)} if frames else {}
+    return Inputs(Needs(results=found, frames=stores, **more))
 
 
-def assert_draws_the_same_twice(
-    command: click.Command, folder: Path, *options: object, inputs: set[str]
-) -> Path:
+def run(draw: str, inputs: Inputs, *figures: Path) -> Result:
+    options = [f"--needs={inputs.needs.text()}", *(f"--figure={figure}" for figure in figures)]
+    return CliRunner().invoke(script.main, [draw, *options])
+
+
+def assert_draws_the_same_twice(draw: str, folder: Path, inputs: Inputs, names: set[str]) -> Path:
     """The script writes svg and png with their provenance and nothing else, both times the same bytes.
+
+    Args:
+        draw: module:function.
+        folder: to draw in.
+        inputs: what is drawn.
+        names: of the inputs that the provenance names.
 
     Returns:
         The svg.
@@ -46,21 +62,21 @@ def assert_draws_the_same_twice(
     drawn = []
     for turn in ("first", "second"):
         figures = [folder / turn / f"figure.{kind}" for kind in ("svg", "png")]
-        done = run(command, *options, *(f"--figure={figure}" for figure in figures))
+        done = run(draw, inputs, *figures)
         assert done.exit_code == 0, done.output
         sidecars = {sidecar(str(figure)) for figure in figures}
         assert set(map(str, (folder / turn).iterdir())) == sidecars | set(map(str, figures))
         about = json.loads(Path(sidecar(str(figures[0]))).read_text())
-        assert {Path(path).name for path in about["inputs"]} == inputs
+        assert {Path(path).name for path in about["inputs"]} == names
         drawn.append([figure.read_bytes() for figure in figures])
     assert drawn[0] == drawn[1]
     assert drawn[0][1].startswith(b"\x89PNG")
     return folder / "first/figure.svg"
 
 
-def assert_refused(command: click.Command, folder: Path, *options: object, words: str) -> None:
+def assert_refused(draw: str, folder: Path, inputs: Inputs, words: str) -> None:
     """The script says so, and leaves no file."""
-    done = run(command, *options, f"--figure={folder / 'none/figure.svg'}")
+    done = run(draw, inputs, folder / "none/figure.svg")
     assert done.exit_code == 2, done.output
     assert words in done.output
     assert not (folder / "none").exists()

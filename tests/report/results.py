@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from click.testing import CliRunner
 
-from vidkd.evaluate.classes import class_gate
+from vidkd.evaluate.classes import class_gate, read_predictions, run_figures
 from vidkd.provenance import write_sidecar
 from workflow_scripts import build_report, tabulate_report
 
@@ -51,10 +51,10 @@ def write_run(
     weights.write_bytes(b"weights")
     write_sidecar(weights, settings=settings, inputs=[], code="c0de" * 16, seed=seed)
     table.to_csv(folder / "predictions.csv", index=False)
-    gate = more.pop("gate", None) or class_gate(
-        table if "pred" in table else table.assign(pred=table["pred_8f"])
-    )
-    run = {"variant": folder.parts[-2], "seed": seed, "n_clips": len(table), "result_gate": gate, **more}
+    read = read_predictions(folder / "predictions.csv")
+    gate = more.pop("gate", None) or class_gate(read)
+    about = {"method": folder.parts[-3], "run": folder.parts[-2], "seed": seed}
+    run = {**about, **run_figures(read, CLASSES), "frames": 8, "result_gate": gate, **more}
     (folder / "metrics.json").write_text(json.dumps(run))
     (folder / "history.csv").write_text("epoch,lr,task_loss,val_top1\n1,0.1,2.5,20\n2,0.05,1.25,40\n")
     return folder / "metrics.json"
@@ -86,24 +86,28 @@ def write_results(
             for seed in seeds:
                 table = predictions(100 * number + seed + 1, sure)
                 table = by_count(table) if method == "ffn" else table
-                more = {"accuracy": {}} if method == "ffn" else {"frames": 8}
                 folder = root / method / variant / f"seed{seed}"
                 settings = {"lr": 0.1, "loss": {"alpha": number}}
-                metrics.append(write_run(folder, table, seed, settings, **more))
+                metrics.append(write_run(folder, table, seed, settings))
         (root / method / "classes.json").write_text(json.dumps(CLASSES))
         (root / method / "latency.csv").write_text(LATENCY.format(*SURE[method]))
     return metrics
 
 
-TFD = """variant,seeds,acc_4f,acc_4f_std,acc_8f,acc_8f_std,tfd_gap,tfd_gap_std,dev_4f,params,gflops_4f
-tsm,2,40.0,2.5,90.04,1.0,50.0,1.0,3.5,459100,0.1
-ffn,2,85.25,1.5,90.04,1.0,4.75,0.5,-1.25,472252,0.123
+TFD = """variant,seeds,acc_4f,acc_4f_std,acc_8f,acc_8f_std,tfd_gap,tfd_gap_std,dev_4f,params,gflops_4f,clips
+tsm,2,40.0,2.5,90.04,1.0,50.0,1.0,3.5,459100,0.1,90
+ffn,2,85.25,1.5,90.04,1.0,4.75,0.5,-1.25,472252,0.123,90
 """
-ANY_FRAME = "variant,frames,acc,acc_std,seeds\ntsm,1,20,1,2\ntsm,2,40,1,2\nffn,1,80,,1\nffn,2,85,,1\n"
+ANY_FRAME = """variant,frames,acc,acc_std,seeds,clips
+tsm,1,20,1,2,90
+tsm,2,40,1,2,90
+ffn,1,80,,1,90
+ffn,2,85,,1,90
+"""
 EXCLUDED = "video_id,path,reason,detail\nv|1,a_b/100%.mp4,empty,the file has no bytes & no name\n"
-PROBES = """backbone,head,label,seeds,top1,top1_std,low,high,chance,above_chance,params,pairs
-clip,linear,shape,1,91.25,,88.1,93.2,25.0,True,1926,
-vivit,attentive,motion,2,80.0,1.5,76.5,83.0,8.3,True,12345,96.04
+PROBES = """backbone,head,label,seeds,top1,top1_std,low,high,chance,above_chance,params,pairs,clips
+clip,linear,shape,1,91.25,,88.1,93.2,25.0,True,1926,,90
+vivit,attentive,motion,2,80.0,1.5,76.5,83.0,8.3,True,12345,96.04,90
 """
 CONVERTERS = """converter,teacher,split,seeds,clips,r2,r2_std,r2_mean_feature,cosine,cosine_std,\
 cosine_mean_feature,cka,cka_std,probe_top1,probe_top1_std,params

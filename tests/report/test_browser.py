@@ -9,9 +9,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+from tests.report.drawn import given as inputs_of
 from tests.report.results import build_page, tabulate, write_results
-from vidkd.report.figures import draw_converters, draw_fusion, draw_tfd
-from vidkd.report.sections import SECTIONS
+from vidkd.methods.converters.figures import draw_quality
+from vidkd.methods.ffn.figures import draw_tfd
+from vidkd.methods.fusion.figures import draw_fusion
+from vidkd.report.sections import sections
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -32,9 +35,12 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     tabulate(root, write_results(root))
     given, figures = root / "given", root / "report/figures"
-    for name, draw in (("any_frame", draw_tfd), ("converters", draw_converters), ("fusion", draw_fusion)):
+    for name, draw in (("any_frame", draw_tfd), ("converters", draw_quality), ("fusion", draw_fusion)):
         stem = "tfd" if name == "any_frame" else name
-        draw(given / f"{name}.csv", [figures / f"{stem}.{kind}" for kind in ("svg", "png")])
+        draw(
+            inputs_of({"table": given / f"{name}.csv"}),
+            [figures / f"{stem}.{kind}" for kind in ("svg", "png")],
+        )
     build_page(root)
     return root / "report/index.html"
 
@@ -153,9 +159,9 @@ def test_axe_finds_nothing(opened, scheme):
 def test_every_section_is_there(opened, file):
     page = opened()
     there = page.eval_on_selector_all("section h2", "heads => heads.map(head => head.id)")
-    assert there == [section.name for section in SECTIONS if section.name in there]
+    assert there == [section.name for section in sections() if section.name in there]
     # No published result is of generated videos.
-    assert {section.name for section in SECTIONS} - set(there) == {"published"}
+    assert {section.name for section in sections()} - set(there) == {"published"}
     for link in page.locator("nav a").all():
         link.click()
         name = page.url.partition("#")[2]

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, assert_refused, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, assert_refused, given, saved_figures, words
 from vidkd.config.data import FrameSettings
 from vidkd.data.frame_writer import StoredClip, frame_writer
-from vidkd.report import clips, strips
-from workflow_scripts import draw_clips, draw_mistakes
+from vidkd.report import clips
+
+SHEET, MISTAKES = "vidkd.report.clips:draw_clips", "vidkd.report.clips:draw_mistakes"
 
 CLASSES = ["ant", "bee $5", "cat", "$dog"]
 LABELS = {"v0": 1, "v1": 0, "v2": 1, "v3": 3, "v4": 1, "v5": 2, "v6": 0}
@@ -27,7 +28,8 @@ def frame(name: str, t: int) -> np.ndarray:
 @pytest.fixture
 def shards(tmp_path):
     settings = FrameSettings(per_video=KEPT, short_side=16, encoding="raw")
-    files = [tmp_path / "shard_0.h5", tmp_path / "shard_1.h5"]
+    files = [tmp_path / "test/shard_0.h5", tmp_path / "test/shard_1.h5"]
+    files[0].parent.mkdir()
     for number, path in enumerate(files):
         with frame_writer(path, settings, "rendered") as writer:
             for name in [name for name in LABELS if int(name[1:]) % 2 == number]:
@@ -57,6 +59,12 @@ def predictions(tmp_path):
     return tmp_path / "predictions.csv"
 
 
+@pytest.fixture
+def inputs(shards, classes, predictions):
+    """What mistakes are drawn of: those of the network `kd`."""
+    return given({"kd": predictions}, shards, classes=str(classes))
+
+
 def shown(found):
     """Titles, and which clip and frames are below each, from the colours."""
     (figure,) = found
@@ -69,10 +77,10 @@ def shown(found):
     return heading, [(title, *name) for title, name in zip(titles, names, strict=True)], times
 
 
-def test_the_sheet_has_as_many_clips_of_each_class_as_can_be(shards, monkeypatch):
+def test_the_sheet_has_as_many_clips_of_each_class_as_can_be(inputs, monkeypatch):
     monkeypatch.setattr(clips, "CLIPS", 6)
-    with saved_figures(strips) as found:
-        clips.draw_clips(shards, CLASSES, [])
+    with saved_figures(clips) as found:
+        clips.draw_clips(inputs, [])
     heading, titles, times = shown(found)
     assert heading == "6 of the 7 test clips"
     # Of the four classes first one each, then the second of those that have one.
@@ -89,9 +97,9 @@ def test_more_classes_than_places_show_one_clip_of_the_first():
     assert clips.chosen_clips(table.sample(frac=1, random_state=0))["label_id"].tolist() == list(range(12))
 
 
-def test_mistakes_are_the_most_confident_first(shards, predictions):
-    with saved_figures(strips) as found:
-        clips.draw_mistakes("kd", predictions, shards, CLASSES, [])
+def test_mistakes_are_the_most_confident_first(inputs):
+    with saved_figures(clips) as found:
+        clips.draw_mistakes(inputs, [])
     heading, titles, _ = shown(found)
     assert heading == "kd: 4 of its 4 mistakes on the 7 test clips"
     assert titles == [
@@ -100,44 +108,41 @@ def test_mistakes_are_the_most_confident_first(shards, predictions):
     ]  # fmt: skip
 
 
-def test_no_more_mistakes_than_there_is_room_for(shards, predictions, monkeypatch):
+def test_no_more_mistakes_than_there_is_room_for(inputs, monkeypatch):
     monkeypatch.setattr(clips, "MISTAKES", 2)
-    with saved_figures(strips) as found:
-        clips.draw_mistakes("kd", predictions, shards, CLASSES, [])
+    with saved_figures(clips) as found:
+        clips.draw_mistakes(inputs, [])
     heading, titles, _ = shown(found)
     assert heading == "kd: 2 of its 4 mistakes on the 7 test clips"
     assert [name for _, name in titles] == ["v2", "v6"]
 
 
-def test_without_scores_mistakes_stand_in_the_order_of_their_names(shards, predictions):
+def test_without_scores_mistakes_stand_in_the_order_of_their_names(inputs, predictions):
     table = pd.read_csv(predictions)
     table = table.drop(columns=["label_ids", "s_0", "s_1", "s_2", "s_3"]).rename(columns={"pred": "pred_16f"})
     table.to_csv(predictions, index=False)
-    with saved_figures(strips) as found:
-        clips.draw_mistakes("ffn", predictions, shards, CLASSES, [])
+    with saved_figures(clips) as found:
+        clips.draw_mistakes(inputs, [])
     assert shown(found)[1][0] == ("ant → cat", "v1")
 
 
-def test_where_there_is_no_mistake_the_figure_says_so(shards, predictions, classes, tmp_path):
+def test_where_there_is_no_mistake_the_figure_says_so(inputs, predictions, tmp_path):
     table = pd.read_csv(predictions)
     table.assign(pred=table["label_id"]).to_csv(predictions, index=False)
-    given = [f"--predictions={predictions}", f"--classes={classes}", "--variant=kd"]
-    stores = [f"--frames-store={shard}" for shard in shards]
-    inputs = {"predictions.csv", "classes.json", "shard_0.h5", "shard_1.h5"}
-    svg = assert_draws_the_same_twice(draw_mistakes.main, tmp_path, *given, *stores, inputs=inputs)
+    names = {"predictions.csv", "classes.json", "test"}
+    svg = assert_draws_the_same_twice(MISTAKES, tmp_path, inputs, names)
     assert words(svg) == ["kd makes no mistake on the 7 test clips."]
 
 
-def test_predictions_of_other_videos_are_refused(shards, predictions, classes, tmp_path):
-    given = [f"--predictions={predictions}", f"--classes={classes}", "--variant=kd"]
-    store, words = f"--frames-store={shards[1]}", "no frame store has the video 'v2'"
-    assert_refused(draw_mistakes.main, tmp_path, *given, store, words=words)
+def test_predictions_of_other_videos_are_refused(inputs, shards, tmp_path):
+    shards[1].rename(shards[0])
+    assert_refused(MISTAKES, tmp_path, inputs, "no frame store has the video 'v2'")
 
 
 def test_frames_are_as_high_as_they_are_wide_for(shards):
     images = np.zeros((8, 30, 15, 3), np.uint8)
-    with saved_figures(strips) as found:
-        strips.draw_strips("both", [("tall", images), ("wide", images.transpose(0, 2, 1, 3))], [])
+    with saved_figures(clips) as found:
+        clips.draw_strips("both", [("tall", images), ("wide", images.transpose(0, 2, 1, 3))], [])
     (figure,) = found
     width, height = figure.get_size_inches()
     for axes, ratio in zip(figure.axes, [2] * 8 + [0.5] * 8, strict=True):
@@ -148,10 +153,9 @@ def test_frames_are_as_high_as_they_are_wide_for(shards):
 
 
 def test_the_script(shards, classes, tmp_path):
-    given = [f"--classes={classes}", *(f"--frames-store={shard}" for shard in shards)]
-    inputs = {"classes.json", "shard_0.h5", "shard_1.h5"}
-    svg = assert_draws_the_same_twice(draw_clips.main, tmp_path, *given, inputs=inputs)
+    inputs = given({}, shards, classes=str(classes))
+    svg = assert_draws_the_same_twice(SHEET, tmp_path, inputs, {"classes.json", "test"})
     assert words(svg).count("bee $5") == 3
     assert svg.read_text().count("<image") == 7 * 8
-    absent = [f"--classes={classes}", "--frames-store=absent.h5"]
-    assert_refused(draw_clips.main, tmp_path, *absent, words="no frame store there")
+    absent = given({}, [tmp_path / "absent/shard_0.h5"], classes=str(classes))
+    assert_refused(SHEET, tmp_path, absent, "no frame store there")

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from tests.report.drawn import assert_draws_the_same_twice, assert_refused, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, assert_refused, given, saved_figures, words
 from vidkd.report import confusion
-from workflow_scripts import draw_confusion
 
 CLASSES = ["ant", "$bee_$", "cat"]
+DRAW = "vidkd.report.confusion:draw_confusion"
+
+
+def inputs_of(files, folder, classes=CLASSES):
+    """Predictions and class names."""
+    (folder / "classes.json").write_text(json.dumps(classes))
+    return given(files, classes=str(folder / "classes.json"))
 
 
 @pytest.fixture
@@ -29,10 +36,10 @@ def predictions(tmp_path):
     return {name: tmp_path / f"{name}.csv" for name in expected}, expected
 
 
-def test_squares_are_shares_of_the_clips_of_a_class(predictions):
+def test_squares_are_shares_of_the_clips_of_a_class(predictions, tmp_path):
     files, expected = predictions
     with saved_figures(confusion) as found:
-        confusion.draw_confusion(files, CLASSES, [])
+        confusion.draw_confusion(inputs_of(files, tmp_path), [])
     for axes, (name, (label, pred)) in zip(found[0].axes, expected.items(), strict=True):
         counts = confusion_matrix(label, pred, labels=[0, 1, 2])
         assert axes.get_title() == name
@@ -42,20 +49,19 @@ def test_squares_are_shares_of_the_clips_of_a_class(predictions):
         assert [text.get_text() for text in axes.texts] == [f"{value:.0f}" for value in drawn[:2].ravel()]
 
 
-def test_many_classes_have_no_names(predictions):
+def test_many_classes_have_no_names(predictions, tmp_path):
     files, _ = predictions
     with saved_figures(confusion) as found:
-        confusion.draw_confusion(files, [f"class {k}" for k in range(30)], [])
+        many = [f"class {k}" for k in range(30)]
+        confusion.draw_confusion(inputs_of(files, tmp_path, many), [])
     assert found[0].axes[0].images[0].get_array().shape == (30, 30)
     assert not found[0].axes[0].texts
 
 
 def test_the_script(predictions, tmp_path):
     files, _ = predictions
-    classes = tmp_path / "classes.json"
-    classes.write_text(json.dumps(CLASSES))
-    given = [*(f"{name}={path}" for name, path in files.items()), f"--classes={classes}"]
-    inputs = {"plain.csv", "counts.csv", "classes.json"}
-    svg = assert_draws_the_same_twice(draw_confusion.main, tmp_path, *given, inputs=inputs)
+    names = {"plain.csv", "counts.csv", "classes.json"}
+    svg = assert_draws_the_same_twice(DRAW, tmp_path, inputs_of(files, tmp_path), names)
     assert {"plain", "counts", "predicted", "label", *CLASSES} <= set(words(svg))
-    assert_refused(draw_confusion.main, tmp_path, *given, "x=absent.csv", words="there is no file absent.csv")
+    absent = inputs_of({**files, "x": Path("absent.csv")}, tmp_path)
+    assert_refused(DRAW, tmp_path, absent, "absent.csv does not exist")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, assert_refused, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, assert_refused, given, saved_figures, words
 from vidkd.report import curves
-from workflow_scripts import draw_curves
+
+DRAW = "vidkd.report.curves:draw_curves"
 
 FILES = {
     "a/0": "epoch,lr,task_loss,val_loss,val_top1\n1,0.1,4,,\n2,0.1,2,1.5,30\n",
@@ -44,7 +46,7 @@ def lines(figure):
 
 def test_points_are_means_over_seeds_at_shares_of_training(histories):
     with saved_figures(curves) as found:
-        curves.draw_curves(histories, [])
+        curves.draw_curves(given(histories), [])
     panels = lines(found[0])
     assert list(panels) == [
         "task term", "KL term at 4 frames", "validation loss", "validation top-1 (%)",
@@ -61,7 +63,7 @@ def test_of_a_sweep_only_the_trial_that_was_taken_is_drawn(tmp_path):
     path.write_text("trial,trial_lr,epoch,ce_loss\n0,1,1,5\n0,1,2,4\n1,2,1,3\n1,2,2,2\n")
     path.with_name("config.json").write_text(json.dumps({"trial": 1}))
     with saved_figures(curves) as found:
-        curves.draw_curves({"head": [path]}, [])
+        curves.draw_curves(given({"head": path}), [])
     assert lines(found[0]) == {"cross-entropy term": {"head": [[0.5, 3], [1, 2]]}}
 
 
@@ -81,11 +83,15 @@ def test_titles_say_what_a_column_is(column, title):
 
 
 def test_the_script(histories, tmp_path):
-    given = [f"{name}={path}" for name, paths in histories.items() for path in paths]
-    svg = assert_draws_the_same_twice(
-        draw_curves.main, tmp_path, *given, inputs={"history.csv", "config.json"}
-    )
+    weights = {
+        name: tuple(str(path.with_name("model.safetensors")) for path in paths)
+        for name, paths in histories.items()
+    }
+    names = {"history.csv", "config.json", "model.safetensors"}
+    for path in (file for files in weights.values() for file in files):
+        Path(path).write_bytes(b"")
+    svg = assert_draws_the_same_twice(DRAW, tmp_path, given(histories, weights=weights), names)
     found = words(svg)
     assert {"a", "b", "random", "task term", "share of training"} <= set(found)
     assert found.count("share of training") == 5
-    assert_refused(draw_curves.main, tmp_path, "a=absent.csv", words="there is no file absent.csv")
+    assert_refused(DRAW, tmp_path, given({"a": Path("absent.csv")}), "absent.csv does not exist")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, saved_figures, words
-from vidkd.report import figures
-from workflow_scripts import draw_converters, draw_fusion, draw_tfd
+from tests.report.drawn import assert_draws_the_same_twice, given, saved_figures, words
+from vidkd.methods.converters import figures as of_converters
+from vidkd.methods.ffn import figures as of_ffn
+from vidkd.methods.fusion import figures as of_fusion
 
 ANY = "variant,frames,acc,acc_std,seeds\ntsm,1,20,1,2\ntsm,2,40,1,2\n007,1,80,,1\n007,2,85,,1\n"
 CONVERTERS = """converter,teacher,split,seeds,clips,r2,r2_std,r2_mean_feature,cosine,cosine_std,\
@@ -28,7 +29,7 @@ random,vjepa2 + random(vivit),2,600,60.0,0.6,56.0,64.1,600,-0.1,0.75,-1.1,1.4,0.
 def table(tmp_path):
     def write(text):
         (tmp_path / "table.csv").write_text(text)
-        return tmp_path / "table.csv"
+        return given({"table": tmp_path / "table.csv"})
 
     return write
 
@@ -38,14 +39,14 @@ def curves(axes):
 
 
 def test_accuracies_by_frame_count_are_those_of_the_table(table):
-    with saved_figures(figures) as found:
-        figures.draw_tfd(table(ANY), [])
+    with saved_figures(of_ffn) as found:
+        of_ffn.draw_tfd(table(ANY), [])
     assert curves(found[0].axes[0]) == {"tsm": [[1, 20], [2, 40]], "007": [[1, 80], [2, 85]]}
 
 
 def test_a_random_converter_lies_at_the_end_of_the_axis(table):
-    with saved_figures(figures) as found:
-        figures.draw_converters(table(CONVERTERS), [])
+    with saved_figures(of_converters) as found:
+        of_converters.draw_quality(table(CONVERTERS), [])
     left, right = found[0].axes
     assert [line.get_xdata()[0] for line in left.get_lines() if line.get_marker() in "os"] == [0.3126, -1]
     assert [line.get_xdata()[0] for line in right.get_lines() if line.get_marker() in "os"] == [
@@ -53,38 +54,39 @@ def test_a_random_converter_lies_at_the_end_of_the_axis(table):
         0.1234,
     ]
     assert left.get_xlabel() == "R² (-1: or less)"
-    with saved_figures(figures) as found:
-        figures.draw_converters(table(CONVERTERS.replace("-2.5,", "-0.5,")), [])
+    with saved_figures(of_converters) as found:
+        of_converters.draw_quality(table(CONVERTERS.replace("-2.5,", "-0.5,")), [])
     assert found[0].axes[0].get_xlabel() == "R²"
 
 
 def test_a_baseline_by_itself_has_a_figure(table):
-    with saved_figures(figures) as found:
-        figures.draw_fusion(table("\n".join(FUSION.splitlines()[:2]) + "\n"), [])
+    with saved_figures(of_fusion) as found:
+        of_fusion.draw_fusion(table("\n".join(FUSION.splitlines()[:2]) + "\n"), [])
     assert found[0].axes[0].get_xlabel() == "gain over alone (60.1%), points of top-1 accuracy"
 
 
 SCRIPTS = [
-    (draw_tfd, "--any-frame", ANY, {"tsm", "007", "frames seen at test time", "top-1 accuracy (%)"}),
     (
-        draw_converters,
-        "--table",
+        "vidkd.methods.ffn.figures:draw_tfd",
+        ANY,
+        {"tsm", "007", "frames seen at test time", "top-1 accuracy (%)"},
+    ),
+    (
+        "vidkd.methods.converters.figures:draw_quality",
         CONVERTERS,
         {"linear", "random", "mean feature", "vivit", "R² (-1: or less)", "cosine"},
     ),
     (
-        draw_fusion,
-        "--table",
+        "vidkd.methods.fusion.figures:draw_fusion",
         FUSION,
         {"<all>", "random", "62.3%", "60.0%", "differs (p < 0.05)", "not told apart"},
     ),
 ]
 
 
-@pytest.mark.parametrize(("script", "option", "text", "said"), SCRIPTS, ids=["tfd", "converters", "fusion"])
-def test_the_scripts(script, option, text, said, table, tmp_path):
-    given = f"{option}={table(text)}"
-    svg = assert_draws_the_same_twice(script.main, tmp_path, given, inputs={"table.csv"})
+@pytest.mark.parametrize(("draw", "text", "said"), SCRIPTS, ids=["tfd", "converters", "fusion"])
+def test_the_scripts(draw, text, said, table, tmp_path):
+    svg = assert_draws_the_same_twice(draw, tmp_path, table(text), {"table.csv"})
     found = set(words(svg))
     assert said <= found
     assert "alone" not in found, "the baseline is a line"

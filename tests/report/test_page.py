@@ -15,9 +15,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from tests.report.drawn import given
 from tests.report.results import GIVEN, SURE, build_page, predictions, tabulate, write_results, write_run
-from vidkd.report.figures import draw_tfd
-from vidkd.report.sections import SECTIONS
+from vidkd.methods.ffn.figures import draw_tfd
+from vidkd.report.sections import sections
 from workflow_scripts import preview_report, show_tables
 
 
@@ -76,7 +77,7 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     tabulate(root, write_results(root))
     figures = [root / f"report/figures/tfd.{kind}" for kind in ("svg", "png")]
-    draw_tfd(root / "given" / "any_frame.csv", figures)
+    draw_tfd(given({"table": root / "given" / "any_frame.csv"}), figures)
     build_page(root, "--title", "A & B")
     return root
 
@@ -186,6 +187,12 @@ def test_drawings_do_not_share_names(root):
     assert text.count('role="img"') == 2
 
 
+def test_a_figure_is_shown_with_its_caption_or_its_name(root):
+    text = build_page(root, "--captions", json.dumps({"tfd": "Accuracy <over> frames."}))
+    assert text.count("Accuracy &lt;over&gt; frames.") == 2, "below it, and for readers"
+    assert 'aria-label="tfd"' in build_page(root)
+
+
 def test_what_must_be_known_is_at_the_top(page):
     top = page.words.partition("Summary of all methods")[0]
     assert "Excluded videos: 1 empty" in top
@@ -200,7 +207,7 @@ def test_a_run_of_one_class_is_told_at_the_top(root):
     folder = root / "student" / "ce"
     shutil.rmtree(folder / "seed1")
     stuck = predictions(7, 1.0).assign(pred=2)
-    write_run(folder / "seed1", stuck, 1, {"lr": 0.1}, frames=8)
+    write_run(folder / "seed1", stuck, 1, {"lr": 0.1})
     tabulate(root, sorted(root.glob("*/*/seed*/metrics.json")))
     page = Page(build_page(root))
     top = page.words.partition("Summary of all methods")[0]
@@ -247,14 +254,14 @@ def test_where_nothing_differs_the_page_says_so(root):
 
 
 def test_sections_come_in_their_order_and_absent_ones_are_named(finished, page):
-    titles = [section.title for section in SECTIONS if section.name != "published"]
+    titles = [section.title for section in sections() if section.name != "published"]
     places = [
         page.words.index(f" {title} ", page.words.index("Summary of all methods") - 40)
         for title in titles[1:]
     ]
     assert places == sorted(places)
     assert "Not in this report: Beside published results." in page.words
-    assert {section.name for section in SECTIONS} - set(page.ids) == {"published"}
+    assert {section.name for section in sections()} - set(page.ids) == {"published"}
 
 
 def test_with_ffn_alone_there_is_a_page(tmp_path):
@@ -340,7 +347,7 @@ def test_a_preview_compares_no_variants_of_different_seeds(half):
     for seed in (0, 1):
         folder = results / "student" / "distilled" / f"seed{seed}"
         shutil.rmtree(folder, ignore_errors=True)
-        write_run(folder, predictions(seed, 2.0), seed, {"lr": 0.1}, frames=8)
+        write_run(folder, predictions(seed, 2.0), seed, {"lr": 0.1})
     done = CliRunner().invoke(preview_report.main, [f"--config={config}"])
     assert done.exit_code == 0, done.output
     table = pd.read_csv(results / "report/preview/tables/summary.csv").set_index("variant")
@@ -352,7 +359,9 @@ def test_a_preview_shows_no_figure_that_is_older_than_its_runs(half):
     config, results = half
     figures = results / "report/figures"
     for name in ("curves_student", "confusion_student", "curves_fusion", "clips"):
-        draw_tfd(any_frame(results), [figures / f"{name}.{kind}" for kind in ("svg", "png")])
+        draw_tfd(
+            given({"table": any_frame(results)}), [figures / f"{name}.{kind}" for kind in ("svg", "png")]
+        )
     old = (results / "student/ce/seed0/metrics.json").stat().st_mtime - 60
     os.utime(figures / "curves_student.svg", (old, old))
     done = CliRunner().invoke(preview_report.main, [f"--config={config}"])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, given, saved_figures, words
 from vidkd.report import per_class
-from workflow_scripts import draw_per_class
 
 HEADER = "method,variant,class,clips,precision,recall,f1\n"
 TABLE = f"""{HEADER}ffn,tsm,007,5,1,20,1
@@ -36,7 +35,7 @@ def table_of(tmp_path, recall):
 
 def drawn(path):
     with saved_figures(per_class) as found:
-        per_class.draw_per_class(path, [])
+        per_class.draw_per_class(given({"table": path}), [])
     return found[0].axes
 
 
@@ -91,7 +90,6 @@ def test_a_long_name_of_a_class_has_two_lines():
 def test_the_script(tmp_path):
     path = tmp_path / "per_class.csv"
     path.write_text(TABLE)
-    svg = assert_draws_the_same_twice(
-        draw_per_class.main, tmp_path, f"--table={path}", inputs={"per_class.csv"}
-    )
+    draw, inputs = "vidkd.report.per_class:draw_per_class", given({"table": path})
+    svg = assert_draws_the_same_twice(draw, tmp_path, inputs, {"per_class.csv"})
     assert {"ffn", "student", "tsm", "nan", "007", "striped", "recall (%)"} <= set(words(svg))

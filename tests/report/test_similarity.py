@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, saved_figures, words
-from vidkd.report import similarity
-from workflow_scripts import draw_similarity
+from tests.report.drawn import assert_draws_the_same_twice, given, saved_figures, words
+from vidkd.methods.converters import figures
 
 TABLE = """one,other,cka
 vjepa2,vjepa2,1
@@ -26,12 +25,12 @@ linear(007),linear(007),1
 def table(tmp_path):
     path = tmp_path / "similarity.csv"
     path.write_text(TABLE)
-    return path
+    return given({"table": path})
 
 
 def test_squares_are_those_of_the_table(table):
-    with saved_figures(similarity) as found:
-        similarity.draw_similarity(table, [])
+    with saved_figures(figures) as found:
+        figures.draw_similarity(table, [])
     (axes,) = found[0].axes
     drawn = np.ma.filled(axes.images[0].get_array(), np.nan)
     np.testing.assert_array_equal(drawn, [[1, 0.25, -0.014], [0.25, 1, np.nan], [-0.014, np.nan, 1]])
@@ -44,6 +43,6 @@ def test_squares_are_those_of_the_table(table):
 
 
 def test_the_script(table, tmp_path):
-    given = f"--table={table}"
-    svg = assert_draws_the_same_twice(draw_similarity.main, tmp_path, given, inputs={"similarity.csv"})
+    draw = "vidkd.methods.converters.figures:draw_similarity"
+    svg = assert_draws_the_same_twice(draw, tmp_path, table, {"similarity.csv"})
     assert words(svg).count("linear(007)") == 2

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from tests.report.results import BASELINES, CLASSES, CLIPS, SURE, tabulate, write_results
-from vidkd.report.cells import Column, make_cells, shown_columns
+from vidkd.evaluate.specs import Column
+from vidkd.report.cells import make_cells, shown_columns
 from vidkd.report.render import PACKAGES, latex, markdown
-from vidkd.report.specs import SPECS
+from vidkd.report.sections import specs
 
 NEEDS_LATEX = pytest.mark.skipif(
     shutil.which("pdflatex") is None, reason="no pdflatex: tests/system_packages.sh installs it"
@@ -75,7 +76,7 @@ def test_markdown_and_latex_have_the_same_cells(tables, name):
 def test_their_numbers_are_those_of_the_csv(tables):
     """Read back by position, with as many decimals as are shown."""
     head, cells = markdown_cells(tables / "summary.md")
-    columns = {column.title: column.key for column in SPECS["summary"].columns}
+    columns = {column.title: column.key for column in specs()["summary"].columns}
     numbers = 0
     for row, shown in zip(rows_of(tables / "summary.csv"), cells, strict=True):
         for title, text in zip(head, shown, strict=True):

@@ -7,10 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, given, saved_figures, words
 from vidkd.report import tradeoff
-from vidkd.report.placing import free_places
-from workflow_scripts import draw_tradeoff
+from vidkd.report.tradeoff import free_places
 
 HEADER = (
     "method,variant,frames,params,gflops,size_mb,peak_mb,ms_1,ms_1_low,ms_1_high,ms_2,ms_2_low,ms_2_high,top1"
@@ -38,7 +37,7 @@ def points(axes):
 
 def test_points_are_rows_of_the_table_and_those_of_a_variant_are_joined(table):
     with saved_figures(tradeoff) as found:
-        tradeoff.draw_tradeoff(table, [])
+        tradeoff.draw_tradeoff(given({"table": table}), [])
     (figure,) = found
     times, params = figure.axes
     # One has no time, and one no accuracy.
@@ -54,7 +53,7 @@ def test_points_are_rows_of_the_table_and_those_of_a_variant_are_joined(table):
 
 def test_the_number_beside_a_point_is_that_of_the_legend(table):
     with saved_figures(tradeoff) as found:
-        tradeoff.draw_tradeoff(table, [])
+        tradeoff.draw_tradeoff(given({"table": table}), [])
     (figure,) = found
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
@@ -93,8 +92,8 @@ def test_numbers_are_short(value, text):
 
 
 def test_the_script(table, tmp_path):
-    given = f"--table={table}"
-    svg = assert_draws_the_same_twice(draw_tradeoff.main, tmp_path, given, inputs={"efficiency.csv"})
+    draw, inputs = "vidkd.report.tradeoff:draw_tradeoff", given({"table": table})
+    svg = assert_draws_the_same_twice(draw, tmp_path, inputs, {"efficiency.csv"})
     found = words(svg)
     assert {"ms a clip on one core", "parameters", "top-1 accuracy (%)", "2  ffn: tsm"} <= set(found)
     assert found.count("3") == 1
@@ -106,7 +105,7 @@ def test_an_axis_of_any_length_has_a_few_ticks(table, factor):
     lines = TABLE.replace("1,1,1,5.5,", f"1,1,1,{40 / factor},").splitlines()
     table.write_text("\n".join([lines[0], lines[3], lines[6]]) + "\n")
     with saved_figures(tradeoff) as found:
-        tradeoff.draw_tradeoff(table, [])
+        tradeoff.draw_tradeoff(given({"table": table}), [])
     axes = found[0].axes[0]
     low, high = axes.get_xlim()
     shown = [tick for tick in axes.get_xticks() if low <= tick <= high]

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from tests.data.feature_files import write_shard
 from tests.web_server import serve
-from vidkd.fetch import Remote, fetch
+from vidkd.backbones.fetch import Remote, fetch
 from vidkd.files import atomic_folder, write_text
 from vidkd.provenance import write_sidecar
 

@@ -13,18 +13,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 from playwright.sync_api import sync_playwright
 
 from tests.data.videos import write_video
 from tests.report import results
-from tests.report.drawn import words
+from tests.report.drawn import given, run, words
 from tests.workflow.conftest import Project, copy_project
 from tests.workflow.test_bad_input import CONFIG, SMALL
 from vidkd.config.load import load_settings
 from vidkd.errors import UserError
 from vidkd.report.compare import compare
-from workflow_scripts import draw_confusion, draw_per_class
 
 CHROMIUM = shutil.which("chromium")
 
@@ -117,13 +115,12 @@ def report(tmp_path, monkeypatch) -> Path:
     tables = results.tabulate(tmp_path, metrics, ("excluded",))
     figures = tmp_path / "report/figures"
     predictions = metrics[0].with_name("predictions.csv")
-    for command, name, options in (
-        (draw_per_class, "per_class", [f"--table={tables}/per_class.csv"]),
-        (draw_confusion, "confusion_student",
-         [f"ce={predictions}", f"--classes={tmp_path}/student/classes.json"]),
-    ):  # fmt: skip
-        drawn = [f"--figure={figures}/{name}.{kind}" for kind in ("svg", "png")]
-        done = CliRunner().invoke(command.main, [*options, *drawn])
+    classes = str(tmp_path / "student/classes.json")
+    for draw, name, inputs in (
+        ("per_class:draw_per_class", "per_class", given({"table": tables / "per_class.csv"})),
+        ("confusion:draw_confusion", "confusion_student", given({"ce": predictions}, classes=classes)),
+    ):
+        done = run(f"vidkd.report.{draw}", inputs, *(figures / f"{name}.{kind}" for kind in ("svg", "png")))
         assert done.exit_code == 0, done.output
     return tmp_path
 

@@ -19,6 +19,7 @@ from PIL import EpsImagePlugin
 from tests.backbones.hub_server import REVISION, Hub, serve_hub
 from tests.data.adapters.trees import listed, put_videos, write
 from tests.data.feature_files import write_shard
+from vidkd.backbones.fetch import Refused
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.hub_files import files_of
 from vidkd.config.data import FrameSettings
@@ -26,7 +27,6 @@ from vidkd.data.frames import FrameStore
 from vidkd.data.pixels import decode_jpeg
 from vidkd.errors import UserError
 from vidkd.features.store import FeatureStore
-from vidkd.fetch import Refused
 from vidkd.methods.fusion.bundle import load_bundle, sum_of
 from vidkd.methods.student.export import load_exported
 from vidkd.methods.student.settings import StudentSettings

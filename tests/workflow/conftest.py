@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,9 @@ from tests.workflow import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "config/experiments/tiny.yaml"
-TABLE_ROW = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
+OF_FFN = ("results_dir", "data", "demo", "frames", "ffn", "latency", "compute")
+"""The sections that FFN needs."""
+_JOB = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .+\n)+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Project:
         return self.snakemake(*arguments, "--dry-run")
 
     def plan(self, *arguments: str) -> dict[str, int]:
-        """What Snakemake would run of the tiny configuration: jobs by rule."""
+        """What Snakemake would run of the tiny configuration: jobs by name, see `job_counts`."""
         return job_counts(self.dry_run(*arguments, "--configfile", TINY))
 
     def replace(self, name: str, old: str, new: str) -> None:
@@ -78,11 +78,19 @@ class Project:
 
 
 def job_counts(dry_run: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    """Jobs by rule of a dry run."""
+    """Jobs of a dry run by rule, and by what tells jobs of one rule apart: `train ffn`, `draw tfd`."""
     assert dry_run.returncode == 0, dry_run.stdout + dry_run.stderr
-    table = dry_run.stdout.partition("Job stats:")[2].partition("\ntotal")[0]
-    assert table or "Nothing to be done" in dry_run.stdout + dry_run.stderr
-    return {rule: int(count) for rule, count in TABLE_ROW.findall(table) if rule != "all"}
+    jobs = [_job_name(rule, text) for rule, text in _JOB.findall(dry_run.stdout)]
+    assert jobs or "Nothing to be done" in dry_run.stdout + dry_run.stderr
+    return dict(Counter(name for name in jobs if name != "all"))
+
+
+def _job_name(rule: str, text: str) -> str:
+    found = re.search(r"^    wildcards: (.+)$", text, re.MULTILINE)
+    wildcards = dict(re.findall(r"(\w+)=([^,]+)", found[1])) if found else {}
+    if rule == "tabulate":
+        return f"tabulate {wildcards['folder']}/{wildcards['table']}"
+    return " ".join([rule, *(wildcards[name] for name in ("method", "figure") if name in wildcards)])
 
 
 def copy_project(to: Path) -> Project:
@@ -107,7 +115,6 @@ class Run:
 
     project: Project
     output: str
-    seconds: float
 
 
 class Runs:
@@ -116,27 +123,22 @@ class Runs:
     def __init__(self, base: Path, shared: Path) -> None:
         self.base, self.shared = base, shared
 
-    def copy(self, name: str, configure: Callable[[Project], None], python: str | None = None) -> Run:
+    def copy(self, name: str) -> Run:
         """A copy of the run of that name, which the first who asks for it makes."""
-        made, done = self.shared / name, self.shared / f"{name}.json"
+        made, done = self.shared / name, self.shared / f"{name}.txt"
         with (self.shared / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
-                done.write_text(json.dumps(_run(copy_project(made), configure, python)))
+                done.write_text(_run(copy_project(made)))
         own = Project(self.base / f"own_{name}")
         shutil.copytree(made, own.root, symlinks=True)
-        return Run(own, **json.loads(done.read_text()))
+        return Run(own, done.read_text())
 
 
-def _run(
-    project: Project, configure: Callable[[Project], None], python: str | None
-) -> dict[str, str | float]:
-    configure(project)
-    start = time.monotonic()
-    cores = str(min(2, os.cpu_count() or 1))
-    done = project.snakemake("--cores", cores, "--configfile", TINY, python=python)
+def _run(project: Project) -> str:
+    done = project.snakemake("--cores", str(min(2, os.cpu_count() or 1)), "--configfile", TINY)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
-    return {"output": done.stdout + done.stderr, "seconds": time.monotonic() - start}
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
@@ -147,18 +149,24 @@ def runs(tmp_path_factory, worker_id) -> Runs:
 
 @pytest.fixture(scope="session")
 def tiny(runs) -> Run:
-    """The run of the tiny configuration, each of its processes started as a user's are."""
-    return runs.copy("tiny", lambda project: None, sys.executable)
-
-
-@pytest.fixture(scope="session")
-def every_method(runs) -> Project:
-    """The run of a small configuration of every method beside FFN."""
-    from tests.workflow.every_method import configure  # imports torch, which plans do without
-
-    return runs.copy("every_method", configure).project
+    """The run of the tiny configuration: every rule and every method."""
+    return runs.copy("tiny")
 
 
 @pytest.fixture
 def project(tmp_path) -> Project:
     return copy_project(tmp_path)
+
+
+@pytest.fixture
+def ffn_alone(project) -> Project:
+    """A project whose tiny configuration has FFN and nothing else."""
+    keep_sections(project, *OF_FFN)
+    return project
+
+
+def keep_sections(project: Project, *names: str) -> None:
+    """Leave only these sections in the tiny configuration, as they are written."""
+    path = project.root / TINY
+    parts = re.split(r"^(?=\w)", path.read_text(), flags=re.MULTILINE)
+    path.write_text("".join(part for part in parts if part.partition(":")[0] in names))

@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bad_input")]
 CONFIG = "config/small.yaml"
 PATHS = Paths("results")
 STORE = PATHS.frames.format(split="train", shard=0)
-WEIGHTS = PATHS.ffn.weights.format(variant="st4", seed=0)
-PREDICTIONS = PATHS.ffn.predictions.format(variant="st4", seed=0)
+WEIGHTS = PATHS.run("ffn", "st4", 0).weights
+PREDICTIONS = PATHS.run("ffn", "st4", 0).predictions
 SMALL = """\
 results_dir: results
 data: {adapter: demo, n_shards: 1}
@@ -262,27 +262,26 @@ def test_more_frames_than_a_video_has(prepared, old, new, place):
 
 def train_by_hand(project: Small, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The training script on the project's frame stores, into `by_hand`."""
-    stores = [f"--{split}={PATHS.root}/frames/{split}" for split in ("train", "val")]
-    places = [*stores, f"--classes={PATHS.classes}", "--run-dir=by_hand", "--arch=resnet_tiny", "--size=32"]
-    command = [sys.executable, "-m", "workflow_scripts.train_ffn", *places, "--batch-size=4", *arguments]
+    places = ["--run-dir=by_hand", "--arch=resnet_tiny", "--size=32", "--batch-size=4"]
+    command = [sys.executable, "-m", "workflow_scripts.train", "ffn", *places, *arguments]
     return subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("option", ["--init", "--resume"])
+@pytest.mark.parametrize("option", ["--file=init", "--resume"])
 def test_a_checkpoint_of_another_architecture(trained, tmp_path, option):
     other = build_model(FFNSettings(arch="resnet18", frame_counts=(4,), weight_alteration=False), 12)
     save_file(
         {name: value.contiguous() for name, value in other.state_dict().items()},
         tmp_path / "resnet18.safetensors",
     )
-    done = train_by_hand(trained, option, str(tmp_path / "resnet18.safetensors"))
+    done = train_by_hand(trained, f"{option}={tmp_path}/resnet18.safetensors")
     check_refusal(done, ("resnet18.safetensors fits only", "choose one that fits the settings"))
     assert not (trained.root / "by_hand").exists()
 
 
-@pytest.mark.parametrize("option", ["--init", "--resume", "--classes"])
+@pytest.mark.parametrize("option", ["--file=init", "--resume", "--class-names"])
 def test_a_file_that_is_not_there(trained, option):
-    done = train_by_hand(trained, option, "nowhere.safetensors")
+    done = train_by_hand(trained, f"{option}=nowhere.safetensors")
     check_refusal(done, ("Error: ", "nowhere.safetensors", "does not exist"))
     assert not (trained.root / "by_hand").exists()
 

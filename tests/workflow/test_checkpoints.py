@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.workflow.conftest import TINY, copy_project
+from tests.workflow.conftest import OF_FFN, TINY, copy_project, keep_sections
 from vidkd.features.store import FeatureStore
 from vidkd.paths import Paths, sidecar
 from vidkd.provenance import file_sha256
@@ -38,9 +38,9 @@ CODE = ("\ndef ", "\nCHANGED = 1\n\n\ndef ")
 def made(tmp_path_factory):
     """The tiny configuration with two checkpoints, and features of the test split by them."""
     project = copy_project(tmp_path_factory.mktemp("checkpoints"))
-    text = (project.root / TINY).read_text()
-    own = re.sub(r"^(source|checkpoints|backbones|probes):.*\n(^[ #].*\n|^\n)*", "", text, flags=re.MULTILINE)
-    (project.root / TINY).write_text(own + MORE)
+    keep_sections(project, *OF_FFN)
+    with (project.root / TINY).open("a") as config:
+        config.write(MORE)
     done = project.snakemake(*TARGETS, "--cores", "2", "--configfile", TINY)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     return project
@@ -63,7 +63,7 @@ CHANGES = [
     Change("a third one", TINY, "checkpoints:\n", "checkpoints:\n  more: {}\n", {}),
     Change("code of one", "vidkd/backbones/pretrain/videomae.py", *CODE, ONE),
     Change("code of another kind", "vidkd/backbones/vivit.py", *CODE, {}),
-    Change("code of downloads", "vidkd/fetch.py", *CODE, {}),
+    Change("code of downloads", "vidkd/backbones/fetch.py", *CODE, {}),
     Change("captions", "vidkd/backbones/pretrain/captions.py", *CODE, BOTH),
     Change("comment", "vidkd/backbones/pretrain/train.py", "\ndef ", "\n# why\ndef ", {}),
     Change("FFN", TINY, "lr: 1.5e-3", "lr: 1.6e-3", {}),

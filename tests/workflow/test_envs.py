@@ -52,6 +52,7 @@ IMPORT_NAMES = {
     "pydantic_core": "pydantic",
     "open_clip": "open-clip-torch",
     "sklearn": "scikit-learn",
+    "markupsafe": "jinja2",
 }
 RULE = re.compile(
     r'conda:\s+"\.\./envs/(\w+)\.yaml".*?python -m (?:\{resources\.launch\})?([\w.]+)', re.DOTALL

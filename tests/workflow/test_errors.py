@@ -15,8 +15,8 @@ from tests.workflow.conftest import TINY
         (["--config", "data={adapter: csv, root: nowhere}"], "there is no folder nowhere"),
     ],
 )
-def test_sentence_without_traceback(project, arguments, sentence):
-    done = project.dry_run("--configfile", TINY, *arguments)
+def test_sentence_without_traceback(ffn_alone, arguments, sentence):
+    done = ffn_alone.dry_run("--configfile", TINY, *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Error: " in done.stderr

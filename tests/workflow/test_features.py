@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from tests.backbones.checkpoints import MAKERS, SIZE, settings_of
-from tests.workflow.conftest import TINY, copy_project, job_counts
+from tests.workflow.conftest import OF_FFN, TINY, copy_project, job_counts, keep_sections
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.clips import ClipSettings
 from vidkd.data.clips import EvaluationClips
@@ -50,6 +50,7 @@ def featured(tmp_path_factory):
     project = copy_project(tmp_path_factory.mktemp("features"))
     for kind in ("timm", "videomae"):
         MAKERS[kind](project.root / "weights" / kind)
+    keep_sections(project, *OF_FFN)
     with (project.root / TINY).open("a") as config:
         config.write(BACKBONES)
     done = project.snakemake(*TARGETS, "--cores", "2", "--configfile", TINY)
@@ -232,8 +233,8 @@ def inspect(project, *places):
     return subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
 
 
-def test_without_backbones_nothing_is_cached(project):
-    assert "cache_features" not in project.plan()
+def test_without_backbones_nothing_is_cached(ffn_alone):
+    assert "cache_features" not in ffn_alone.plan()
 
 
 def test_missing_weights_are_named_by_the_job(featured):

@@ -31,7 +31,7 @@ PATHS = Paths("results/clips")
 STORES = [
     PATHS.frames.format(split=split, shard=shard) for split in ("train", "val", "test") for shard in (0, 1)
 ]
-WEIGHTS = PATHS.ffn.weights.format(variant="ffn", seed=0)
+WEIGHTS = PATHS.run("ffn", "ffn", 0).weights
 CONFIG = """\
 results_dir: results/clips
 data: {adapter: folder, root: videos, n_shards: 2, max_excluded: 0.3}
@@ -122,14 +122,15 @@ class TestRealClips:
 
     def test_the_network_was_trained(self, project):
         assert (project.root / WEIGHTS).stat().st_size > 1_000_000
-        (epoch,) = rows(project, PATHS.ffn.history.format(variant="ffn", seed=0))
+        (epoch,) = rows(project, PATHS.run("ffn", "ffn", 0).history)
         assert {name for name in epoch if "loss" in name}
 
     def test_two_batches_to_try_it(self, project):
-        frames = [f"--{split}={project.root / PATHS.root}/frames/{split}" for split in ("train", "val")]
-        words = [*frames, f"--classes={PATHS.classes}", "--run-dir=tried", "--test-run", "--arch=resnet_tiny"]
+        stores = {split: project.root / PATHS.root / f"frames/{split}" for split in ("train", "val")}
+        words = [f"--frame-stores={split}={folder}" for split, folder in stores.items()]
+        words += [f"--class-names={PATHS.classes}", "--run-dir=tried", "--test-run", "--arch=resnet_tiny"]
         words += ["--size=48", "--batch-size=4", "--num-frames-h=8", "--num-frames-m=4", "--num-frames-l=2"]
-        command = [sys.executable, "-m", "workflow_scripts.train_ffn", *words]
+        command = [sys.executable, "-m", "workflow_scripts.train", "ffn", *words]
         done = subprocess.run(
             command, cwd=project.root, capture_output=True, text=True, timeout=120, check=False
         )

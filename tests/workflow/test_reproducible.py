@@ -15,7 +15,8 @@ TABLE = "results/tiny/ffn/tfd.csv"
 # They tell when and how long, on what machine.
 OF_THE_MACHINE = re.compile(
     r"\.provenance\.json$|^(logs|benchmarks)/|/latency\.csv$|^report/index"
-    r"|^report/(tables/(efficiency|provenance|wall_time)|figures/tradeoff)\."
+    r"|^(student/student|trimodel/trimodel)\.csv$"
+    r"|^report/(tables/(efficiency|provenance|student|trimodel|wall_time)|figures/tradeoff)\."
 )
 
 
@@ -45,13 +46,14 @@ def test_the_table_alone_is_the_same_table(tiny, tmp_path):
     """`snakemake results/…/tfd.csv` plans just what the table needs."""
     done = copy_project(tmp_path).dry_run(TABLE, "--configfile", TINY)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "tabulate_tfd" in done.stdout
+    assert "results/tiny/ffn/tfd.csv" in done.stdout
     assert "build_report" not in done.stdout
 
 
 def test_training_never_sees_the_test_split(tiny):
     done = tiny.project.dry_run("-p", "--forceall", "--configfile", TINY)
-    commands = re.findall(r"python -m workflow_scripts\.(train|predict)_ffn ([^>]+)>", done.stdout)
+    of_frames = r"python -m workflow_scripts\.(train|predict) (?:ffn|student|trimodel) ([^>]+)>"
+    commands = re.findall(of_frames, done.stdout)
     assert {stage for stage, _ in commands} == {"train", "predict"}
     for stage, options in commands:
         assert ("frames/test" in options) == (stage == "predict")

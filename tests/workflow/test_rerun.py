@@ -9,88 +9,154 @@ from typing import NamedTuple
 import pytest
 
 from tests.workflow.conftest import TINY
+from vidkd.paths import Paths
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 
-PAGE = {"build_report": 1}
-OF_TABLES = {"draw_per_class": 1, "draw_tradeoff": 1, **PAGE}
-REPORT = {"tabulate_report": 1, **OF_TABLES}
-TABLES = {"tabulate_tfd": 1, "draw_tfd": 1, **REPORT}
-FIRST_SEED = {"measure_ffn": 1, "draw_confusion": 1}
-FIRST_VARIANT = {"draw_mistakes": 1}
-DRAWING = {
-    **{"draw_tfd": 1, "draw_curves": 1, "draw_confusion": 1, "draw_clips": 1, "draw_dag": 1},
-    **FIRST_VARIANT,
-    **OF_TABLES,
+PATHS = Paths("results/tiny")
+ALL = "all"
+TARGETS = {
+    "ffn": PATHS.table("ffn", "tfd"),
+    "probes": PATHS.table("features", "probes"),
+    "fusion": PATHS.table("fusion", "fusion"),
+    "student": PATHS.table("student", "student"),
+    "trimodel": PATHS.table("trimodel", "trimodel"),
 }
+TABLE = {
+    name: {f"tabulate {path.removeprefix('results/tiny/').removesuffix('.csv')}": 1}
+    for name, path in TARGETS.items()
+}
+MEASURED = {"student": {"measure student": 1}, "trimodel": {"measure trimodel": 1}}
+"""Their tables have times."""
+
+PAGE = {"build_report": 1}
+REPORT = {"tabulate_report": 1, "draw per_class": 1, "draw tradeoff": 1, **PAGE}
+CODE = ("\ndef ", "\nCHANGED = 1\n\n\ndef ")
 
 
-def trained(number: int, **more: int) -> dict[str, int]:
-    """Plan after `number` of the runs are trained again."""
-    runs = {"train_ffn": number, "predict_ffn": number, "evaluate_ffn": number}
-    return {**runs, "draw_curves": 1, **TABLES, **more}
+def trained(method: str, number: int, predicted: int | None = None, **others: int) -> dict[str, int]:
+    """Jobs up to the table of a method after `number` of its runs are trained again."""
+    each = predicted or number
+    runs = {f"train {method}": number, f"predict {method}": each, f"evaluate {method}": each}
+    more = {name.replace("__", " "): count for name, count in others.items()}
+    return {**runs, **MEASURED.get(method, {}), **TABLE[method], **more}
 
 
-ONE_TRAINED = trained(1, **FIRST_SEED, **FIRST_VARIANT)
-ALL_TRAINED = trained(4, **FIRST_SEED, **FIRST_VARIANT)
-EXTRACTED = {"extract_frames": 6, "check_frames": 1, "draw_clips": 1, **ALL_TRAINED}
-LISTED = {"list_videos": 1, "probe_videos": 2, "build_manifest": 1, **EXTRACTED}
+def evaluated(method: str, number: int) -> dict[str, int]:
+    return {f"evaluate {method}": number, **TABLE[method]}
 
 
 class Change(NamedTuple):
+    """A change of a file, and the jobs that it asks for until a target."""
+
     name: str
+    target: str
     file: str
     old: str
     new: str
     plan: dict[str, int]
 
 
+FFN_LOSS = ("vidkd/methods/ffn/loss.py", "lambda_kl * kl", "2 * lambda_kl * kl")
 CHANGES = [
-    Change("comment", "vidkd/methods/ffn/loss.py", "    largest = ", "    # why\n    largest = ", {}),
-    Change("docstring", "vidkd/methods/ffn/loss.py", "FFN's temporal", "The temporal", {}),
-    Change("formatting", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "(lambda_kl\n * kl)", {}),
-    Change("log text", "vidkd/engine/run.py", 'log.info("', 'log.info("so: ', {}),
-    Change("help text", "workflow_scripts/train_ffn.py", 'help="', 'help="So: ', {}),
-    Change("threads", "rules/ffn.smk", "threads: max(", "threads: max(2, ", {}),
-    Change("resources", TINY, "mem_mb: 2000", "mem_mb: 2001", {}),
-    Change("several processes", TINY, "gpus: 0,", "gpus: 2,", {}),
-    Change("curves for TensorBoard", TINY, "gpus: 0,", "gpus: 0, tensorboard: true,", {}),
-    Change("docstring of a rule file", "rules/common.smk", "Everything in Python", "All the Python", {}),
-    Change("lambda_kl of one variant", TINY, "ffn: {}", "ffn: {lambda_kl: 0.5}", ONE_TRAINED),
-    Change("default written out", TINY, "ffn: {}", "ffn: {lambda_kl: 1.0}", {}),
-    Change("another order of keys", TINY, "lr: 1.5e-3\n    size: 48", "size: 48\n    lr: 0.0015", {}),
-    Change("base recipe", TINY, "lr: 1.5e-3", "lr: 1.6e-3", ALL_TRAINED),
-    Change(
-        "another variant",
-        TINY,
-        "ffn: {}",
-        "ffn: {}\n    ce: {objective: cross_entropy}",
-        trained(1, **FIRST_SEED),
-    ),
-    Change("another seed", TINY, "data:", "seeds: [0, 1]\n\ndata:", trained(4)),
-    Change("table settings", TINY, "ffn:\n", "ffn:\n  tfd: {report_counts: [4, 16]}\n", TABLES),
-    Change("TFD metric", "vidkd/evaluate/tfd.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", TABLES),
-    Change("loss", "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "2 * lambda_kl * kl", ALL_TRAINED),
-    Change("frame settings", TINY, "short_side: 56", "short_side: 52", EXTRACTED),
-    Change("rounds of a measurement", TINY, "rounds: 3", "rounds: 4", {"measure_ffn": 1, **REPORT}),
-    Change("report tables", "vidkd/report/specs.py", "class Spec:", "class Spec(object):", REPORT | PAGE),
-    Change("report title", TINY, "frames: {", 'report: {title: "Tiny"}\n\nframes: {', PAGE),
-    Change("report code", "vidkd/report/page.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", PAGE),
-    Change("report template", "vidkd/report/templates/page.html", "<body>", "<body >", PAGE),
-    Change("figure code", "vidkd/report/figures.py", "\ndef ", "\nCHANGED = 1\n\n\ndef ", DRAWING),
-    Change("demo split", TINY, "train: 48", "train: 49", {"generate_demo": 1, **LISTED}),
-]
+    # Nothing.
+    Change("comment", ALL, "vidkd/methods/ffn/loss.py", "    largest = ", "    # why\n    largest = ", {}),
+    Change("docstring", ALL, "vidkd/methods/ffn/loss.py", "FFN's temporal", "The temporal", {}),
+    Change("formatting", ALL, "vidkd/methods/ffn/loss.py", "lambda_kl * kl", "(lambda_kl\n * kl)", {}),
+    Change("log text", ALL, "vidkd/engine/run.py", 'log.info("', 'log.info("so: ', {}),
+    Change("help text", ALL, "workflow_scripts/train.py", 'help="', 'help="So: ', {}),
+    Change("threads", ALL, "rules/report.smk", "threads: 1", "threads: 2", {}),
+    Change("resources", ALL, TINY, "mem_mb: 2000", "mem_mb: 2001", {}),
+    Change("several processes", ALL, TINY, "gpus: 0,", "gpus: 2,", {}),
+    Change("curves for TensorBoard", ALL, TINY, "gpus: 0,", "gpus: 0, trackers: [tensorboard],", {}),
+    Change("what the rules ask", ALL, "vidkd/workflow/methods.py", "TEACHERS_FIRST = 1000",
+           "TEACHERS_FIRST = 1001", {}),
+    Change("default written out", ALL, TINY, "ffn: {}", "ffn: {lambda_kl: 1.0}", {}),
+    Change("of another method", ALL, TINY, "distilled: {}", "distilled: {temperature: 3}", {}),
+    Change("another order of keys", ALL, TINY, "lr: 1.5e-3\n    size: 48", "size: 48\n    lr: 0.0015", {}),
+    # The report.
+    Change("report tables", ALL, "vidkd/report/cells.py", *CODE, REPORT),
+    Change("report title", ALL, TINY, "frames: {per", 'report: {title: "Tiny"}\n\nframes: {per', PAGE),
+    Change("report code", ALL, "vidkd/report/page.py", *CODE, PAGE),
+    Change("report template", ALL, "vidkd/report/templates/page.html", "<body>", "<body >", PAGE),
+    Change("one figure", ALL, "vidkd/report/confusion.py", *CODE,
+           {**{f"draw confusion_{name}": 1 for name in ("ffn", "fusion", "student", "trimodel")}, **PAGE}),
+    Change("rounds of a measurement", ALL, TINY, "rounds: 2", "rounds: 3",
+           {**{f"measure {name}": 1 for name in ("ffn", "fusion", "student", "trimodel")},
+            **TABLE["student"], **TABLE["trimodel"], "tabulate trimodel/per_class": 1, **REPORT}),
+    # FFN, to the end.
+    Change("lambda_kl of one variant", ALL, TINY, "ffn: {}", "ffn: {lambda_kl: 0.5}",
+           trained("ffn", 1, **{"measure__ffn": 1, "tabulate__ffn/any_frame": 1, "draw__tfd": 1,
+                                "draw__curves_ffn": 1, "draw__confusion_ffn": 1, "draw__mistakes_ffn": 1,
+                                **REPORT})),
+    Change("base recipe", "ffn", TINY, "lr: 1.5e-3", "lr: 1.6e-3", trained("ffn", 4, 5)),
+    Change("another variant", "ffn", TINY, "ffn: {}", "ffn: {}\n    ce: {objective: cross_entropy}",
+           trained("ffn", 1)),
+    Change("another seed", "ffn", TINY, "data: {", "seeds: [0, 1]\n\ndata: {", trained("ffn", 4, 5)),
+    Change("table settings", "ffn", TINY, "ffn:\n  base", "ffn:\n  tfd: {report_counts: [4, 16]}\n  base",
+           TABLE["ffn"]),
+    Change("loss", "ffn", *FFN_LOSS, trained("ffn", 4, 5)),
+    Change("its metric", "ffn", "vidkd/methods/ffn/table.py", *CODE, evaluated("ffn", 5)),
+    Change("FFN's loss", "student", *FFN_LOSS, {}),
+    # Probes.
+    Change("setting of a head", "probes", TINY, "probes:\n", "probes:\n  attentive: {epochs: 3}\n",
+           trained("probes", 4)),
+    Change("of the other", "probes", TINY, "probes:\n", "probes:\n  linear: {l2: [1]}\n",
+           trained("probes", 4)),
+    Change("code of a head", "probes", "vidkd/methods/probes/linear.py", *CODE, trained("probes", 4)),
+    Change("pairs", "probes", TINY, "move_left: move_right}}\n\nc", "move_up: move_down}}\n\nc",
+           evaluated("probes", 8)),
+    # Converters and fusion.
+    Change("recipe of the heads", "fusion", TINY, "width: 16", "width: 24", trained("fusion", 3)),
+    Change("one head", "fusion", TINY, "real: {features: real}", "real: {features: real, lr: 0.1}",
+           trained("fusion", 1)),
+    Change("its sweep", "fusion", TINY, "[1.0e-3, 1.0e-2]", "[1.0e-3]", trained("fusion", 3)),
+    Change("code of the head", "fusion", "vidkd/methods/fusion/loss.py", *CODE, trained("fusion", 3)),
+    Change("a converter of no head", "fusion", TINY, "random: {epochs: 0}", "random: {epochs: 0, lr: 1}", {}),
+    Change("a converter", "fusion", TINY, "linear: {kind: linear}", "linear: {kind: linear, lr: 0.1}",
+           trained("fusion", 1, train__converters=1, **{"convert_features converters": 1})),
+    Change("what it is compared with", "fusion", TINY, "fusion:\n", "fusion:\n  baseline: real\n",
+           TABLE["fusion"]),
+    # Students.
+    Change("a student", "student", TINY, "distilled: {}", "distilled: {beta: 2}", trained("student", 1)),
+    Change("loss of students", "student", "vidkd/methods/student/loss.py", *CODE, trained("student", 2)),
+    Change("prompts", "student", TINY, "backbone: clip, margin: 0}",
+           'backbone: clip, margin: 0, templates: ["a {} thing"]}',
+           trained("student", 1, 2, **{"fit_teacher student": 1})),
+    Change("figures of students", "student", "vidkd/methods/student/table.py", *CODE,
+           evaluated("student", 2)),
+    Change("what is exported", "student", TINY, "student:\n  label", "student:\n  export: ce\n  label", {}),
+    # Tri-model.
+    Change("one of three", "trimodel", TINY, "both: {}", "both: {temperature: 2}", trained("trimodel", 1)),
+    Change("loss of three", "trimodel", "vidkd/methods/trimodel/loss.py", *CODE, trained("trimodel", 2)),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=[change.name for change in CHANGES])
 def test_plan_after_a_change(tiny, change):
     with tiny.project.restored(change.file):
         tiny.project.replace(change.file, change.old, change.new)
-        assert tiny.project.plan() == change.plan
+        assert tiny.project.plan(TARGETS.get(change.target, change.target)) == change.plan
 
 
 def test_nothing_runs_once_everything_is_as_it_was(tiny):
     assert tiny.project.plan() == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "first"),
+    [
+        ("short_side: 56", "short_side: 52", "extract_frames"),
+        ("train: 48, val", "train: 49, val", "list_videos"),
+    ],
+)
+def test_what_all_is_made_of_makes_all_again(tiny, old, new, first):
+    """Frames, or the videos themselves."""
+    with tiny.project.restored(TINY):
+        tiny.project.replace(TINY, old, new)
+        plan = tiny.project.plan(TARGETS["ffn"])
+    assert first in plan
+    assert plan.items() >= {"extract_frames": 6, **trained("ffn", 4, 5)}.items()
 
 
 def made(project, stores, *more):
@@ -104,7 +170,7 @@ def made(project, stores, *more):
 def test_an_added_video_extracts_its_shard_only(project):
     stores = [f"results/tiny/frames/{split}/shard_{k}.h5" for split in ("train", "val") for k in (0, 1)]
     before = made(project, stores)
-    project.replace(TINY, "train: 48", "train: 49")
+    project.replace(TINY, "demo: {train: 48", "demo: {train: 49")
     after = made(project, stores)
     rewritten = [store for store, old, new in zip(stores, before, after, strict=True) if old[0] != new[0]]
     changed = [store for store, old, new in zip(stores, before, after, strict=True) if old[1] != new[1]]
@@ -120,12 +186,15 @@ def test_a_listing_that_stays_the_same_trains_and_predicts_nothing(tiny):
     assert done.returncode == 0, done.stdout + done.stderr
     ran = set(re.findall(r"^local(?:rule|checkpoint) (\w+):$", done.stdout + done.stderr, re.MULTILINE))
     assert "list_videos" in ran
-    assert ran.isdisjoint({"probe_videos", "extract_frames", "train_ffn", "predict_ffn"})
+    assert ran.isdisjoint({"probe_videos", "extract_frames", "cache_features", "train", "predict"})
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new"),
-    [(TINY, "frames: 16}", "frames: 16, crf: 40}"), ("vidkd/data/demo_drawing.py", "382.5", "372.5")],
+    [
+        (TINY, "frames: 16, low", "frames: 16, crf: 40, low"),
+        ("vidkd/data/demo_drawing.py", "382.5", "372.5"),
+    ],
     ids=["crf", "drawing"],
 )
 def test_another_look_of_the_videos_extracts_them_again(project, file, old, new):

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.workflow import slurm
-from tests.workflow.conftest import ROOT, TINY, Project, copy_project
+from tests.workflow.conftest import OF_FFN, ROOT, TINY, Project, copy_project, keep_sections
 from tests.workflow.test_reproducible import differing
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
@@ -28,7 +28,7 @@ LONG = {
     "st8: {frame_counts: [8], weight_alteration: false}": "st8: {frame_counts: [8], epochs: 30}",
 }
 """Trainings that are long enough to be troubled."""
-LIMITS = "train_ffn:runtime=attempt * attempt"
+LIMITS = "train:runtime=attempt * attempt"
 """A minute, then four."""
 
 
@@ -42,6 +42,8 @@ def cluster() -> Iterator[None]:
 
 
 def longer(project: Project) -> Project:
+    """FFN alone: what befalls jobs is the same for all methods, and their trainings are one rule."""
+    keep_sections(project, *OF_FFN)
     for old, new in LONG.items():
         project.replace(TINY, old, new)
     return project
@@ -78,7 +80,7 @@ class Trouble:
     def training(self, variant: str) -> slurm.Job | None:
         """The running training of `variant`, once it has a state to go on from."""
         state = self.project.root / f"results/tiny/ffn/{variant}/seed0/.state/state.pt"
-        name = f"train_ffn_wildcards_{variant}_"
+        name = f"train_wildcards_ffn_{variant}_"
         running = (job for job in slurm.jobs() if job.rule.startswith(name) and job.runs)
         return next(running, None) if state.exists() else None
 
@@ -116,7 +118,7 @@ class Trouble:
             process
             for process in psutil.process_iter(["cmdline", "cwd"])
             if process.info["cwd"] == str(self.project.root)
-            and "workflow_scripts.train_ffn" in process.info["cmdline"]
+            and "workflow_scripts.train" in process.info["cmdline"]
             and any(word.endswith(run) for word in process.info["cmdline"])
         ]
         (process,) = found
@@ -125,7 +127,7 @@ class Trouble:
     def lose_a_node(self) -> bool:
         """The node of a training that has hit its time limit before goes down for ever, its jobs with it."""
         job = self.training("st8")
-        log = self.project.root / "results/tiny/logs/train_ffn/st8.seed0.log"
+        log = self.project.root / "results/tiny/logs/train/ffn.st8.seed0.log"
         if job is None or "going on from epoch" not in log.read_text():
             return False
         self.drained[1] = time.time()
@@ -180,7 +182,7 @@ def test_nothing_is_left_to_do(troubled):
 
 def test_a_cancelled_training_saved_its_state_and_went_on(troubled):
     project, said, _ = troubled
-    assert "going on from epoch" in (project.root / "results/tiny/logs/train_ffn/tsm.seed0.log").read_text()
+    assert "going on from epoch" in (project.root / "results/tiny/logs/train/ffn.tsm.seed0.log").read_text()
     assert re.search(r"signal 15: state saved in results/tiny/ffn/tsm/seed0/.state", said)
 
 
@@ -209,8 +211,8 @@ def test_shards_are_one_array(troubled):
 def test_figures_and_the_page_are_no_jobs(troubled):
     project, _, _ = troubled
     mine = {job.rule.partition("_wildcards")[0] for job in slurm.jobs() if str(project.root) in job.text}
-    assert {"generate_demo", "train_ffn", "tabulate_report"} <= mine
-    assert {rule for rule in mine if rule.startswith(("draw_", "build_"))} == {"build_manifest"}
+    assert {"generate_demo", "train", "tabulate_report"} <= mine
+    assert {rule for rule in mine if rule.startswith(("draw", "build"))} == {"build_manifest"}
 
 
 def test_a_limit_with_which_arrays_wait_forever_is_refused(local):
@@ -232,14 +234,15 @@ def uncomment_gpu_rules(project: Project, more: str) -> list[str]:
     return list(yaml.safe_load("\n".join(lines))["set-resources"])
 
 
-PLACES = {"train_ffn": ("gpu", True), "predict_ffn": ("gpu", True), "evaluate_ffn": ("cpu", False)}
+PLACES = {"train": ("gpu", True), "predict": ("gpu", True), "evaluate": ("gpu", False)}
+"""Partition, and whether a GPU: the figures of a classifier need none."""
 
 
 @pytest.mark.parametrize(
     ("style", "places"),
     [
         pytest.param("", PLACES, id="gpus"),
-        pytest.param('    gpu: 0\n    gres: "gpu:1"', {"train_ffn": PLACES["train_ffn"]}, id="gres"),
+        pytest.param('    gpu: 0\n    gres: "gpu:1"', {"train": PLACES["train"]}, id="gres"),
     ],
 )
 def test_a_training_asks_for_a_gpu_where_gpus_are(local, tmp_path, style, places):
@@ -267,7 +270,7 @@ def test_the_gpu_rules_of_the_profile_are_those_that_ask_for_one(tmp_path):
     asking = {
         re.match(r"\w+", text)[0]  # type: ignore[index]
         for text in re.split(r"^rule ", rules, flags=re.MULTILINE)[1:]
-        if re.search(r"gpu=(one_gpu|cfg.compute.gpus)", text)
+        if re.search(r"gpu=flow.", text)
     }
     project = Project(tmp_path)
     (tmp_path / Path(PROFILE).parent).mkdir(parents=True)

@@ -66,7 +66,7 @@ def project(tmp_path_factory) -> Project:
         config = f"config/{name}.yaml"
         text = CONFIG.format(results=f"results/{name}", root=root, encoding=encoding, workers=workers)
         (project.root / config).write_text(text)
-        target = Paths(f"results/{name}").ffn.predictions.format(variant="st4", seed=0)
+        target = Paths(f"results/{name}").run("ffn", "st4", 0).predictions
         done = project.snakemake(target, "--cores", "1", "--configfile", config)
         assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
     return project
@@ -74,9 +74,9 @@ def project(tmp_path_factory) -> Project:
 
 @pytest.mark.parametrize("name", ["images", "none"])
 def test_the_network_is_the_same_from_every_source(project, name):
-    files, other = Paths("results/files").ffn, Paths(f"results/{name}").ffn
+    files, other = (Paths(f"results/{of}").run("ffn", "st4", 0) for of in ("files", name))
     for pattern in ("weights", "history", "predictions"):
-        first, second = (getattr(p, pattern).format(variant="st4", seed=0) for p in (files, other))
+        first, second = (getattr(p, pattern) for p in (files, other))
         assert (project.root / first).read_bytes() == (project.root / second).read_bytes()
 
 
@@ -97,7 +97,7 @@ def test_a_video_replaced_since_is_named_and_nothing_is_predicted(project):
     video = next((project.root / "videos/test").glob("*/*.mp4"))
     content, predictions = (
         video.read_bytes(),
-        Paths("results/none").ffn.predictions.format(variant="st4", seed=0),
+        Paths("results/none").run("ffn", "st4", 0).predictions,
     )
     before = (project.root / predictions).read_bytes()
     try:
@@ -107,7 +107,7 @@ def test_a_video_replaced_since_is_named_and_nothing_is_predicted(project):
     finally:
         video.write_bytes(content)
     assert done.returncode != 0
-    log = (project.root / "results/none/logs/predict_ffn/st4.seed0.log").read_text()
+    log = (project.root / "results/none/logs/predict/ffn.st4.seed0.log").read_text()
     assert f"{video.relative_to(project.root)} no longer gives the frames it gave when" in log
     assert "Traceback" not in log
     assert not (project.root / predictions).exists()

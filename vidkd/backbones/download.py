@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from vidkd.backbones.fetch import Refused, Remote, ask_size, bytes_text, fetch
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.hub_files import HubFile, complete, files_of, is_damaged, page_of, quiet, remote_of
 from vidkd.backbones.source import WEIGHTS, commit_of, find_source, place_of, weights_in
@@ -17,7 +18,6 @@ from vidkd.config.start import is_weights_file
 from vidkd.config.weights import WeightsSettings
 from vidkd.engine.weights import torchvision_file
 from vidkd.errors import UserError
-from vidkd.fetch import Refused, Remote, ask_size, bytes_text, fetch
 from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def download(settings: WeightsSettings) -> None:
             is here. Then the message has a line for each, with what to do.
     """
     quiet()
-    wanted = [*_of_backbones(settings.backbones), *_of_variants(settings.ffn)]
+    wanted = [*_of_backbones(settings.backbones), *_of_runs(settings.starts)]
     _list(wanted)
     _check_room(wanted)
     wanted = [_attempted(item) for item in wanted]
@@ -136,10 +136,10 @@ def _of_backbones(backbones: Mapping[str, BackboneSettings]) -> Iterator[Wanted]
             yield _placed(name, settings)
 
 
-def _of_variants(weights: Mapping[str, str]) -> Iterator[Wanted]:
+def _of_runs(weights: Mapping[str, str]) -> Iterator[Wanted]:
     """What trainings start from; files of the user's own have no sum to check."""
     for source in dict.fromkeys(weights.values()):
-        users = ", ".join(f"ffn.variants.{name}" for name, given in weights.items() if given == source)
+        users = ", ".join(name for name, given in weights.items() if given == source)
         name = f"{users} ({source})"
         if not is_weights_file(source):
             yield _of_torchvision(name, source)

@@ -20,10 +20,9 @@ from vidkd.data.frames import FrameStore
 from vidkd.data.views import view_positions
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.logging import Waiting, progress
-from vidkd.engine.runtime import naming_knob
+from vidkd.engine.runtime import explain_oom
 from vidkd.features.meta import FeatureMeta
-from vidkd.features.room import check_room
-from vidkd.features.writer import FeatureWriter, feature_writer
+from vidkd.features.writer import FeatureWriter, check_room, feature_writer
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ def cache_shard(
     meta = feature_meta(network.backbone, name, settings, store.digest, decoder)
     with feature_writer(output_h5, meta, len(store)) as writer:
         if len(store):
-            with naming_knob(f"--batch {batch}: {_REMEDY}"):
+            with explain_oom(f"--batch {batch}: {_REMEDY}"):
                 check_room(output_h5, len(store), network.row_shape(), meta.dtype, _NO_ROOM)
                 _add_rows(writer, network, store, index, workers, name)
     return [frames_h5, *network.backbone.origin.files]

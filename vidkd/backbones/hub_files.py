@@ -1,8 +1,9 @@
 """The files of a commit on the Hugging Face hub, and fetching them.
 
 The hub's own client starts a file anew when it was interrupted, and checks no sum. Weights therefore come
-through `vidkd.fetch`, into the place that the documented layout of the hub's cache has for them; the client
-then finds them there, fetches the small files, and names everything (huggingface.co/docs/hub/local-cache).
+through `vidkd.backbones.fetch`, into the place that the documented layout of the hub's cache has for them;
+the client then finds them there, fetches the small files, and names everything
+(huggingface.co/docs/hub/local-cache).
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 from huggingface_hub.utils.logging import disable_propagation
 
+from vidkd.backbones.fetch import Refused, Remote, check_network
 from vidkd.backbones.hub import CONFIGS, Commit
-from vidkd.fetch import Refused, Remote, check_network
 from vidkd.provenance import file_sha256
 
 

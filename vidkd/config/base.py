@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
@@ -30,3 +31,8 @@ class Section(BaseModel):
         if annotation is not bool and any(isinstance(item, bool) for item in items):
             raise PydanticCustomError("bool_found", "true or false is not allowed here")
         return value
+
+
+def canonical(model: BaseModel) -> str:
+    """`model` as compact JSON with sorted keys: one text for equal settings, in whatever order."""
+    return json.dumps(model.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

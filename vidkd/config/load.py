@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from vidkd.config.problems import problems, sentence
-from vidkd.config.settings import Settings
+from vidkd.config.settings import CommonSettings, Settings
 from vidkd.errors import UserError
 
 
-def load_settings(source: str | Path | Mapping[str, Any]) -> Settings:
+def load_settings(source: str | Path | Mapping[str, Any]) -> CommonSettings:
     """The validated settings in `source`: a YAML file, or a mapping such as Snakemake's `config`.
 
     What is not given has its default; an empty file gives `Settings()`.
@@ -54,11 +53,6 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             f"{path}: found a {type(values).__name__}; a configuration is a mapping such as `seeds: [0]`"
         )
     return values
-
-
-def canonical(model: BaseModel) -> str:
-    """`model` as compact JSON with sorted keys: one text for equal settings, in whatever order."""
-    return json.dumps(model.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -81,6 +81,19 @@ def settings_options(
     return decorate
 
 
+def checked(model: Any, text: str, option: str) -> Any:
+    """A section given as JSON.
+
+    Raises:
+        UserError: it is no JSON object, or a setting is wrong.
+    """
+    try:
+        return model.model_validate(_json(text, option))
+    except ValidationError as error:
+        lines = [f"{option}: {sentence(problem)}" for problem in problems(model, error)]
+        raise UserError("\n".join(lines)) from None
+
+
 def _option(path: Path, field: FieldInfo) -> Callable[[Function], Function]:
     annotation, nullable = without_null(field.annotation)
     default = to_json(field.get_default(call_default_factory=True)).decode().strip('"')

@@ -16,6 +16,8 @@ Location = tuple[int | str, ...]
 Problem = tuple[Location, str]
 
 _LONGEST = 60
+_RENAMED = {"gamma": "step_factor", "tensorboard": "trackers"}
+"""What settings of older configurations are called now."""
 _BOOLEANS = " (YAML reads yes, no, on and off as true and false: write such a word in quotes)"
 
 
@@ -75,6 +77,8 @@ def _problem(model: type[BaseModel], detail: ErrorDetails) -> Problem:
 def _unknown(model: type[BaseModel], where: Location) -> str:
     section, _ = _follow(model, where[:-1])
     siblings = list(section.model_fields) if isinstance(section, type) else []
+    if (renamed := _RENAMED.get(str(where[-1]))) in siblings:
+        return f"no such setting; did you mean {renamed}?"
     elsewhere = [dotted(path) for path, _ in leaves(model) if path[-1] == where[-1]]
     if elsewhere and not difflib.get_close_matches(str(where[-1]), siblings, n=1):
         return f"no such setting; did you mean {' or '.join(elsewhere)}?"
@@ -112,3 +116,8 @@ def _shown(value: Any) -> str:
     except (TypeError, ValueError):
         text = repr(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def too_many_frames(asked: int, kept: int) -> str:
+    """The sentence for more frames than are stored of a video."""
+    return f"{asked} frames are asked of videos stored with {kept}: raise frames.per_video or lower it"

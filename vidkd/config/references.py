@@ -15,7 +15,6 @@ from vidkd.config.base import Section
 from vidkd.config.load import read_yaml
 from vidkd.config.problems import Problem, Problems, dotted, nearest, problems, sentence
 from vidkd.errors import UserError
-from vidkd.methods.probes.settings import Head
 
 Sampling = Literal["uniform", "dense"]
 
@@ -75,7 +74,7 @@ class Place(Section):
         default=(), description="Rows, by their variant: of every table but probes."
     )
     backbone_kind: Kind | None = Field(default=None, description="Rows of probes: the kind of the backbone.")
-    head: Head | None = Field(default=None, description="Rows of probes: the head.")
+    head: str | None = Field(default=None, description="Rows of probes: the head.")
     column: str = Field(
         default="top1", description="The column; {frames} in it stands for the number of frames."
     )

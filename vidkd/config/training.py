@@ -21,9 +21,11 @@ class TrainingSettings(Section):
     weight_decay: float = Field(5e-4, ge=0, description="Weight decay.")
     schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="Learning-rate schedule.")
     milestones: tuple[int, ...] = Field(
-        (20, 40), description="Epochs at which `step` multiplies the rate by gamma."
+        (20, 40), description="Epochs at which `step` multiplies the rate by step_factor."
     )
-    gamma: float = Field(0.1, gt=0, le=1, description="Factor of `step`.")
+    step_factor: float = Field(
+        0.1, gt=0, le=1, description="What `step` multiplies the rate by, at each of milestones."
+    )
     warmup_epochs: float = Field(0, ge=0, description="Epochs of linear warm-up from zero.")
     clip_grad: float | None = Field(
         None, gt=0, description="Largest gradient norm; null leaves gradients alone."

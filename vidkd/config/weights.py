@@ -11,7 +11,10 @@ from vidkd.config.base import Section
 class WeightsSettings(Section):
     """The weights to have on this machine before a run."""
 
-    backbones: dict[str, BackboneSettings] = Field({}, description="Name of a frozen network and what it is.")
-    ffn: dict[str, str] = Field(
-        {}, description="Name of a variant and the weights that it starts from: a torchvision name or a file."
+    backbones: dict[str, BackboneSettings] = Field(
+        default={}, description="Name of a frozen network and what it is."
+    )
+    starts: dict[str, str] = Field(
+        default={},
+        description="Name of a run (ffn.tsm) and the weights it starts from: a torchvision name or a file.",
     )

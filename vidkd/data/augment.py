@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidkd.config.clips import ClipSettings
+if TYPE_CHECKING:  # frames and features are made without clip settings, and do not run again because of them
+    from vidkd.config.clips import ClipSettings
 
 _TRIES = 10
 

@@ -13,14 +13,13 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from vidkd.config.clips import ClipSettings
 from vidkd.data.augment import View, apply_view, centre_view, random_view
 from vidkd.data.sampling import evaluation_positions, training_positions
 from vidkd.data.selected import Clips, Frames
@@ -29,6 +28,9 @@ from vidkd.engine.processes import count as count_processes
 from vidkd.engine.processes import index, part
 from vidkd.engine.runtime import STOP_SIGNALS
 from vidkd.errors import UserError
+
+if TYPE_CHECKING:  # frames and features are made without clip settings, and do not run again because of them
+    from vidkd.config.clips import ClipSettings
 
 
 @dataclass(frozen=True)

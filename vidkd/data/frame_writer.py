@@ -17,8 +17,8 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
+from vidkd.config.base import canonical
 from vidkd.config.data import FrameSettings
-from vidkd.config.load import canonical
 from vidkd.files import atomic
 
 _BLOCK = 16 * 2**20

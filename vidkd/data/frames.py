@@ -140,24 +140,3 @@ class _Shard:
             if file.attrs["encoding"] == "none"
             else StoredPixels(self.path, file)
         )
-
-
-def find_shards(places: Sequence[Path]) -> list[Path]:
-    """The frame stores among `places`: files as they are, and every `shard_*.h5` of a folder in shard order.
-
-    Raises:
-        UserError: a place does not exist, or a folder has no shard.
-    """
-    found: list[Path] = []
-    for place in places:
-        shards = (
-            sorted(place.glob("shard_*.h5"), key=lambda p: (len(p.name), p.name))
-            if place.is_dir()
-            else [place]
-        )
-        if not shards or not shards[0].exists():
-            raise UserError(
-                f"{place}: no frame store there. Run `snakemake` first, or name its files or folder."
-            )
-        found += shards
-    return found

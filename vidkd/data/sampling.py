@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from vidkd.config.clips import ClipSettings
+if TYPE_CHECKING:  # frames and features are made without clip settings, and do not run again because of them
+    from vidkd.config.clips import ClipSettings
 
 
 def segment_centres(total: int, count: int) -> np.ndarray:

@@ -26,7 +26,7 @@ from vidkd.engine.logging import LINE_EVERY_S, on_terminal
 from vidkd.engine.optim import build_optimizer, build_schedule
 from vidkd.engine.processes import leave_to_main, sum_gradients, whole_batch
 from vidkd.engine.runtime import Interrupted, StopSignal
-from vidkd.engine.tensorboard import Board
+from vidkd.engine.trackers import Trackers
 from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Trainer:
             save_steps: steps of the optimizer after which it is saved as well.
 
         Raises:
-            UserError: curves for TensorBoard are asked for, and it is not installed.
+            UserError: a tracker is asked for whose package is not installed.
         """
         self.save_steps = save_steps
         self.data, self.validate, self.settings = data, validate, settings
@@ -115,7 +115,7 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(seed)
         self.progress = Progress()
         self.stop = StopSignal()
-        self.board = Board(state_dir)
+        self.trackers = Trackers(state_dir)
         self.saved_at = time.monotonic()
 
     def fit(self) -> Progress:
@@ -131,8 +131,8 @@ class Trainer:
             UserError: the loss is not a finite number.
         """
         self._resume()
-        self.board.start(self._steps_done())
-        with self.stop, closing(self.board):
+        self.trackers.start(self._steps_done())
+        with self.stop, closing(self.trackers):
             try:
                 if self.settings.epochs == 0:
                     self._add_row({"epoch": 0, **self._validate(0)})
@@ -231,7 +231,7 @@ class Trainer:
 
     def _add_row(self, row: dict[str, float]) -> None:
         self.progress.history.append(row)
-        self.board.add(row, self._steps_done())
+        self.trackers.add(row, self._steps_done())
 
     def _validate(self, epoch: float) -> dict[str, float]:
         """Validate, and keep the weights if they are the best so far; the columns of `history.csv`."""

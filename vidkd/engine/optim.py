@@ -56,7 +56,7 @@ def rate_factor(epoch: float, settings: TrainingSettings) -> float:
     if epoch < settings.warmup_epochs:
         return epoch / settings.warmup_epochs
     if settings.schedule == "step":
-        return settings.gamma ** sum(epoch >= milestone for milestone in settings.milestones)
+        return settings.step_factor ** sum(epoch >= milestone for milestone in settings.milestones)
     if settings.schedule == "constant":
         return 1.0
     done = (epoch - settings.warmup_epochs) / max(settings.epochs - settings.warmup_epochs, 1e-9)

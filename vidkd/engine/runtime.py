@@ -123,7 +123,7 @@ def _several() -> bool:
 
 
 @contextmanager
-def naming_knob(knob: str) -> Iterator[None]:
+def explain_oom(knob: str) -> Iterator[None]:
     """Have memory that runs out end the job with the setting that made it so.
 
     Args:

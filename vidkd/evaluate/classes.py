@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ def read_predictions(predictions: Path) -> pd.DataFrame:
     Of predictions at several frame counts (FFN's: `pred_16f, s16_0, …`) those at one, see `reported_count`.
 
     Raises:
-        UserError: they have no row, or no prediction.
+        UserError: there is no such file, or they have no row, or no prediction.
     """
+    if not predictions.is_file():
+        raise UserError(f"there is no file {predictions}: give the predictions.csv of a run")
     table = pd.read_csv(predictions, converters={"video_id": str})
     if table.empty:
         raise UserError(f"{predictions} has no predictions: delete it and run again.")
@@ -55,6 +58,31 @@ def class_figures(table: pd.DataFrame) -> dict[str, float]:
         "top1": 100 * right.mean(),
         "mean_class": 100 * right.groupby(table["label_id"]).mean().mean(),
         "chance": 100 * table["label_id"].value_counts(normalize=True).max(),
+    }
+
+
+def run_figures(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
+    """Every figure of a classifier, accuracies in percent; None where the predictions have no scores.
+
+    Args:
+        table: predictions, a row for each clip.
+        classes: names by label id.
+
+    Returns:
+        `n_clips, top1, top5, mean_class, f1, f1_weighted, ap, ece, chance` and `per_class`, the accuracy of
+        each class that has clips; top5 of more than five classes only.
+    """
+    scored = sum(name.startswith("s_") for name in table.columns)
+    label = table["label_id"]
+    right = table["pred"] == label
+    return {
+        **class_figures(table),
+        "top5": top_k_share(table, 5) if scored > 5 else None,
+        "f1": macro_f1(table),
+        "f1_weighted": weighted_f1(table),
+        "ap": average_precision(table),
+        "ece": calibration_error(table),
+        "per_class": {classes[k]: 100 * float(right[label == k].mean()) for k in sorted(set(label))},
     }
 
 

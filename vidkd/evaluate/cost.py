@@ -7,27 +7,35 @@
 | params | number of parameters |
 | gflops | operations, one multiply-add is one |
 | size_mb | its files of weights on disk, in 10^6 bytes; empty: it has none of its own |
-| peak_mb | memory beyond weights and clip, in 10^6 bytes: see `vidkd.evaluate.memory` |
+| peak_mb | memory beyond weights and clip, in 10^6 bytes: see `peak_mb` |
 | ms_1, ms_1_low, ms_1_high | milliseconds of a decoded clip on one thread of a CPU: median, quartiles |
 | ms_2, ms_2_low, ms_2_high | the same on two |
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.autograd import DeviceType
+from torch.autograd.profiler import profile
+from torch.autograd.profiler_util import MEMORY_EVENT_NAME
 
-from vidkd.evaluate.efficiency import count_parameters, gflops_of
-from vidkd.evaluate.memory import peak_mb
-from vidkd.evaluate.timing import quartiles, time_rounds
+from vidkd.engine.efficiency import count_parameters, gflops_of
+from vidkd.engine.logging import progress
 from vidkd.files import atomic
 
 THREADS = (1, 2)
+WARM_UP = 3
+"""Rounds that are not counted."""
+
 CPU = torch.device("cpu")
 
 Row = dict[str, object]
@@ -120,3 +128,86 @@ def _size_mb(files: Iterable[Path]) -> float | None:
     """Megabytes (10^6 bytes) of the weights among `files`, which is all but JSON."""
     sizes = [file.stat().st_size for file in files if file.suffix != ".json"]
     return sum(sizes) / 1e6 if sizes else None
+
+
+# ---- time
+
+
+def time_rounds(
+    parts: Mapping[str, Callable[[], object]], rounds: int, label: str = "rounds"
+) -> dict[str, list[float]]:
+    """Milliseconds of each part in each round.
+
+    Every round runs every part once, so that what else the machine does falls on all of them.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in parts}
+    for number in progress(range(WARM_UP + rounds), label):
+        for name, run in parts.items():
+            seconds = _timed(run)
+            if number >= WARM_UP:
+                taken[name].append(1e3 * seconds)
+    return taken
+
+
+def quartiles(milliseconds: list[float]) -> tuple[float, float, float]:
+    """Median, lower and upper quartile."""
+    low, middle, high = statistics.quantiles(milliseconds, n=4)
+    return middle, low, high
+
+
+@torch.inference_mode()
+def _timed(run: Callable[[], object]) -> float:
+    _wait()
+    start = time.perf_counter()
+    run()
+    _wait()
+    return time.perf_counter() - start
+
+
+def _wait() -> None:
+    """Until a GPU has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+# ---- memory
+
+
+@torch.inference_mode()
+def peak_mb(run: Callable[[], object], device: torch.device) -> float | None:
+    """Megabytes (10^6 bytes) that a run takes at most; None: this device or build of PyTorch cannot tell.
+
+    Counted is what PyTorch allocates for it: activations, results, and the scratch memory of operators.
+    Weights and inputs are there before and are not counted, nor is what MKL or cuBLAS reserve for themselves.
+    On a CPU with one thread it is the same number every time.
+
+    Args:
+        run: what is measured; its weights and inputs exist.
+        device: where it runs.
+    """
+    run()  # What is made once and kept, such as a table of positions, is no part of a run.
+    peak = _PEAKS.get(device.type, lambda run: None)(run)
+    return None if peak is None else peak / 1e6
+
+
+def _on_cpu(run: Callable[[], object]) -> int | None:
+    with profile(profile_memory=True) as profiler:
+        run()
+    assert profiler.kineto_results is not None
+    # Not the public events(), which sum up what an operator took and gave back.
+    found = [event for event in profiler.kineto_results.events() if event.name() == MEMORY_EVENT_NAME]
+    ours = [event for event in found if event.device_type() == DeviceType.CPU]
+    changes = [event.nbytes() for event in sorted(ours, key=lambda event: event.start_ns())]
+    return max(accumulate(changes), default=None)
+
+
+def _on_cuda(run: Callable[[], object]) -> int:
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    run()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
+_PEAKS: dict[str, Callable[[Callable[[], object]], int | None]] = {"cpu": _on_cpu, "cuda": _on_cuda}

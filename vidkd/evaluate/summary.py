@@ -1,6 +1,7 @@
 """All runs of all methods side by side: figures of the test split, of each class, and what a clip costs.
 
-The same figures for every method, from its predictions alone. A run lies in `METHOD/VARIANT/seedK/`.
+Figures of a run are those of its `metrics.json`; intervals and comparisons need the clips, which are in the
+`predictions.csv` beside it.
 """
 
 from __future__ import annotations
@@ -15,26 +16,13 @@ import numpy as np
 import pandas as pd
 
 from vidkd.data.tables import read_classes
-from vidkd.evaluate.classes import (
-    average_precision,
-    calibration_error,
-    class_figures,
-    macro_f1,
-    per_class,
-    read_predictions,
-    reported_count,
-    top_k_share,
-    weighted_f1,
-)
+from vidkd.evaluate.classes import per_class, read_predictions
 from vidkd.evaluate.paired import Groups, comparisons, differences, seeds_more
 from vidkd.evaluate.statistics import bootstrap_p, mcnemar_p, mean_interval, wilson_percent
 from vidkd.evaluate.tables import read_table
 
 FIGURES = ("top1", "top5", "mean_class", "f1", "f1_weighted", "ap", "ece")
-"""Figures of a run in percent, whose mean and deviation over seeds are columns."""
-
-WHOLE = "bundle"
-"""The part of an exported network that is all of it."""
+"""Figures of `metrics.json` in percent, whose mean and deviation over seeds are columns."""
 
 COMPARED = (
     "baseline", "delta", "delta_std", "delta_low", "delta_high", "p", "p_holm", "p_mcnemar", "p_bootstrap",
@@ -45,10 +33,8 @@ COMPARED = (
 def group_runs(metrics: Sequence[Path]) -> dict[str, dict[str, pd.DataFrame]]:
     """Method → variant → its runs, a row for each seed with its `path`, in the order of the files."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for path in metrics:
-        method, variant = path.parts[-4:-2]
-        run = json.loads(path.read_text(encoding="utf-8")) | {"path": path}
-        found.setdefault(method, {}).setdefault(variant, []).append(run)
+    for run in _read(metrics):
+        found.setdefault(run["method"], {}).setdefault(run["run"], []).append(run)
     return {
         method: {variant: pd.DataFrame(runs) for variant, runs in variants.items()}
         for method, variants in found.items()
@@ -95,75 +81,49 @@ def tabulate_classes(runs: Mapping[str, Groups], classes_json: Mapping[str, Path
     return pd.concat(parts, ignore_index=True)
 
 
-def tabulate_costs(
-    latency_csv: Mapping[str, Path], summary: pd.DataFrame, exported: str | None = None
-) -> pd.DataFrame:
+def tabulate_costs(latency_csv: Mapping[str, Path], summary: pd.DataFrame) -> pd.DataFrame:
     """A row for whatever a clip was timed through, by method, with its top-1 where it is a variant.
 
     Args:
-        latency_csv: by method; its first column is the variant, or the part of an exported network.
+        latency_csv: by method; its first column is the variant.
         summary: see `summarise`.
-        exported: the variant that parts are of; the part `bundle` is all of it.
     """
-    parts = []
-    for method, path in latency_csv.items():
-        table = read_table(path)
-        if "part" in table:
-            names = [exported if part == WHOLE else f"({part})" for part in table["part"]]
-            table = table.drop(columns=["part", "relative"])
-            table.insert(0, "variant", names)
-        table.insert(0, "method", method)
-        parts.append(table)
-    top1 = summary[["method", "variant", "top1"]]
-    return pd.concat(parts, ignore_index=True).merge(top1, how="left", on=["method", "variant"])
+    parts = [read_table(path).assign(method=method) for method, path in latency_csv.items()]
+    table = pd.concat(parts, ignore_index=True)
+    table.insert(0, "method", table.pop("method"))
+    return table.merge(summary[["method", "variant", "top1"]], how="left", on=["method", "variant"])
 
 
 def tabulate_gates(metrics: Sequence[Path]) -> pd.DataFrame:
     """A row for each run: whether it is told from a constant answer, and what is said of it if not."""
-    rows = []
-    for path in metrics:
-        run = json.loads(path.read_text(encoding="utf-8"))
-        method, variant, seed = path.parts[-4:-1]
-        gate = run["result_gate"]
-        row = {"method": method, "variant": variant, "seed": int(seed.removeprefix("seed"))}
-        rows.append(row | {"passed": gate["passed"], "reason": gate["reason"]})
-    return pd.DataFrame(rows)
-
-
-def figures(table: pd.DataFrame) -> dict[str, float | None]:
-    """FIGURES of one run, in percent; None without scores, and top5 of five classes or fewer."""
-    classes = sum(name.startswith("s_") for name in table.columns)
-    shares = class_figures(table)
-    return {
-        "top1": shares["top1"],
-        "top5": top_k_share(table, 5) if classes > 5 else None,
-        "mean_class": shares["mean_class"],
-        "f1": macro_f1(table),
-        "f1_weighted": weighted_f1(table),
-        "ap": average_precision(table),
-        "ece": calibration_error(table),
-    }
+    rows = [
+        {"method": run["method"], "variant": run["run"], "seed": run["seed"], **run["result_gate"]}
+        for run in _read(metrics)
+    ]
+    return pd.DataFrame(rows, columns=["method", "variant", "seed", "passed", "reason"])
 
 
 def _row(seeds: pd.DataFrame) -> dict[str, Any]:
-    """The row of one variant, of the clips that all seeds have.
+    """The row of one variant; the interval is of the clips that all seeds have.
 
     `low` and `high` are Wilson's for the mean over seeds, `bootstrap_low` and `bootstrap_high` the same by a
     bootstrap over clips, which has no width where every clip is right.
     """
-    tables = _of_common_clips([_predictions(path) for path in seeds["path"]])
-    found = pd.DataFrame([figures(table) for table in tables], columns=list(FIGURES), dtype=float)
+    tables = [_predictions(path) for path in seeds["path"]]
     answers = [table["pred"].eq(table["label_id"]).set_axis(table["video_id"]) for table in tables]
     right_N = pd.concat(answers, axis="columns").dropna().sum(axis="columns").to_numpy(dtype=np.int64)
     resampled = [100 * end / len(tables) for end in mean_interval(right_N)]
-    ends = [*wilson_percent(found["top1"].mean(), len(right_N)), *resampled]
+    ends = [*wilson_percent(100 * right_N.mean() / len(tables), len(right_N)), *resampled]
     interval = dict(zip(("low", "high", "bootstrap_low", "bootstrap_high"), ends, strict=True))
-    row: dict[str, Any] = {"seeds": len(seeds), "clips": len(right_N), "frames": _frames(seeds.iloc[0])}
+    first = seeds.iloc[0]
+    row: dict[str, Any] = {
+        "seeds": len(seeds), "clips": len(right_N), "frames": first.get("frames", math.nan)
+    }  # fmt: skip
     for name in FIGURES:
-        row |= {name: found[name].mean(), f"{name}_std": found[name].std()}
+        values = seeds[name].astype(float)
+        row |= {name: values.mean(), f"{name}_std": values.std()}
         row |= interval if name == "top1" else {}
-    row["chance"] = class_figures(tables[0])["chance"]
-    return row | {"gate": all(gate["passed"] for gate in seeds["result_gate"])}
+    return row | {"chance": first["chance"], "gate": all(gate["passed"] for gate in seeds["result_gate"])}
 
 
 def _compared(groups: Groups, baseline: str | None) -> dict[str, dict[str, Any]]:
@@ -188,9 +148,5 @@ def _predictions(metrics: Path) -> pd.DataFrame:
     return read_predictions(metrics.with_name("predictions.csv"))
 
 
-def _frames(run: pd.Series) -> float:
-    """Frames of a clip that the figures are of; empty where features were cached."""
-    if "accuracy" in run:
-        header = pd.read_csv(run["path"].with_name("predictions.csv"), nrows=0)
-        return reported_count(header) or math.nan
-    return run.get("frames", math.nan)
+def _read(metrics: Sequence[Path]) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text(encoding="utf-8")) | {"path": path} for path in metrics]

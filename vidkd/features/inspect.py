@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from vidkd.data.shards import find_feature_shards
 from vidkd.errors import UserError
 from vidkd.features.meta import canonical
-from vidkd.features.store import FeatureStore, find_feature_shards
+from vidkd.features.store import FeatureStore
 from vidkd.paths import sidecar
 from vidkd.provenance import file_sha256
 

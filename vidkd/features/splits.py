@@ -14,14 +14,15 @@ def open_splits(shards: Mapping[str, Sequence[Path]]) -> dict[str, FeatureStore]
     """Open the stores of a network's splits.
 
     Args:
-        shards: files by split; `train` is among them.
+        shards: files by split; of several, `train` is the first.
 
     Raises:
         UserError: a store cannot be opened, a split has no features, the splits were not made alike, or a
             video is in two of them.
     """
     stores = {split: FeatureStore(files) for split, files in shards.items()}
-    train = stores["train"]
+    first, *_ = stores
+    train = stores[first]
     for split, store in stores.items():
         folder = Path(shards[split][0]).parent
         if not len(store):
@@ -31,7 +32,7 @@ def open_splits(shards: Mapping[str, Sequence[Path]]) -> dict[str, FeatureStore]
             )
         if wrong := store.meta.differences(train.meta):
             raise UserError(
-                f"{folder}: made with other {', '.join(wrong)} than {Path(shards['train'][0]).parent}. "
+                f"{folder}: made with other {', '.join(wrong)} than {Path(shards[first][0]).parent}. "
                 "Delete what is not as configured and run snakemake features again."
             )
         if store.shape != train.shape:

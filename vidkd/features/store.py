@@ -217,36 +217,6 @@ def _intact(features: Features, row: int, crc: int) -> bool:
         return False
 
 
-def find_feature_shards(places: Sequence[Path]) -> list[Path]:
-    """The feature shards among `places`: files as they are, and all `shard_*.h5` of a folder in shard order.
-
-    A number that a folder lacks, below the last shard or with a provenance beside it, is among them, for
-    FeatureStore to name as missing. Folders of folders give the shards of each.
-
-    Raises:
-        UserError: a place does not exist, or a folder has no shard.
-    """
-    found: list[Path] = []
-    for place in places:
-        if place.is_dir():
-            folders = sorted({place, *(file.parent for file in place.glob("**/shard_*.h5"))})
-            shards = [shard for folder in folders for shard in _shards_in(folder)]
-        else:
-            shards = [place] if place.exists() else []
-        if not shards:
-            raise UserError(
-                f"{place}: no feature store there. Run snakemake features, or name its files or folder."
-            )
-        found += shards
-    return found
-
-
-def _shards_in(folder: Path) -> list[Path]:
-    names = [file.name.removesuffix(".provenance.json") for file in folder.glob("shard_*.h5*")]
-    numbers = [int(n) for name in names if (n := name[6:-3]).isdecimal()]
-    return [folder / f"shard_{number}.h5" for number in range(max(numbers, default=-1) + 1)]
-
-
 def _check_same_meta(shards: Sequence[_Shard]) -> None:
     usual = Counter(shard.meta.digest for shard in shards).most_common(1)[0][0]
     right = next(shard for shard in shards if shard.meta.digest == usual)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,32 @@ from vidkd.errors import UserError
 from vidkd.features.meta import COLUMNS, FeatureMeta, checksum
 from vidkd.files import atomic
 
+logger = logging.getLogger(__name__)
+
 _PAGE = 4096
+
+
+def check_room(output: Path, videos: int, shape: tuple[int, int], dtype: str, remedy: str) -> None:
+    """Log the size of a shard that is about to be written, and refuse it where the disk is too small.
+
+    Args:
+        output: the shard; its folder exists.
+        videos: how many rows it will have.
+        shape: (T', D) of a row.
+        dtype: float16 or float32.
+        remedy: what to do, for the message.
+
+    Raises:
+        UserError: the disk has less room.
+    """
+    steps, width = shape
+    needed = videos * steps * width * np.dtype(dtype).itemsize
+    logger.info("%s: %d x %d x %d %s, %.1f MB", output, videos, steps, width, dtype, needed / 1e6)
+    if needed > (free := shutil.disk_usage(output.parent).free):
+        raise UserError(
+            f"{output}: features of {needed / 1e6:.1f} MB do not fit on the disk, which has "
+            f"{free / 1e6:.1f} MB left. {remedy}"
+        )
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vidkd.config.data import FrameSettings
 from vidkd.data.decoded import DecodedVideo, DecodedVideos, decode_video
 from vidkd.data.tables import EXCLUDED, OK, Row, table_writer
-from vidkd.engine.runtime import naming_knob
+from vidkd.engine.runtime import explain_oom
 from vidkd.errors import UserError
 from vidkd.video.media import find_videos
 from vidkd.video.video import UnreadableVideo
@@ -116,7 +116,7 @@ def predict_videos(network: Predictor, videos: Sequence[Path]) -> Iterator[Predi
     batch = network.at_once
     for start in range(0, len(videos), batch):
         part = videos[start : start + batch]
-        with naming_knob(f"--batch {batch}: lower it"):
+        with explain_oom(f"--batch {batch}: lower it"):
             decoded = [_decoded(network, video) for video in part]
             scores = iter(_scores(network, [video for video in decoded if isinstance(video, DecodedVideo)]))
         for path, video in zip(part, decoded, strict=True):

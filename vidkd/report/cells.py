@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
+from vidkd.evaluate.specs import Column
 from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.tables import number
 
@@ -17,23 +18,6 @@ MARK = "*"
 """Beside the gain of a variant that differs from the baseline."""
 
 EMPTY = "–"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column that is shown.
-
-    Attributes:
-        key: of the csv, or a pattern of several; where `{key}_std` is beside it, that follows after ±.
-        title: its heading; `{}` stands for what the pattern's group matches.
-        best: which of its values is bold, if any.
-        to: of the csv: the other end of the interval that starts at `key`.
-    """
-
-    key: str
-    title: str
-    best: Literal["high", "low", ""] = ""
-    to: str = ""
 
 
 @dataclass(frozen=True)

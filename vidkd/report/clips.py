@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vidkd.data.frames import FrameStore
 from vidkd.data.sampling import segment_centres
+from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import carried_classes, read_predictions
-from vidkd.report.strips import draw_strips, draw_words
+from vidkd.methods.inputs import Inputs
+from vidkd.plotting import STYLE, save_figure
 
 CLIPS, MISTAKES = 12, 8
 """Clips of the contact sheet, and mistakes, at most."""
@@ -20,19 +27,30 @@ CLIPS, MISTAKES = 12, 8
 FRAMES = 8
 """Of each clip, evenly spaced."""
 
+Strip = tuple[str, NDArray[np.uint8]]
+"""A title, and frames (T, H, W, 3)."""
 
-def draw_clips(shards: Sequence[Path], classes: Sequence[str], figures: Sequence[Path]) -> None:
+FRAME, MARGIN, LINE = 0.84, 0.15, 0.17
+"""Width of a frame, space at the sides and height of a line, in inches."""
+
+DPI = 100
+"""Of the pixels, those inside an svg as well: a page holds a few hundred frames."""
+
+LETTERS = 90
+"""Of a title on one line."""
+
+
+def draw_clips(inputs: Inputs, figures: Sequence[Path]) -> None:
     """Draw the first clip of each class, by video id, then the second, up to CLIPS.
 
     Args:
-        shards: frame stores of the test split.
-        classes: class names by label id.
+        inputs: frames of the test split, and class names.
         figures: files to write.
 
     Raises:
         UserError: a frame store cannot be read.
     """
-    store = FrameStore(shards)
+    store, classes = FrameStore(inputs.frames("test")), read_classes(inputs.classes)
     table = pd.DataFrame({"video_id": store.video_ids, "label_id": store.label_ids})
     chosen = chosen_clips(table)
     strips = [
@@ -50,27 +68,23 @@ def chosen_clips(table: pd.DataFrame) -> pd.DataFrame:
     return order.head(CLIPS).sort_values(["label_id", "turn"], kind="stable")
 
 
-def draw_mistakes(
-    name: str, predictions: Path, shards: Sequence[Path], classes: Sequence[str], figures: Sequence[Path]
-) -> None:
+def draw_mistakes(inputs: Inputs, figures: Sequence[Path]) -> None:
     """Draw the clips that get a class they do not carry, up to MISTAKES, or say that there is none.
 
     Args:
-        name: of the variant.
-        predictions: of it on the test split.
-        shards: frame stores of the test split.
-        classes: class names by label id.
+        inputs: predictions by the name of the variant, frames of the test split, and class names.
         figures: files to write.
 
     Raises:
         UserError: a frame store cannot be read, or lacks a video of the predictions.
     """
-    table = read_predictions(predictions)
+    (name,) = inputs.needs.results
+    table, classes = read_predictions(inputs.result(name)), read_classes(inputs.classes)
     wrong = mistakes(table)
     if wrong.empty:
         draw_words(f"{name} makes no mistake on the {len(table)} test clips.", figures)
         return
-    store = FrameStore(shards)
+    store = FrameStore(inputs.frames("test"))
     shown = [row for _, row in wrong.head(MISTAKES).iterrows()]
     strips = [
         (mistake_title(row, classes), frames_of(store, row_of(store, row["video_id"]))) for row in shown
@@ -111,3 +125,38 @@ def row_of(store: FrameStore, video_id: str) -> int:
 def frames_of(store: FrameStore, row: int) -> np.ndarray:
     """FRAMES evenly spaced frames of a clip: uint8 (FRAMES, H, W, 3)."""
     return store.clip(row, segment_centres(store.per_video, FRAMES))
+
+
+def draw_strips(heading: str, strips: Sequence[Strip], figures: Sequence[Path]) -> None:
+    """Draw `strips`, one or more, each with the same number of frames, below a heading."""
+    columns = len(strips[0][1])
+    width = columns * FRAME + 2 * MARGIN
+    titles = [textwrap.wrap(title, LETTERS) for title, _ in strips]
+    heights = [
+        LINE * (len(title) + 0.9) + FRAME * frames.shape[1] / frames.shape[2]
+        for title, (_, frames) in zip(titles, strips, strict=True)
+    ]
+    total = sum(heights) + 2 * LINE + MARGIN
+    with mpl.rc_context(STYLE):
+        # Placed by hand: the frames of all strips are equally wide.
+        figure, top = Figure(figsize=(width, total)), total - 2 * LINE
+        figure.text(MARGIN / width, 1 - 0.5 * LINE / total, heading, va="top", parse_math=False)
+        for title, (_, frames), height in zip(titles, strips, heights, strict=True):
+            top -= height
+            text: Any = {"fontsize": 9, "va": "top", "parse_math": False}
+            figure.text(MARGIN / width, (top + height - 0.75 * LINE) / total, "\n".join(title), **text)
+            for column, image in enumerate(frames):
+                left, tall = MARGIN + column * FRAME, FRAME * image.shape[0] / image.shape[1]
+                box = (left / width, top / total, 0.97 * FRAME / width, 0.97 * tall / total)
+                axes = figure.add_axes(box)
+                axes.imshow(image, aspect="auto")
+                axes.set_axis_off()
+        save_figure(figure, figures, DPI)
+
+
+def draw_words(text: str, figures: Sequence[Path]) -> None:
+    """A sentence in the place of strips, where there is none to draw."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8 * FRAME + 2 * MARGIN, 0.6))
+        figure.text(0.5, 0.5, text, ha="center", va="center", parse_math=False)
+        save_figure(figure, figures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,21 +11,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from vidkd.data.tables import read_classes
 from vidkd.evaluate.classes import confusion, read_predictions
-from vidkd.report.figures import STYLE, panels, save_figure
+from vidkd.methods.inputs import Inputs
+from vidkd.plotting import STYLE, panels, save_figure
 
 SEVERAL = 12
 """Classes of which a matrix still has numbers and names."""
 
 
-def draw_confusion(predictions: Mapping[str, Path], classes: Sequence[str], figures: Sequence[Path]) -> None:
+def draw_confusion(inputs: Inputs, figures: Sequence[Path]) -> None:
     """A matrix for each: of the clips of a class (row), how many percent get which class (column).
 
     Args:
-        predictions: of a run, by the name over its matrix.
-        classes: class names by label id.
+        inputs: predictions of a run by the name over its matrix, and class names.
         figures: files to write.
     """
+    predictions = {name: inputs.result(name) for name in inputs.needs.results}
+    classes = read_classes(inputs.classes)
     columns = min(3, len(predictions))
     rows = -(-len(predictions) // columns)
     with mpl.rc_context(STYLE):

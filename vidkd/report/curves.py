@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vidkd.errors import UserError
-from vidkd.report.figures import MARKERS, STYLE, panels, save_figure
+from vidkd.methods.inputs import Inputs
+from vidkd.plotting import MARKERS, STYLE, panels, save_figure
 
 TITLES = {
     "teacher_feature_loss": "teacher's features",
@@ -45,16 +46,16 @@ Runs = Mapping[str, Sequence[pd.DataFrame]]
 """The history of each run of each variant."""
 
 
-def draw_curves(histories: Mapping[str, Sequence[Path]], figures: Sequence[Path]) -> None:
+def draw_curves(inputs: Inputs, figures: Sequence[Path]) -> None:
     """A curve for each variant in every panel: mean over its runs, by the share of training.
 
     Variants differ in how many epochs they have; what they have in common is that they end.
 
     Args:
-        histories: `history.csv` of each run of a variant, beside its `config.json`.
+        inputs: `history.csv` of each run by variant, beside its `config.json`.
         figures: files to write.
     """
-    runs = {name: [read_history(path) for path in paths] for name, paths in histories.items()}
+    runs = {name: [read_history(path) for path in inputs.results(name)] for name in inputs.needs.results}
     columns = panel_columns(runs)
     with mpl.rc_context(STYLE):
         rows = -(-len(columns) // 3)

@@ -1,102 +1,84 @@
-"""The rules of a run: boxes coloured by stage, and arrows down from what makes a file to what reads it."""
+"""The figure of the rules of a run: a box for each rule, an arrow for each dependency."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
+import networkx as nx
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
-from matplotlib.path import Path as Curve
+from matplotlib.patches import Patch
 
-from vidkd.report.figures import STYLE, save_figure
-from vidkd.report.layers import Layout, Point, Sizes, layered
+from vidkd.plotting import STYLE, save_figure
 
-# In points, of which a page of 1100 pixels has 825; letters are a little wider than those of browsers.
-FONT, LETTER = 8.0, 5.0
-BOX, CORNER = 16.0, 3.0
-PAGE, MARGIN = 640.0, 8.0
-LEGEND_LINE, LEGEND_COLUMN = 14.0, 100.0
-PER_INCH = 72.0
+# In points. A page of 1100 pixels has 825 of them.
+PAGE, STEP = 780.0, 46.0
+FONT, LETTER, PADDING = 8.0, 5.0, 20.0
+LEGEND_COLUMNS, LEGEND_LINE = 7, 14.0
 
-Colour = tuple[float, float, float]
+Place = tuple[float, float]
 
 
 def draw_dag(stages: Mapping[str, str], edges: Iterable[Sequence[str]], figures: Sequence[Path]) -> None:
-    """Draw the rules of a run; an arrow that follows from others is left out.
+    """Draw the rules from top to bottom, coloured by stage; arrows that follow from others are paler.
 
     Args:
         stages: stage of each rule by name.
-        edges: names of a rule and of one that reads what it makes.
+        edges: pairs of names: a rule, and one that reads its output.
         figures: files to write.
     """
-    layout = layered(stages, [(start, end) for start, end in edges], box_sizes(stages))
-    colours = _colours(stages, layout)
+    graph = nx.DiGraph()
+    graph.add_nodes_from(sorted(stages))
+    graph.add_edges_from(sorted((start, end) for start, end in edges))
+    direct = set(nx.transitive_reduction(graph).edges)
+    places = place_rules(graph)
+    names = list(dict.fromkeys(stages[rule] for rule in places))
+    colours = {name: _pale(number) for number, name in enumerate(names)}
+    height = max(y for _, y in places.values()) + STEP / 2
+    legend = LEGEND_LINE * (1 + -(-len(names) // LEGEND_COLUMNS))
     with mpl.rc_context(STYLE):
-        figure = Figure()
-        axes = _paper(figure, layout, colours)
-        for points in layout.lines.values():
-            axes.add_patch(_arrow(points))
-        for name, (x, y) in layout.centres.items():
-            axes.add_patch(_box(name, x, y, colours[stages[name]]))
-            axes.text(x, y, name, ha="center", va="center_baseline", fontsize=FONT)
+        figure = Figure(figsize=(PAGE / 72, (height + legend) / 72))
+        axes = figure.add_axes((0, legend / (height + legend), 1, height / (height + legend)))
+        axes.set(xlim=(0, PAGE), ylim=(height, 0))
+        axes.axis("off")
+        for start, end in sorted(graph.edges, key=direct.__contains__):
+            _draw_arrow(axes, places[start], places[end], "0.5" if (start, end) in direct else "0.87")
+        for rule, place in places.items():
+            box = {"boxstyle": "round", "facecolor": colours[stages[rule]], "edgecolor": "0.4", "lw": 0.6}
+            axes.text(*place, rule, ha="center", va="center", fontsize=FONT, bbox=box)
+        patches = [Patch(facecolor=colour, edgecolor="0.4", label=name) for name, colour in colours.items()]
+        figure.legend(handles=patches, loc="lower center", ncols=LEGEND_COLUMNS, frameon=False, fontsize=FONT)
         save_figure(figure, figures)
 
 
-def box_sizes(names: Iterable[str]) -> Sizes:
-    """Of the boxes of rules with these names."""
-    return Sizes({name: _width(name) for name in names}, PAGE, gap=8.0, step=40.0)
+def place_rules(graph: nx.DiGraph) -> dict[str, Place]:
+    """Find the middle of each box: below those that it depends on, and in their order along the row."""
+    places: dict[str, Place] = {}
+    rows = 0
+    for generation in nx.topological_generations(graph):
+        above = {rule: [places[other][0] for other in graph.predecessors(rule)] for rule in generation}
+        ordered = sorted(generation, key=lambda rule: (sum(above[rule]) / max(1, len(above[rule])), rule))
+        widest = max(LETTER * len(rule) + PADDING for rule in ordered)
+        lines = -(-len(ordered) // max(1, int(PAGE // widest)))
+        for line in range(lines):
+            row = ordered[line::lines]
+            for number, rule in enumerate(row):
+                places[rule] = (PAGE * (number + 0.5) / len(row), STEP * (rows + 0.5))
+            rows += 1
+    return places
 
 
-def _width(name: str) -> float:
-    return LETTER * len(name) + 4 * CORNER
-
-
-def _colours(stages: Mapping[str, str], layout: Layout) -> dict[str, Colour]:
-    """A pale colour for each stage, in their order from the top."""
-    downwards = sorted(stages, key=lambda name: layout.centres[name][::-1])
-    names = list(dict.fromkeys(stages[name] for name in downwards))
-    return {name: _pale(number) for number, name in enumerate(names)}
-
-
-def _pale(number: int) -> Colour:
-    """A colour of matplotlib's cycle with much white in it; with less in every other ten."""
-    share = 0.35 + 0.3 * (number // 10 % 2)
+def _pale(number: int) -> tuple[float, float, float]:
+    """A colour of matplotlib's cycle mixed with white; every other ten are paler."""
+    share = 0.35 - 0.2 * (number // 10 % 2)
     red, green, blue = (1 - share * (1 - part) for part in to_rgb(f"C{number % 10}"))
     return red, green, blue
 
 
-def _paper(figure: Figure, layout: Layout, colours: Mapping[str, Colour]) -> Axes:
-    """Axes of the size of the drawing, in points, above a legend of the stages."""
-    columns = max(1, int(layout.width / LEGEND_COLUMN))
-    legend = LEGEND_LINE * -(-len(colours) // columns) + MARGIN
-    width, height = layout.width + 2 * MARGIN, layout.height + MARGIN
-    figure.set_size_inches(width / PER_INCH, (height + legend) / PER_INCH)
-    axes = figure.add_axes((0, legend / (height + legend), 1, height / (height + legend)))
-    axes.set(xlim=(-MARGIN, width - MARGIN), ylim=(height, 0))
-    axes.axis("off")
-    stages = [Patch(facecolor=colour, edgecolor="0.4", label=name) for name, colour in colours.items()]
-    figure.legend(handles=stages, loc="lower center", ncols=columns, frameon=False, fontsize=FONT)
-    return axes
-
-
-def _box(name: str, x: float, y: float, colour: Colour) -> FancyBboxPatch:
-    inside = _width(name) - 2 * CORNER, BOX - 2 * CORNER
-    corner = x - inside[0] / 2, y - inside[1] / 2
-    return FancyBboxPatch(corner, *inside, f"round,pad={CORNER}", facecolor=colour, edgecolor="0.4", lw=0.6)
-
-
-def _arrow(points: Sequence[Point]) -> FancyArrowPatch:
-    """From the lower side of the first box to the upper side of the last, upright in every row."""
-    corners, kinds = [(points[0][0], points[0][1] + BOX / 2)], [Curve.MOVETO]
-    for (x, y), (to_x, to_y) in pairwise(points):
-        above, below = y + BOX / 2, to_y - BOX / 2
-        middle = (above + below) / 2
-        corners += [(x, above), (x, middle), (to_x, middle), (to_x, below)]
-        kinds += [Curve.LINETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4]
-    curve = Curve(corners, kinds)
-    return FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=7, color="0.45", lw=0.8)
+def _draw_arrow(axes: Axes, start: Place, end: Place, colour: str) -> None:
+    """From the lower side of one box to the upper side of another."""
+    look = {"arrowstyle": "-|>", "color": colour, "lw": 0.8, "mutation_scale": 7, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (end[0], end[1] - FONT), (start[0], start[1] + FONT), arrowprops=look)

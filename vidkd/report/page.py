@@ -13,21 +13,19 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from vidkd.config.settings import ReportSettings
 from vidkd.data.census import by_reason
+from vidkd.evaluate.specs import Section, Spec
 from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.tables import number
 from vidkd.files import write_text
-from vidkd.report.sections import SECTIONS, Section
-from vidkd.report.specs import SPECS
+from vidkd.report.sections import sections, specs
 from vidkd.report.tables import FORMATS, read_report_table, show
 
 SHOWN = 200
 """Rows of a table that are on the page; the csv has all."""
-
-GAINS = {"fusion": "delta_vs_student", "student": "delta", "trimodel": "delta"}
-"""Tables whose rows are compared with a baseline, and the column that is empty for it."""
 
 
 def build_page(
@@ -35,7 +33,7 @@ def build_page(
     figures: Mapping[str, Path],
     page: Path,
     settings: ReportSettings,
-    captions: Path,
+    captions: Mapping[str, str],
     missing: Sequence[str] = (),
 ) -> None:
     """Write `page`.
@@ -45,7 +43,7 @@ def build_page(
         figures: svg files by the name of the figure; png is beside each.
         page: file to write.
         settings: its heading.
-        captions: folder of what figures show: `NAME.rst`, or one for all whose names start so, `curves.rst`.
+        captions: what each figure shows.
         missing: what is planned but not there, a sentence each.
     """
     loader = jinja2.PackageLoader("vidkd.report")
@@ -58,19 +56,21 @@ def build_page(
     )
     found = {name: read_report_table(path) for name, path in tables.items()}
     read = {name: table for name, table in found.items() if len(table)}
-    there = [section for section in SECTIONS if _has(section, {*read, *figures})]
+    every = sections()
+    there = [section for section in every if _has(section, {*read, *figures})]
     script, _, _ = loader.get_source(environment, "page.js")
     text = environment.get_template("page.html").render(
         title=settings.title,
         sections=there,
-        absent=[section.title for section in SECTIONS if section not in there],
+        absent=[section.title for section in every if section not in there],
         missing=missing,
         tables={name: _table(name, table, tables[name], page) for name, table in read.items()},
-        figures={name: _figure(path, page, _caption(name, captions)) for name, path in figures.items()},
-        alarms=_alarms(read),
+        figures={name: _figure(path, page, captions.get(name, name)) for name, path in figures.items()},
+        failed=_rows_without(read["gates"], "passed") if "gates" in read else [],
+        alarms=[sentence for name, table in read.items() for sentence in _alarms(specs()[name], table)],
         listed="excluded" in found,
         excluded=by_reason(Counter(read["excluded"]["reason"])) if "excluded" in read else "",
-        told={name: _told_apart(read[name], column) for name, column in GAINS.items() if name in read},
+        told={section.name: told for section in there if (told := _told(section, read))},
         made_by=_made_by(read.get("provenance")),
         script=script,
         # The page runs no other: a figure that somebody else drew may have one in it.
@@ -90,7 +90,7 @@ def _table(name: str, table: pd.DataFrame, path: Path, page: Path) -> dict[str, 
     links = {kind: os.path.relpath(path.with_suffix(f".{kind}"), page.parent) for kind in FORMATS}
     more = f"The first {SHOWN:,} of {len(cells):,} rows; all are in the csv." if len(cells) > SHOWN else ""
     return {
-        "title": SPECS[name].title,
+        "title": specs()[name].title,
         "notes": [*notes, more],
         "columns": [
             (column, all(isinstance(row[place].value, str) for row in cells))
@@ -99,15 +99,6 @@ def _table(name: str, table: pd.DataFrame, path: Path, page: Path) -> dict[str, 
         "rows": cells[:SHOWN],
         "links": links,
     }
-
-
-def _caption(figure: str, folder: Path) -> str:
-    """What a figure shows, in the words that Snakemake's own report has as well."""
-    kind, _, method = figure.partition("_")
-    files = [path for name in (figure, kind) if (path := folder / f"{name}.rst").is_file()]
-    told = jinja2.Template(files[0].read_text(encoding="utf-8") if files else figure)
-    text = told.render(snakemake={"wildcards": {"method": method}})
-    return " ".join(text.replace("``", "").split())
 
 
 def _figure(path: Path, page: Path, caption: str) -> dict[str, Any]:
@@ -120,22 +111,25 @@ def _figure(path: Path, page: Path, caption: str) -> dict[str, Any]:
     }
 
 
-def _alarms(tables: Mapping[str, pd.DataFrame]) -> dict[str, list[Any]]:
-    """What must be known before any number is read: gates that fired, and modes that do not agree."""
+def _alarms(spec: Spec, table: pd.DataFrame) -> list[Markup]:
+    """What of a table must be known before any number is read, a sentence each."""
+    if spec.alarm is None:
+        return []
+    rows = _rows_without(table, spec.alarm.column)
+    sentence = Markup(spec.alarm.sentence)
+    return [sentence.format(**row) for row in rows if not spec.alarm.only or row[spec.alarm.only]]
 
-    def refused(name: str, column: str) -> list[dict[str, Any]]:
-        if name not in tables:
-            return []
-        table = tables[name]
-        rows = table[~table[column].astype(bool)]
-        return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
 
-    return {
-        "runs": refused("gates", "passed"),
-        "teachers": [row for row in refused("teachers", "gate") if row["used"]],
-        "networks": refused("networks", "gate"),
-        "modes": refused("modes", "agree"),
-    }
+def _rows_without(table: pd.DataFrame, column: str) -> list[dict[str, Any]]:
+    """The rows in which the column is false."""
+    rows = table[~table[column].astype(bool)].to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def _told(section: Section, tables: Mapping[str, pd.DataFrame]) -> dict[str, Any] | None:
+    """What differs from the baseline in the table of a section that has gains."""
+    gains = [(tables[name], spec.gain) for name, spec in section.tables.items() if name in tables]
+    return next((_told_apart(table, gain) for table, gain in gains if gain), None)
 
 
 def _told_apart(table: pd.DataFrame, delta: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vidkd.evaluate.tables import read_table
-from vidkd.report.figures import STYLE, save_figure
+from vidkd.methods.inputs import Inputs
+from vidkd.plotting import STYLE, save_figure
 
 MANY, ENDS = 20, 10
 """Classes above which not all are drawn, and how many then are at either end."""
@@ -26,9 +27,9 @@ NAME, TITLE = 26, 95
 """Letters on a line of a class name, which has two lines at most, and of a title."""
 
 
-def draw_per_class(per_class_csv: Path, figures: Sequence[Path]) -> None:
+def draw_per_class(inputs: Inputs, figures: Sequence[Path]) -> None:
     """Draw the table `method, variant, class, clips, precision, recall, f1`, in percent."""
-    table = read_table(per_class_csv)
+    table = read_table(inputs.result("table"))
     shown = [(name, *chosen_classes(recalls(rows))) for name, rows in table.groupby("method", sort=False)]
     heights = [_height(recall) for _, recall, _ in shown]
     with mpl.rc_context(STYLE):

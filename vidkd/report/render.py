@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vidkd.report.cells import Cell, Column
+from vidkd.evaluate.specs import Column
+from vidkd.report.cells import Cell
 
 PACKAGES = ("booktabs", "graphicx", "longtable", "textcomp")
 

@@ -1,12 +1,11 @@
-"""Which rule of a workflow needs which, found as Snakemake does it: from the targets back to what makes them.
+"""Find which rule of a workflow needs which, as Snakemake does: from the targets back to their rules.
 
-From the rules as they were read, and not from the jobs of this call: those are only what was asked for, and
-in a job of a cluster that job alone. So every call finds the same, whatever is finished.
+It asks the rules, not the jobs of this call: a call may ask for less, and a cluster job knows itself alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,36 +22,43 @@ def rule_graph(rules: Iterable[Any], targets: Iterable[str]) -> dict[str, Any]:
         targets: files.
 
     Returns:
-        `stages`: by name of a rule the file that it is written in, without folder and suffix.
-        `edges`: pairs of names, of what makes a file and what reads it; nothing of a rule with itself.
+        `stages`: for each rule, and method where it is one rule for all of them, the name of its file,
+            without folder and suffix.
+        `edges`: pairs of names: a rule, and another that reads its output.
     """
-    find = _finder(list(rules))
+    rules = list(rules)
+
+    @cache
+    def job_of(file: str) -> Job | None:
+        for rule in rules:
+            if rule.is_producer(file):
+                wildcards = dict(rule.get_wildcards(file))
+                if "shard" in wildcards:
+                    wildcards["shard"] = "0"  # one for all: they need the same rules, and may be thousands
+                return rule, tuple(sorted(wildcards.items()))
+        return None
+
+    def jobs_of(files: Iterable[str]) -> set[Job]:
+        return {job for file in files if (job := job_of(file))}
+
     stages: dict[str, str] = {}
     edges: set[tuple[str, str]] = set()
-    waiting = {job for file in targets if (job := find(file))}
+    waiting = jobs_of(targets)
     seen = set(waiting)
     while waiting:
-        rule, wildcards = waiting.pop()
-        stages[rule.name] = Path(rule.snakefile).stem
+        job = waiting.pop()
+        rule, wildcards = job
+        stages[_name(job)] = Path(rule.snakefile).stem
         inputs, *_ = rule.expand_input(dict(wildcards))
-        needed = {job for file in inputs if (job := find(file))}
-        edges |= {(job[0].name, rule.name) for job in needed if job[0] != rule}
+        needed = jobs_of(inputs)
+        edges |= {(_name(other), _name(job)) for other in needed if _name(other) != _name(job)}
         waiting |= needed - seen
         seen |= needed
     return {"stages": dict(sorted(stages.items())), "edges": sorted(edges)}
 
 
-def _finder(rules: list[Any]) -> Callable[[str], Job | None]:
-    """A function that finds the job that makes a file, if a rule does."""
-
-    @cache
-    def find(file: str) -> Job | None:
-        for rule in rules:
-            if rule.is_producer(file):
-                wildcards = dict(rule.get_wildcards(file))
-                if "shard" in wildcards:
-                    wildcards["shard"] = "0"  # for all, which need the same rules: there may be thousands
-                return rule, tuple(sorted(wildcards.items()))
-        return None
-
-    return find
+def _name(job: Job) -> str:
+    """A rule with the method that its job is of: `train ffn`."""
+    rule, wildcards = job
+    of = [value for name, value in wildcards if name in ("method", "folder")]
+    return " ".join([rule.name, *of])

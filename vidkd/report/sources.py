@@ -5,14 +5,12 @@ The Snakefile reads it: it imports neither torch nor pandas.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 
-from vidkd.config.settings import Settings
-from vidkd.paths import Paths, RunPaths
+DATA = "data"
+"""What the data set's own classes are called among the classes of methods."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,7 @@ class Sources:
         latency: what a clip takes each network, by method.
         classes: class names, by method, whose runs are in the summary; `data`: of the data set itself.
         baselines: the variant that others are compared with, by method.
+        figures: the figures of the report that are drawn of them, by name.
     """
 
     metrics: Sequence[Path] = ()
@@ -32,6 +31,7 @@ class Sources:
     latency: Mapping[str, Path] = field(default_factory=dict)
     classes: Mapping[str, Path] = field(default_factory=dict)
     baselines: Mapping[str, str] = field(default_factory=dict)
+    figures: Sequence[str] = ()
 
     @property
     def compared(self) -> list[Path]:
@@ -51,17 +51,6 @@ class Sources:
         derived = ["references", "gates", "provenance", "settings", "wall_time"]
         of_runs = ["summary", "per_class", *(["efficiency"] if self.latency else [])]
         return [*self.tables, *derived, *(of_runs if self.compared else [])]
-
-    @property
-    def figures(self) -> list[str]:
-        """The figures of the report that are drawn of them, by name."""
-        methods = [name for name in _FIGURES if any(method_of(path) == name for path in self.metrics)]
-        named = [name for method in methods for name in _FIGURES[method]]
-        curves = [f"curves_{method}" for method in methods]
-        told_apart = [method for method in methods if method in self.classes]
-        kinds = [f"{kind}_{method}" for kind in ("confusion", "mistakes") for method in told_apart]
-        of_runs = ["per_class", *(["tradeoff"] if self.latency else [])] if self.compared else []
-        return ["dag", "clips", *of_runs, *named, *curves, *kinds]
 
     @property
     def words(self) -> Iterator[str]:
@@ -86,7 +75,7 @@ class Sources:
         # Runs are compared seed by seed.
         alike = {method: name for method, name in self.baselines.items() if _same_seeds(metrics, method)}
         tables, latency = existing(self.tables), existing(self.latency)
-        return Sources(metrics, tables, latency, classes, alike)
+        return Sources(metrics, tables, latency, classes, alike, self.figures)
 
 
 def missing(plan: Sources, there: Sources, figures: Sequence[Path], config: Path) -> list[str]:
@@ -116,151 +105,24 @@ def missing(plan: Sources, there: Sources, figures: Sequence[Path], config: Path
     return found
 
 
-def current_figures(folder: Path, names: Sequence[str], metrics: Sequence[Path]) -> list[Path]:
-    """Of the figures of these names those that are in a folder, and no older than their runs."""
-    runs: dict[str, list[Path]] = {}
-    for path in metrics:
-        runs.setdefault(method_of(path), []).append(path)
+def current_figures(folder: Path, figures: Mapping[str, Sequence[str]]) -> list[Path]:
+    """The figures in a folder that are no older than what they are drawn of.
+
+    Args:
+        folder: of the figures.
+        figures: the files that each is drawn of, by name.
+    """
     found = []
-    for figure in (path for name in names if (path := folder / f"{name}.svg").is_file()):
-        own = _OF.get(figure.stem) or figure.stem.rpartition("_")[2]
-        drawn = metrics if own == _ALL else runs.get(own, [])
-        made = max((path.stat().st_mtime for path in drawn), default=math.inf)
-        if own == _NONE or figure.stat().st_mtime >= made:
-            found.append(figure)
+    for path, files in ((folder / f"{name}.svg", files) for name, files in figures.items()):
+        newest = max((Path(file).stat().st_mtime for file in files if Path(file).exists()), default=0.0)
+        if path.is_file() and path.stat().st_mtime >= newest:
+            found.append(path)
     return found
 
 
 def method_of(metrics: Path) -> str:
     """The method of a run, which lies in `METHOD/VARIANT/seedK/`."""
     return metrics.parts[-4]
-
-
-def planned(settings: Settings) -> Sources:
-    """All that a configuration has results of."""
-    paths = Paths(settings.results_dir)
-    parts = [_ffn(settings, paths)] if settings.ffn.variants else []
-    parts.append(_data(paths))
-    if settings.backbones and settings.probes.heads:
-        parts.append(_probes(settings, paths))
-    if settings.converters.student is not None:
-        parts += [_converters(settings, paths), _fusion(settings, paths)]
-    if settings.student.teacher.backbone is not None:
-        parts.append(_student(settings, paths))
-    if settings.trimodel.teacher is not None:
-        parts.append(_trimodel(settings, paths))
-    return Sources(
-        [path for part in parts for path in part.metrics],
-        *({k: v for part in parts for k, v in getattr(part, name).items()} for name in _NAMED),
-    )
-
-
-_FIGURES = {
-    "ffn": ["tfd"],
-    "converters": ["converters", "similarity"],
-    "fusion": ["fusion"],
-    "student": ["attention_student"],
-    "trimodel": [],
-}
-"""Methods that have training curves, and the figures that each has by itself."""
-
-_ALL, _NONE = "all", "none"
-_OF = {
-    "tfd": "ffn",
-    "similarity": "converters",
-    "tradeoff": _ALL,
-    "per_class": _ALL,
-    "dag": _NONE,
-    "clips": _NONE,
-}
-"""The method of a figure whose name does not end in it."""
-
-_NAMED = ("tables", "latency", "classes", "baselines")
-
-
-def _runs(paths: RunPaths, seeds: Sequence[int], **names: Sequence[str]) -> list[Path]:
-    """`metrics.json` of every combination of names with every seed."""
-    return [
-        Path(paths.metrics.format(**dict(zip(names, chosen, strict=True)), seed=seed))
-        for chosen in product(*names.values())
-        for seed in seeds
-    ]
-
-
-def _data(paths: Paths) -> Sources:
-    return Sources(tables=_files({"excluded": paths.excluded}), classes=_files({"data": paths.classes}))
-
-
-def _ffn(settings: Settings, paths: Paths) -> Sources:
-    names = [*settings.ffn.variants, *settings.ffn.ensembles]
-    tables = {"tfd": paths.tfd, "any_frame": paths.any_frame}
-    separate = settings.ffn.tfd.separate.get(max(settings.ffn.tfd.report_counts))
-    return Sources(
-        _runs(paths.ffn, settings.seeds, variant=names),
-        _files(tables),
-        _files({"ffn": paths.ffn_latency}),
-        _files({"ffn": paths.classes}),
-        {"ffn": separate} if separate else {},
-    )
-
-
-def _probes(settings: Settings, paths: Paths) -> Sources:
-    # Only the attentive head depends on the seed.
-    seeds = {"linear": settings.seeds[:1], "attentive": settings.seeds}
-    labels = settings.probe_labels
-    metrics = [
-        path
-        for backbone, head in product(settings.backbones, settings.probes.heads)
-        for path in _runs(paths.probes, seeds[head], backbone=[backbone], head=[head], label=labels)
-    ]
-    return Sources(metrics, _files({"probes": paths.probe_table}))
-
-
-def _converters(settings: Settings, paths: Paths) -> Sources:
-    experiment = settings.converters
-    metrics = _runs(
-        paths.converters,
-        settings.seeds,
-        converter=list(experiment.variants),
-        teacher=experiment.teachers,
-    )
-    return Sources(metrics, _files({"converters": paths.converter_table}))
-
-
-def _fusion(settings: Settings, paths: Paths) -> Sources:
-    bundle = bool(settings.fusion.bundle)
-    tables = {"fusion": paths.fusion_table} | ({"modes": paths.modes} if bundle else {})
-    return Sources(
-        _runs(paths.fusion, settings.seeds, fusion=list(settings.fusion.variants)),
-        _files(tables),
-        _files({"fusion": paths.latency} if bundle else {}),
-        _files({"fusion": paths.classes}),
-        {"fusion": settings.fusion.baseline},
-    )
-
-
-def _student(settings: Settings, paths: Paths) -> Sources:
-    return Sources(
-        _runs(paths.student, settings.seeds, student=list(settings.student.variants)),
-        _files({"student": paths.student_table, "teachers": paths.teacher_table}),
-        _files({"student": paths.student_latency}),
-        _files({"student": paths.label_classes.format(label=settings.student_label)}),
-        {"student": settings.student.baseline},
-    )
-
-
-def _trimodel(settings: Settings, paths: Paths) -> Sources:
-    return Sources(
-        _runs(paths.trimodel, settings.seeds, trimodel=list(settings.trimodel.variants)),
-        _files({"trimodel": paths.trimodel_table, "networks": paths.trimodel_networks}),
-        _files({"trimodel": paths.trimodel_latency}),
-        _files({"trimodel": paths.label_classes.format(label=settings.trimodel_label)}),
-        {"trimodel": settings.trimodel.baseline},
-    )
-
-
-def _files(named: Mapping[str, str]) -> dict[str, Path]:
-    return {name: Path(path) for name, path in named.items()}
 
 
 def _same_seeds(metrics: Sequence[Path], method: str) -> bool:

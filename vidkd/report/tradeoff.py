@@ -13,10 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
 
 from vidkd.evaluate.tables import read_table
-from vidkd.report.figures import MARKERS, STYLE, save_figure
-from vidkd.report.placing import free_places
+from vidkd.methods.inputs import Inputs
+from vidkd.plotting import MARKERS, STYLE, save_figure
 
 COSTS = {"ms_1": "ms a clip on one core", "params": "parameters"}
 """Columns of the table that are costs, one a panel."""
@@ -27,17 +28,20 @@ TICKS = {10: (1, 1.5, 2, 3, 5, 7), 100: (1, 2, 5), math.inf: (1, 3)}
 COLUMNS, LETTER, HEIGHT = 3, 6.0, 9.0
 """Columns of the legend; width of a digit and height of a number, in points."""
 
+DISTANCES, DIRECTIONS = (1.0, 1.5, 2.2, 3.0, 4.0), 16
+"""Places that are tried for a label, the nearest first: so many heights away, in so many directions."""
 
-def draw_tradeoff(efficiency_csv: Path, figures: Sequence[Path]) -> None:
+
+def draw_tradeoff(inputs: Inputs, figures: Sequence[Path]) -> None:
     """A point for each row of the table; those of one variant at several frame counts are joined.
 
     A variant has a number beside its point of the most frames, and the legend says whose it is.
 
     Args:
-        efficiency_csv: `method, variant, frames, params, ms_1, top1` and more.
+        inputs: the table `method, variant, frames, params, ms_1, top1` and more.
         figures: files to write.
     """
-    table = read_table(efficiency_csv).dropna(subset=["top1"])
+    table = read_table(inputs.result("table")).dropna(subset=["top1"])
     table = table.assign(number=table.groupby(["method", "variant"], sort=False).ngroup() + 1)
     with mpl.rc_context(STYLE):
         lines = -(-table["number"].max() // COLUMNS)
@@ -109,6 +113,55 @@ def _number_points(axes: Axes, table: pd.DataFrame, column: str) -> None:
             fontsize=8,
             arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "grey", "shrinkA": 3, "shrinkB": 2},
         )
+
+
+def free_places(
+    point_N2: NDArray[np.float64],
+    size_L2: NDArray[np.float64],
+    labelled: Sequence[int],
+    bounds: tuple[float, float, float, float],
+) -> NDArray[np.float64]:
+    """Find the middle (L, 2) of each label, so that it covers no other label or point, or as few as can be.
+
+    Args:
+        point_N2: all points of the chart, x and y in any unit of length.
+        size_L2: width and height of each label, in the same unit.
+        labelled: number of the point of each label.
+        bounds: left, bottom, right and top of what labels may cover.
+    """
+    height = size_L2[:, 1].max()
+    angles = np.linspace(0, 2 * np.pi, DIRECTIONS, endpoint=False) + np.pi / 4
+    circle_D2 = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    offset_P2 = height * np.concatenate([distance * circle_D2 for distance in DISTANCES])
+    taken, taken_size = point_N2, np.full(point_N2.shape, 0.7 * height)
+    found = np.empty((0, 2))
+    for number, size_2 in zip(labelled, size_L2, strict=True):
+        place_P2 = point_N2[number] + offset_P2
+        covered_P = overlaps(place_P2, size_2, taken, taken_size) + 100 * outside(place_P2, size_2, bounds)
+        best_2 = place_P2[np.argmin(covered_P)]
+        taken, taken_size = np.vstack([taken, best_2]), np.vstack([taken_size, size_2])
+        found = np.vstack([found, best_2])
+    return found
+
+
+def overlaps(
+    place_P2: NDArray[np.float64],
+    size_2: NDArray[np.float64],
+    taken_N2: NDArray[np.float64],
+    size_N2: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """How many of the boxes around `taken_N2` a box around each place lies on (P)."""
+    apart_PN2 = np.abs(place_P2[:, None] - taken_N2[None])
+    return (apart_PN2 < (size_2 + size_N2) / 2).all(axis=2).sum(axis=1)
+
+
+def outside(
+    place_P2: NDArray[np.float64], size_2: NDArray[np.float64], bounds: tuple[float, float, float, float]
+) -> NDArray[np.bool_]:
+    """Whether a box around each place is not within the bounds (P)."""
+    low, high = np.array(bounds[:2]) + size_2 / 2, np.array(bounds[2:]) - size_2 / 2
+    beyond_P2: NDArray[np.bool_] = (place_P2 < low) | (place_P2 > high)
+    return np.asarray(beyond_P2.any(axis=1))
 
 
 def _legend(table: pd.DataFrame) -> list[Line2D]:

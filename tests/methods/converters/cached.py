@@ -5,9 +5,10 @@ What they see is a few numbers of each video, so that one network's features do 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from tests.data.feature_files import META
 from tests.methods.probes.cached import label_of, write
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.store import FeatureStore
+from vidkd.methods.base import Needs
+from vidkd.methods.inputs import Inputs
 
 COUNTS = {"train": 96, "val": 24, "test": 30}
 SEEN = 4
@@ -81,12 +84,22 @@ def rows_by_id(files: list[Path]) -> dict[str, np.ndarray]:
     return dict(zip(store.video_ids, rows, strict=True))
 
 
-def options(shards: Mapping[str, Mapping[str, list[Path]]]) -> list[str]:
-    """As train_converter takes them."""
-    sides = {"student": "vjepa2", "teacher": "videomae"}
+def inputs_of(
+    shards: Mapping[str, Mapping[str, Sequence[Path]]], weights: Mapping[str, Path] | None = None, **more: Any
+) -> Inputs:
+    """What a step is given: shards by network and split, and weights by name."""
+    features = {
+        name: {split: tuple(map(str, files)) for split, files in splits.items()}
+        for name, splits in shards.items()
+    }
+    runs = {name: (str(file),) for name, file in (weights or {}).items()}
+    return Inputs(Needs(features=features, weights=runs, **more))
+
+
+def options(shards: Mapping[str, Mapping[str, list[Path]]], *splits: str) -> list[str]:
+    """Folders of features, as the commands take them."""
     return [
-        f"--{side}-{split}={path}"
-        for side, name in sides.items()
-        for split in ("train", "val")
-        for path in shards[name][split]
-    ] + [f"--{side}={name}" for side, name in sides.items()]
+        f"--feature-stores={name}.{split}={shards[name][split][0].parent}"
+        for name in shards
+        for split in splits or ("train", "val")
+    ]

@@ -18,6 +18,7 @@ from tests.methods.converters.cached import (
     METAS,
     SHAPES,
     feature_of,
+    inputs_of,
     make_pair,
     rows_by_id,
     video_ids,
@@ -40,8 +41,12 @@ def outputs(folder):
     return {split: folder / split / "shard_0.h5" for split in SPLITS}
 
 
+def convert_student(weights, student, onto):
+    convert(inputs_of({"vjepa2": student}, {"converter": weights}), onto)
+
+
 def cached(weights, shards, folder):
-    convert(weights, shards["vjepa2"], outputs(folder))
+    convert_student(weights, shards["vjepa2"], outputs(folder))
     return {split: FeatureStore([path]) for split, path in outputs(folder).items()}
 
 
@@ -235,7 +240,7 @@ def test_features_of_another_student_are_refused_before_anything_is_written(pair
 
 def test_features_of_the_teacher_are_none_of_the_students(pair, weights, tmp_path):
     with pytest.raises(UserError, match="backbone vjepa2, not videomae"):
-        convert(weights, pair["videomae"], outputs(tmp_path / "out"))
+        convert_student(weights, pair["videomae"], outputs(tmp_path / "out"))
 
 
 def test_a_disk_without_room_is_said_before_the_first_clip(pair, weights, tmp_path, monkeypatch):
@@ -251,10 +256,10 @@ def test_an_output_is_none_of_the_inputs_and_of_one_split(pair, weights, tmp_pat
     before = pair["vjepa2"]["val"][0].read_bytes()
     onto = outputs(tmp_path / "out") | {"train": pair["vjepa2"]["val"][0]}
     with pytest.raises(UserError, match=r"val.shard_0\.h5 would be written over what is read"):
-        convert(weights, pair["vjepa2"], onto)
+        convert_student(weights, pair["vjepa2"], onto)
     assert pair["vjepa2"]["val"][0].read_bytes() == before
     with pytest.raises(UserError, match=r"same\.h5 would be written over .* another split"):
-        convert(weights, pair["vjepa2"], dict.fromkeys(SPLITS, tmp_path / "same.h5"))
+        convert_student(weights, pair["vjepa2"], dict.fromkeys(SPLITS, tmp_path / "same.h5"))
 
 
 def test_the_size_is_said(pair, weights, tmp_path, caplog):

@@ -106,7 +106,9 @@ def test_a_config_that_was_changed_by_hand(weights, changes):
     config = json.loads(path.read_text())
     config["teacher_meta"] |= changes
     path.write_text(json.dumps(config))
-    with pytest.raises(UserError, match=r"config\.json is damaged: teacher_meta is not what train_conv"):
+    with pytest.raises(
+        UserError, match=r"config\.json is damaged: teacher_meta is not what its training wrote"
+    ):
         load_converter(weights)
 
 

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from tests.methods.converters.cached import METAS, feature_of, make_pair, rows_by_id, video_ids, write_split
+from tests.methods.converters.cached import (
+    METAS,
+    feature_of,
+    inputs_of,
+    make_pair,
+    rows_by_id,
+    video_ids,
+    write_split,
+)
 from tests.methods.converters.trained import SMALL, changed, trained
 from tests.methods.probes.cached import label_of, write
 from vidkd.engine.run import read_config
@@ -21,7 +29,7 @@ from vidkd.methods.converters.pairs import open_pairs
 
 
 def opened(shards, settings=SMALL):
-    return open_pairs(settings, "vjepa2", "videomae", shards)
+    return open_pairs(settings, inputs_of({name: shards[name] for name in ("vjepa2", "videomae")}))
 
 
 def test_rows_are_joined_by_video_id_with_the_students_first(pair):
@@ -90,7 +98,9 @@ def test_the_wrong_backbone_is_named(pair):
 
 def test_a_student_is_not_its_own_teacher(pair):
     with pytest.raises(UserError, match="vjepa2 is both the student and the teacher: name two backbones"):
-        open_pairs(SMALL, "vjepa2", "vjepa2", pair)
+        open_pairs(SMALL, inputs_of({"vjepa2": pair["vjepa2"]}))
+    with pytest.raises(UserError, match="features of 3 networks are given: give those of the student, then"):
+        open_pairs(SMALL, inputs_of(pair | {"vivit": pair["videomae"]}))
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -194,7 +204,7 @@ def test_as_many_tokens_of_two_views_are_no_time_steps(tmp_path):
 
 def test_files_that_are_no_caches(pair, tmp_path):
     pair["videomae"]["val"] = [tmp_path / "nothing.h5"]
-    with pytest.raises(UserError, match=r"nothing\.h5 is missing: run snakemake features"):
+    with pytest.raises(UserError, match=r"nothing\.h5: no feature store there\. Run snakemake features"):
         opened(pair)
 
 

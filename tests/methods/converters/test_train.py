@@ -19,7 +19,7 @@ from tests.engine.stops import signal_after
 from tests.methods.converters.cached import METAS, SHAPES, make_pair, options, rows_by_id
 from tests.methods.converters.trained import ABOUT, SMALL, changed, trained
 from tests.methods.probes.cached import files
-from vidkd.config.load import canonical
+from vidkd.config.base import canonical
 from vidkd.errors import UserError
 from vidkd.features.meta import FeatureMeta
 from vidkd.methods.converters.load import load_converter
@@ -176,8 +176,8 @@ def test_a_killed_process_and_the_same_command_end_in_the_same_bytes(pair, tmp_p
 
     def command(folder):
         return [
-            sys.executable, "-m", "workflow_scripts.train_converter", *options(pair), "--converter=small",
-            f"--run-dir={tmp_path / folder}", "--settings", settings,
+            sys.executable, "-m", "workflow_scripts.train", "converters", *options(pair),
+            "--run=small.videomae", f"--run-dir={tmp_path / folder}", "--settings", settings,
         ]  # fmt: skip
 
     subprocess.run(command("straight"), check=True, capture_output=True)

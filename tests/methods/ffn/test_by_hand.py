@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from workflow_scripts.train_ffn import main
+from workflow_scripts.train import main
 
 SMALL = ["--arch", "resnet_tiny", "--size", "32", "--batch-size", "8"]
 SEED = [
@@ -20,9 +20,10 @@ SEED = [
 @pytest.fixture
 def run(stores, tmp_path):
     """Run the command on the small stores; its run folder is `tmp_path`."""
-    data = [*(part for path in stores.train for part in ("--train", str(path))), "--val", str(stores.val[0])]
-    place = ["--classes", str(stores.classes), "--run-dir", str(tmp_path)]
-    return lambda *arguments: CliRunner().invoke(main, [*data, *place, *SMALL, *arguments])
+    data = [f"--frame-stores=train={path}" for path in stores.train]
+    data += [f"--frame-stores=val={stores.val[0]}"]
+    place = ["--class-names", str(stores.classes), "--run-dir", str(tmp_path)]
+    return lambda *arguments: CliRunner().invoke(main, ["ffn", *data, *place, *SMALL, *arguments])
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from vidkd.evaluate.efficiency import count_parameters, gflops
+from tests.methods.ffn.test_train import run as train
+from vidkd.engine.efficiency import count_parameters, gflops
 from vidkd.methods.ffn.predict import load_networks
 from vidkd.methods.ffn.settings import FFNSettings
-from vidkd.methods.ffn.train import train
-from workflow_scripts import measure_ffn
+from workflow_scripts import measure
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +24,16 @@ def trained(stores, tmp_path_factory) -> dict[str, Path]:
     found = {}
     for name, settings in {"ffn": small, "tsm": plain}.items():
         folder = tmp_path_factory.mktemp(name)
-        train(settings, stores.classes, stores.train, stores.val, folder, seed=0, stamp="", max_batches=1)
+        train(stores, settings, folder, max_batches=1)
         found[name] = folder / "model.safetensors"
     return found
 
 
 def measured(folder: Path, *variants: str, frames: int = 4) -> pd.DataFrame:
     output = folder / "latency.csv"
-    options = [f"--frames={frames}", "--rounds=3", f"--output={output}"]
-    done = CliRunner().invoke(measure_ffn.main, [*variants, *options])
+    trained = [f"--trained={variant}" for variant in variants]
+    options = ["--settings", json.dumps({"frames": frames}), "--rounds=3", f"--output={output}"]
+    done = CliRunner().invoke(measure.main, ["ffn", *trained, *options])
     assert done.exit_code == 0, done.output
     return pd.read_csv(output, dtype={"variant": str}).set_index("variant")
 
@@ -68,12 +69,12 @@ def test_what_was_measured_is_in_the_provenance(trained, tmp_path):
     measured(tmp_path, f"ffn={trained['ffn']}")
     about = json.loads((tmp_path / "latency.csv.provenance.json").read_text())
     assert about["settings"] == {"frames": 4, "rounds": 3}
-    assert list(about["inputs"]) == [str(trained["ffn"])]
+    assert set(about["inputs"]) == {str(trained["ffn"]), str(trained["ffn"].with_name("config.json"))}
 
 
 def test_weights_that_are_not_there_are_said_by_name(tmp_path):
-    given = ["ffn=nowhere/model.safetensors", "--frames=4", f"--output={tmp_path / 'latency.csv'}"]
-    done = CliRunner().invoke(measure_ffn.main, given)
+    given = ["--trained=ffn=nowhere/model.safetensors", f"--output={tmp_path / 'latency.csv'}"]
+    done = CliRunner().invoke(measure.main, ["ffn", *given, "--settings", '{"frames": 4}'])
     assert done.exit_code == 2
     assert "nowhere" in done.output
     assert list(tmp_path.iterdir()) == []

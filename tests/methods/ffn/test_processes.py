@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -15,13 +16,13 @@ from safetensors.torch import load_file
 from tests.data.test_frames import extract, probed
 from tests.data.videos import write_video
 from tests.engine.torchrun import TIMEOUT_S, command, torchrun
+from tests.methods.ffn.test_train import needs_of, run
+from vidkd.config.base import canonical
 from vidkd.config.data import FrameSettings
-from vidkd.config.load import canonical
 from vidkd.engine.checkpoint import only_run
 from vidkd.methods.ffn.settings import FFNSettings
-from vidkd.methods.ffn.train import train
 
-SCRIPT = "workflow_scripts.train_ffn"
+SCRIPT = "workflow_scripts.train"
 FILES = ("model.safetensors", "config.json", "history.csv")
 
 pytestmark = pytest.mark.slow
@@ -35,8 +36,8 @@ SETTINGS = FFNSettings(
 
 
 def arguments(stores, folder: Path, settings: FFNSettings = SETTINGS) -> list[str]:
-    shards = [f"--train={path}" for path in stores.train] + [f"--val={path}" for path in stores.val]
-    return [*shards, f"--classes={stores.classes}", f"--run-dir={folder}", "--settings", canonical(settings)]
+    given = ["--needs", needs_of(stores).text(), "--settings", canonical(settings)]
+    return ["ffn", *given, f"--run-dir={folder}"]
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -65,7 +66,7 @@ def test_two_processes_give_what_one_gives(stores, straight, tmp_path):
     Seen after twelve steps: 2e-5 of the cross-entropy, 4e-3 of the KL terms, which are 1e-4 of it, 3e-5 of
     the weights' norm, and no accuracy. In double precision a step agrees within 1e-9: tests/engine.
     """
-    train(SETTINGS, stores.classes, stores.train, stores.val, tmp_path, seed=0, stamp="a")
+    run(stores, SETTINGS, tmp_path)
     one, two = (pd.read_csv(folder / "history.csv") for folder in (tmp_path, straight))
     accuracy = [name for name in one if name.startswith("val_acc")]
     assert len(accuracy) == 3
@@ -109,9 +110,9 @@ def test_the_sentence_of_one_process_ends_all(stores, tmp_path):
     store = extract(tmp_path / "store", videos, rows, encoding)[1]
     (videos / "4.mp4").unlink()
     settings = SETTINGS.model_copy(update={"batch_size": 6})
-    options = arguments(stores, tmp_path / "run", settings)[len(stores.train) :]
+    given = dataclasses.replace(stores, train=[store])
     started = time.monotonic()
-    done = torchrun(2, SCRIPT, f"--train={store}", *options)
+    done = torchrun(2, SCRIPT, *arguments(given, tmp_path / "run", settings))
     assert done.returncode != 0
     assert done.stderr.count(f"Error: {videos}/4.mp4 could be read when") == 1
     assert "Traceback" not in done.stderr.partition("ChildFailedError")[0].partition("torch/distributed")[0]

@@ -18,24 +18,35 @@ from safetensors.torch import load_file
 
 from tests.conftest import CLASSES
 from tests.engine.stops import signal_after
-from vidkd.config.load import canonical
+from tests.road import texts, train_run
+from vidkd.config.base import canonical
 from vidkd.data.clips import TrainingClips, collate
 from vidkd.data.frames import FrameStore
 from vidkd.engine.checkpoint import only_run
 from vidkd.engine.optim import build_optimizer, official_groups, one_group
 from vidkd.errors import UserError
+from vidkd.methods.base import Needs
 from vidkd.methods.ffn.by_hand import accuracies
 from vidkd.methods.ffn.method import FFN
 from vidkd.methods.ffn.start import load_network
-from vidkd.methods.ffn.train import train
 
 
 def run(stores, settings, folder: Path, **more) -> Path:
-    train(
-        settings, stores.classes, stores.train, stores.val, folder,
-        **({"seed": 0, "stamp": "a"} | more),
-    )  # fmt: skip
-    return folder
+    return train_run("ffn", settings, needs_of(stores, more.pop("init", None)), folder, **more)
+
+
+def needs_of(stores, init: Path | None = None) -> Needs:
+    frames = {"train": texts(stores.train), "val": texts(stores.val)}
+    results = {"init": (str(init),)} if init else {}
+    return Needs(frames=frames, classes=str(stores.classes), results=results)
+
+
+def command_of(stores, settings, folder: Path) -> list[str]:
+    """The command line of a training."""
+    return [
+        sys.executable, "-m", "workflow_scripts.train", "ffn", "--run=test", f"--run-dir={folder}",
+        "--needs", needs_of(stores).text(), "--settings", canonical(settings),
+    ]  # fmt: skip
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -101,11 +112,7 @@ def test_sigterm_to_a_real_process_saves_and_the_same_command_ends_in_the_same_b
     # Long enough to be hit in the middle, on any machine: the signal is sent when the first state is there.
     settings = small.model_copy(update={"epochs": 4})
     straight = files(run(stores, settings, tmp_path / "straight"))
-    shards = [f"--train={p}" for p in stores.train] + [f"--val={p}" for p in stores.val]
-    command = [
-        sys.executable, "-m", "workflow_scripts.train_ffn", *shards, f"--classes={stores.classes}",
-        f"--run-dir={tmp_path / 'killed'}", "--settings", canonical(settings),
-    ]  # fmt: skip
+    command = command_of(stores, settings, tmp_path / "killed")
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "killed/.state/state.pt").exists():
         assert process.poll() is None
@@ -166,7 +173,7 @@ def test_finetuning_starts_every_norm_from_the_source(stores, small, tmp_path):
     trained = load_file(source / "model.safetensors")
     tuned = run(
         stores, small.model_copy(update={"lr": 1e-12, "epochs": 1, "init_from": "s"}), tmp_path / "t",
-        init_from=source / "model.safetensors",
+        init=source / "model.safetensors",
     )  # fmt: skip
     weights = load_file(tuned / "model.safetensors")
     for count in (4, 8, 16):
@@ -176,7 +183,7 @@ def test_finetuning_starts_every_norm_from_the_source(stores, small, tmp_path):
 def test_weights_of_another_architecture_are_refused(stores, small, straight, tmp_path):
     other = small.model_copy(update={"arch": "resnet18"})
     with pytest.raises(UserError, match=r"fits only .*another architecture"):
-        run(stores, other, tmp_path / "t", init_from=straight / "model.safetensors")
+        run(stores, other, tmp_path / "t", init=straight / "model.safetensors")
     assert not list((tmp_path / "t").glob("*"))
 
 
@@ -227,11 +234,7 @@ def test_two_runs_into_one_folder_are_one_too_many(stores, small, tmp_path):
 def test_a_signal_to_the_whole_group_saves_with_loader_workers(stores, small, tmp_path):
     """As a scheduler sends it: the loader's processes get it too."""
     settings = small.model_copy(update={"epochs": 200})
-    shards = [f"--train={p}" for p in stores.train] + [f"--val={p}" for p in stores.val]
-    command = [
-        sys.executable, "-m", "workflow_scripts.train_ffn", *shards, f"--classes={stores.classes}",
-        f"--run-dir={tmp_path / 'run'}", "--settings", canonical(settings), "--workers=2",
-    ]  # fmt: skip
+    command = [*command_of(stores, settings, tmp_path / "run"), "--workers=2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (tmp_path / "run/.state/state.pt").exists():
         assert process.poll() is None

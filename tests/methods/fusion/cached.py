@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 
 from tests.data.feature_files import META
-from tests.methods.converters.cached import COUNTS, Shards, video_ids, write_split
+from tests.methods.converters.cached import COUNTS, Shards, inputs_of, video_ids, write_split
+from tests.methods.converters.trained import trained
 from tests.methods.probes.cached import CLASSES, label_of
 from vidkd.config.data import SPLITS
+from vidkd.features.batches import FeatureJoin
 from vidkd.features.meta import FeatureMeta
-from vidkd.features.splits import open_splits
 from vidkd.methods.converters.convert import convert
 from vidkd.methods.converters.settings import ConverterSettings
-from vidkd.methods.converters.train import train as train_converter
+from vidkd.methods.fusion.predict import open_test
 from vidkd.methods.fusion.settings import FusionSettings
-from vidkd.methods.fusion.sources import Sources, open_sources
-from vidkd.methods.fusion.train import train
+from vidkd.methods.fusion.sources import FusionInputs, open_inputs
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import predict
+from vidkd.methods.train import Job, train
 
 SHAPES = {"vjepa2": (4, 6), "videomae": (8, 5), "vivit": (4, 7)}
 STUDENT, *TEACHERS = SHAPES
@@ -89,12 +92,26 @@ class Made:
         of = self.real if settings.features == "real" else self.converted
         return found | ({} if settings.finetune_converters else {name: of[name] for name in teachers})
 
-    def open(self, settings: FusionSettings = SMALL, shards: Shards | None = None, **more: Any) -> Sources:
-        """The sources of a head; converters are given where it trains on them."""
-        given = {name: open_splits(of) for name, of in (shards or self.shards(settings)).items()}
-        weights = self.converters if settings.finetune_converters else {}
-        arguments = {"converters": weights, "classes_json": self.classes, "student": STUDENT, "given": given}
-        return open_sources(settings, **(arguments | more))
+    def inputs(
+        self,
+        settings: FusionSettings = SMALL,
+        shards: Shards | None = None,
+        converters: Mapping[str, Path] | None = None,
+    ) -> Inputs:
+        """What a head is given; converters where it trains on them."""
+        if converters is None:
+            converters = self.converters if settings.finetune_converters else {}
+        given = {STUDENT: {}} | (shards or self.shards(settings))
+        return inputs_of(given, converters, classes=str(self.classes))
+
+    def open(
+        self,
+        settings: FusionSettings = SMALL,
+        shards: Shards | None = None,
+        converters: Mapping[str, Path] | None = None,
+    ) -> FusionInputs:
+        """The same, opened."""
+        return open_inputs(settings, self.inputs(settings, shards, converters))
 
 
 def make(folder: Path, n_shards: int = 2) -> Made:
@@ -103,27 +120,34 @@ def make(folder: Path, n_shards: int = 2) -> Made:
     (folder / "classes.json").write_text(json.dumps(CLASSES))
     made = Made.below(folder)
     for name, weights in made.converters.items():
-        about = {"converter": "small", "student": STUDENT, "teacher": name}
-        train_converter(CONVERTER, real, weights.parent, about, seed=0, stamp="a")
-        convert(weights, real[STUDENT], {split: file for split, (file,) in made.converted[name].items()})
+        trained(real, weights.parent, CONVERTER, teacher=name)
+        convert_all(weights, real[STUDENT], {split: file for split, (file,) in made.converted[name].items()})
     return made
+
+
+def convert_all(weights: Path, student: Mapping[str, list[Path]], outputs: Mapping[str, Path]) -> None:
+    """Cache what a converter makes of the student's features."""
+    convert(inputs_of({STUDENT: student}, {"converter": weights}), outputs)
 
 
 def changed(**settings: Any) -> FusionSettings:
     return FusionSettings.model_validate(SMALL.model_dump() | settings)
 
 
-def run(sources: Sources, folder: Path, settings: FusionSettings = SMALL, **more: Any) -> Path:
-    """A trained head."""
-    train(settings, sources, folder, {"fusion": "small"}, **({"seed": 0, "stamp": "a"} | more))
+def run(inputs: Inputs, folder: Path, settings: FusionSettings = SMALL, seed: int = 0) -> Path:
+    """A trained head that has predicted the test split."""
+    about = {"method": "fusion", "run": "small"}
+    train("fusion", Job(settings, inputs, folder, seed, "a", about=about))
+    predict("fusion", with_head(inputs, folder), {}, folder / "predictions.csv", folder / "efficiency.json")
     return folder
 
 
-def options(shards: Mapping[str, Mapping[str, list[Path]]]) -> list[str]:
-    """As train_fusion takes them."""
-    return [
-        f"--{split}={name}={path}"
-        for name, splits in shards.items()
-        for split, paths in splits.items()
-        for path in paths
-    ]
+def with_head(inputs: Inputs, folder: Path) -> Inputs:
+    """What a head was trained on, and itself."""
+    weights = inputs.needs.weights | {"head": (str(folder / "model.safetensors"),)}
+    return Inputs(inputs.needs.model_copy(update={"weights": weights}))
+
+
+def features_to_test(inputs: Inputs, folder: Path) -> FeatureJoin:
+    """The test features of a head."""
+    return open_test(folder / "model.safetensors", inputs)

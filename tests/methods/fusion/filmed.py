@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.backbones.checkpoints import make_timesformer, make_videomae, make_vjepa2, settings_of
 from tests.data.videos import write_video
+from tests.methods.converters.cached import inputs_of
+from tests.methods.converters.trained import trained
+from tests.methods.fusion.cached import run
 from vidkd.backbones.extract import cache_shard
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import FrameSettings
 from vidkd.data.extract import extract_shard
-from vidkd.features.splits import open_splits
+from vidkd.methods.base import Network
 from vidkd.methods.converters.convert import convert
 from vidkd.methods.converters.settings import ConverterSettings
-from vidkd.methods.converters.train import train as train_converter
+from vidkd.methods.fusion.export import export
 from vidkd.methods.fusion.settings import FusionSettings
-from vidkd.methods.fusion.sources import Splits, open_sources
-from vidkd.methods.fusion.train import train as train_fusion
+from vidkd.methods.inputs import Inputs
 
 CLASSES = ["ant", "bee", "cat"]
 COUNTS = {"train": 18, "val": 6, "test": 7}
 STUDENT, TEACHERS = "vjepa2", ("videomae", "timesformer")
 MAKERS = {"vjepa2": make_vjepa2, "videomae": make_videomae, "timesformer": make_timesformer}
+WEIGHTS = "model.safetensors"
 FRAMES = FrameSettings(per_video=12, short_side=40, encoding="raw")
 CONVERTERS = ConverterSettings(epochs=2, batch_size=6, width=16, layers=1)
 FUSION = FusionSettings(epochs=2, batch_size=6, width=16, teachers=TEACHERS, sweep={"lr": (1e-2, 1e-3)})
@@ -65,7 +68,8 @@ class Filmed:
         """Shards of converted features, by split."""
         files = {split: self.root / f"{dtype}/to_{name}/{split}/shard_0.h5" for split in COUNTS}
         if not all(file.exists() for file in files.values()):
-            convert(self.converters[name], self.cached(STUDENT, dtype), files)
+            given = inputs_of({STUDENT: self.cached(STUDENT, dtype)}, {"converter": self.converters[name]})
+            convert(given, files)
         return {split: [file] for split, file in files.items()}
 
     def caches(self, dtype: str = "float32") -> dict[str, dict[str, list[Path]]]:
@@ -76,26 +80,50 @@ class Filmed:
     def fuse(
         self,
         run_dir: Path,
-        given: Mapping[str, Splits],
+        caches: Mapping[str, Mapping[str, list[Path]]],
         settings: FusionSettings = FUSION,
         converters: Mapping[str, Path] | None = None,
     ) -> Path:
-        """Train a head on opened features; its weights."""
-        sources = open_sources(settings, STUDENT, given, converters or {}, self.classes)
-        train_fusion(settings, sources, run_dir, {"fusion": "small"}, seed=0, stamp="a")
-        return run_dir / "model.safetensors"
+        """Train a head on caches; its weights."""
+        inputs = inputs_of({STUDENT: {}} | dict(caches), converters, classes=str(self.classes))
+        return run(inputs, run_dir, settings) / "model.safetensors"
+
+    def fuse_live(
+        self,
+        run_dir: Path,
+        names: Sequence[str],
+        settings: FusionSettings = FUSION,
+        converters: Mapping[str, Path] | None = None,
+    ) -> Path:
+        """Train a head on frames that these networks see; its weights."""
+        networks = {name: Network(settings=self.backbones[name]) for name in names}
+        frames = {split: str(file) for split, file in self.frames.items()}
+        more = {"classes": str(self.classes), "networks": networks, "frames": frames}
+        return run(inputs_of({name: {} for name in names}, converters, **more), run_dir, settings) / WEIGHTS
 
     def fuse_cached(self, run_dir: Path, settings: FusionSettings = FUSION, dtype: str = "float32") -> Path:
         """Train a head on caches; its weights."""
-        return self.fuse(run_dir, opened(self.caches(dtype)), settings)
+        return self.fuse(run_dir, self.caches(dtype), settings)
+
+    def export(
+        self, weights: Path, folder: Path, frames: FrameSettings | None = None, **changes: Any
+    ) -> None:
+        """Export a head with its student and converters, or with others."""
+        student = Network(settings=changes.get("student", self.backbones[STUDENT]))
+        converters = changes.get("converters", self.converters)
+        given = inputs_of({}, {"head": weights, **converters}, networks={"student": student})
+        export(given, frames or FRAMES, folder)
+
+    def to_compare(self, bundle: Path, run_dir: Path, dtype: str = "float32", **changes: Any) -> Inputs:
+        """What the comparison of both modes reads."""
+        caches = changes.get("caches", self.caches(dtype))
+        frames = {"test": str(changes.get("frames", self.frames["test"]))}
+        results = {"bundle": (str(bundle),)}
+        return inputs_of(caches, {"head": run_dir / WEIGHTS}, frames=frames, results=results)
 
     def of_the_test_split(self) -> list[Path]:
         """In the order of the store."""
         return [self.root / f"videos/test_{number:02}.mp4" for number in range(COUNTS["test"])]
-
-
-def opened(caches: Mapping[str, Mapping[str, list[Path]]]) -> dict[str, Any]:
-    return {name: open_splits(files) for name, files in caches.items()}
 
 
 def film(root: Path) -> Filmed:
@@ -109,10 +137,8 @@ def film(root: Path) -> Filmed:
     made = Filmed(root, backbones, {split: _frames(root, split) for split in COUNTS}, {})
     for teacher in TEACHERS:
         run_dir = root / "converters" / teacher
-        about = {"converter": "small", "student": STUDENT, "teacher": teacher}
         shards = {name: made.cached(name) for name in (STUDENT, teacher)}
-        train_converter(CONVERTERS, shards, run_dir, about, seed=0, stamp="a")
-        made.converters[teacher] = run_dir / "model.safetensors"
+        made.converters[teacher] = trained(shards, run_dir, CONVERTERS, teacher=teacher)
     return made
 
 

@@ -17,14 +17,14 @@ from safetensors.torch import load_file, save_file
 
 from tests.backbones.checkpoints import MAKERS, clips, settings_of
 from tests.data.videos import write_audio, write_video
-from tests.methods.fusion.filmed import CLASSES, COUNTS, FRAMES, FUSION, STUDENT, TEACHERS, film, opened
+from tests.methods.fusion.filmed import CLASSES, COUNTS, FRAMES, FUSION, STUDENT, TEACHERS, film
 from vidkd.backbones.registry import load_backbone
 from vidkd.errors import UserError
 from vidkd.methods.fusion.bundle import backbone_settings, load_bundle
-from vidkd.methods.fusion.export import export_bundle, moved, student_files
+from vidkd.methods.fusion.export import moved, student_files
 from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.videos import predict_videos
-from workflow_scripts.export_fusion import main as export_command
+from workflow_scripts.export import main as export_command
 from workflow_scripts.predict_videos import main as predict_command
 
 
@@ -38,7 +38,7 @@ def weights(filmed, tmp_path_factory) -> Path:
 def bundle(filmed, weights, tmp_path_factory) -> Path:
     """Its bundle, not to be changed."""
     folder = tmp_path_factory.mktemp("export") / "bundle"
-    export_bundle(weights, filmed.converters, filmed.backbones[STUDENT], FRAMES, folder)
+    filmed.export(weights, folder)
     return folder
 
 
@@ -63,7 +63,7 @@ def test_moved_away_and_without_the_rest_it_predicts_videos_as_the_caches_do(fil
     made = film(tmp_path / "made")
     run = made.fuse_cached(tmp_path / "run")
     expected = scores(run.parent)
-    export_bundle(run, made.converters, made.backbones[STUDENT], FRAMES, tmp_path / "bundle")
+    made.export(run, tmp_path / "bundle")
     videos = Path(shutil.move(made.root / "videos", tmp_path / "videos"))
     shutil.rmtree(made.root)
     shutil.rmtree(run.parent)
@@ -97,7 +97,7 @@ def test_a_prediction_does_not_depend_on_the_videos_beside_it(filmed, bundle):
 
 
 def test_two_exports_have_the_same_bytes(filmed, weights, bundle, tmp_path):
-    export_bundle(weights, filmed.converters, filmed.backbones[STUDENT], FRAMES, tmp_path / "again")
+    filmed.export(weights, tmp_path / "again")
     files = {path.relative_to(bundle): path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
     again = tmp_path / "again"
     assert {
@@ -116,7 +116,7 @@ def test_a_student_of_one_file_is_copied_too(filmed, weights, tmp_path):
     named = settings_of(STUDENT, Path()).model_copy(
         update={"folder": None, "file": str(file), "sha256": backbone.weights_sha256}
     )
-    export_bundle(weights, filmed.converters, named, FRAMES, tmp_path / "bundle")
+    filmed.export(weights, tmp_path / "bundle", student=named)
     assert len(predicted(tmp_path / "bundle", filmed.of_the_test_split())) == COUNTS["test"]
 
 
@@ -137,8 +137,8 @@ def test_weights_in_several_files_are_copied_with_their_index(filmed, tmp_path):
     (made.root / "data").mkdir(parents=True)
     shutil.copy(filmed.classes, made.classes)
     settings = FUSION.model_copy(update={"teachers": (), "sweep": {}})
-    run = made.fuse(tmp_path / "run", opened({STUDENT: made.cached(STUDENT)}), settings)
-    export_bundle(run, {}, made.backbones[STUDENT], FRAMES, tmp_path / "bundle")
+    run = made.fuse(tmp_path / "run", {STUDENT: made.cached(STUDENT)}, settings)
+    made.export(run, tmp_path / "bundle", converters={})
     shutil.rmtree(split)
     rows = predicted(tmp_path / "bundle", filmed.of_the_test_split())
     np.testing.assert_allclose([float(r["probability"]) for r in rows], scores(run.parent).max(1), atol=1e-5)
@@ -177,9 +177,9 @@ def test_a_student_of_every_kind_is_the_same_from_the_bundle(kind, tmp_path):
 def test_heads_of_every_kind(changes, filmed, tmp_path):
     settings = FusionSettings.model_validate(FUSION.model_dump() | {"sweep": {}} | changes)
     converters = {name: filmed.converters[name] for name in settings.teachers or ()}
-    given = opened({STUDENT: filmed.cached(STUDENT)})
+    given = {STUDENT: filmed.cached(STUDENT)}
     run = filmed.fuse(tmp_path / "run", given, settings, converters)
-    export_bundle(run, filmed.converters, filmed.backbones[STUDENT], FRAMES, tmp_path / "bundle")
+    filmed.export(run, tmp_path / "bundle")
     expected = scores(run.parent)
     rows = predicted(tmp_path / "bundle", filmed.of_the_test_split())
     assert [CLASSES.index(row["class"]) for row in rows] == expected.argmax(1).tolist()
@@ -232,34 +232,30 @@ def test_a_short_video_repeats_frames_and_says_which(bundle, tmp_path):
 
 def test_a_head_of_real_features_is_not_exported(filmed, tmp_path):
     settings = FUSION.model_copy(update={"features": "real", "sweep": {}, "teachers": ("videomae",)})
-    given = opened({name: filmed.cached(name) for name in (STUDENT, "videomae")})
+    given = {name: filmed.cached(name) for name in (STUDENT, "videomae")}
     run = filmed.fuse(tmp_path / "run", given, settings)
     with pytest.raises(UserError, match="needs the features of videomae itself"):
-        export_bundle(run, {}, filmed.backbones[STUDENT], FRAMES, tmp_path / "bundle")
+        filmed.export(run, tmp_path / "bundle", converters={})
 
 
 def test_parts_that_were_not_made_for_each_other_are_refused(filmed, weights, tmp_path):
     student, output = filmed.backbones[STUDENT], tmp_path / "bundle"
     with pytest.raises(UserError, match="features of timesformer as inputs: give their converters"):
-        export_bundle(weights, {"videomae": filmed.converters["videomae"]}, student, FRAMES, output)
+        filmed.export(weights, output, converters={"videomae": filmed.converters["videomae"]})
     swapped = dict(zip(TEACHERS, [filmed.converters[name] for name in TEACHERS[::-1]], strict=True))
     with pytest.raises(
         UserError, match=r"is not the converter to videomae that .* was trained with: its sha256"
     ):
-        export_bundle(weights, swapped, student, FRAMES, output)
+        filmed.export(weights, output, converters=swapped)
     with pytest.raises(UserError, match="other features of vjepa2: tokens time, not clip"):
-        export_bundle(
-            weights, filmed.converters, student.model_copy(update={"tokens": "clip"}), FRAMES, output
-        )
+        filmed.export(weights, output, student=student.model_copy(update={"tokens": "clip"}))
     with pytest.raises(UserError, match=r"frames_digest .* settings of the backbone and of the frames"):
-        export_bundle(
-            weights, filmed.converters, student, FRAMES.model_copy(update={"short_side": 36}), output
-        )
+        filmed.export(weights, output, FRAMES.model_copy(update={"short_side": 36}))
     other = Path(shutil.copytree(student.folder, tmp_path / "other"))
     file = other / "model.safetensors"
     save_file({name: value + 1e-3 for name, value in load_file(file).items()}, file, {"format": "pt"})
     with pytest.raises(UserError, match="other features of vjepa2: weights_sha256"):
-        export_bundle(weights, filmed.converters, settings_of(STUDENT, other), FRAMES, output)
+        filmed.export(weights, output, student=settings_of(STUDENT, other))
     assert not output.exists()
 
 
@@ -268,31 +264,30 @@ def test_a_student_that_is_only_converted_is_the_one_of_the_training(finetune, f
     changes = {"student": False, "finetune_converters": finetune, "epochs": 1, "sweep": {}}
     settings = FusionSettings.model_validate(FUSION.model_dump() | changes)
     own, converters = filmed.backbones[STUDENT], filmed.converters
-    given = opened({STUDENT: filmed.cached(STUDENT, "float16")})
+    given = {STUDENT: filmed.cached(STUDENT, "float16")}
     weights = filmed.fuse(tmp_path / "run", given, settings, converters)
-    export_bundle(weights, converters, own, FRAMES, tmp_path / "bundle")
+    filmed.export(weights, tmp_path / "bundle")
     other_frames = FRAMES.model_copy(update={"per_video": 9})
     with pytest.raises(UserError, match=r"converted from other features of vjepa2 .* frames \w+ now"):
-        export_bundle(weights, converters, own, other_frames, tmp_path / "frames")
+        filmed.export(weights, tmp_path / "frames", other_frames)
     folder = Path(shutil.copytree(own.folder, tmp_path / "student"))
     state = load_file(folder / "model.safetensors")
     moved_a_little = {name: value + 0.01 for name, value in state.items()}
     save_file(moved_a_little, folder / "model.safetensors", metadata={"format": "pt"})
     other = own.model_copy(update={"folder": str(folder)})
     with pytest.raises(UserError, match=r"converted from other features of vjepa2 than these settings"):
-        export_bundle(weights, converters, other, FRAMES, tmp_path / "other")
+        filmed.export(weights, tmp_path / "other", student=other)
 
 
 def test_a_folder_of_something_else_is_left_alone(filmed, weights, bundle, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home/letter").write_text("dear")
-    student = filmed.backbones[STUDENT]
     with pytest.raises(UserError, match="is there and is no bundle"):
-        export_bundle(weights, filmed.converters, student, FRAMES, tmp_path / "home")
+        filmed.export(weights, tmp_path / "home")
     assert (tmp_path / "home/letter").read_text() == "dear"
     old = changed(bundle, tmp_path)
     (old / "student/left").write_text("over")
-    export_bundle(weights, filmed.converters, student, FRAMES, old)
+    filmed.export(weights, old)
     assert not (old / "student/left").exists()
 
 
@@ -327,14 +322,17 @@ def test_what_is_missing_damaged_or_of_another_version_is_said(bundle, tmp_path)
 
 def test_the_command_writes_the_same_bundle_and_its_provenance(filmed, weights, bundle, tmp_path):
     options = [
-        "--weights", str(weights), "--frame-settings", FRAMES.model_dump_json(),
-        "--settings", filmed.backbones[STUDENT].model_dump_json(), "--output", str(tmp_path / "out"),
-        *(f"--converter={name}={file}" for name, file in filmed.converters.items()),
+        "fusion", "--settings", FRAMES.model_dump_json(), "--output", str(tmp_path / "out"),
+        f"--network=student={filmed.backbones[STUDENT].model_dump_json()}", f"--trained=head={weights}",
+        *(f"--trained={name}={file}" for name, file in filmed.converters.items()),
     ]  # fmt: skip
     result = CliRunner().invoke(export_command, options)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out/config.json").read_bytes() == (bundle / "config.json").read_bytes()
     record = json.loads((tmp_path / "out/config.json.provenance.json").read_text())
     assert str(weights) in record["inputs"]
-    wrong = CliRunner().invoke(export_command, [*options, "--converter", "videomae"])
-    assert (wrong.exit_code, "--converter: found 'videomae'; allowed: NAME=FILE" in wrong.output) == (2, True)
+    wrong = CliRunner().invoke(export_command, [*options, "--trained", "videomae"])
+    assert (wrong.exit_code, "--trained: found 'videomae'; allowed: NAME=FILE" in wrong.output) == (2, True)
+    student = next(option for option in options if option.startswith("--network"))
+    wrong = CliRunner().invoke(export_command, [option for option in options if option != student])
+    assert (wrong.exit_code, "the student is needed: give --network student=" in wrong.output) == (2, True)

@@ -1,4 +1,4 @@
-"""train_fusion: from files, as the rule runs it, and by hand with the options of seed 003, in both modes."""
+"""Training heads from files, as the rule does, and by hand with the options of seed 003, in both modes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from tests.methods.fusion.cached import SMALL, STUDENT, changed, options, run
+from tests.methods.converters.cached import options
+from tests.methods.fusion.cached import SMALL, STUDENT, changed, run
 from tests.methods.fusion.filmed import TEACHERS, Filmed
 from tests.methods.probes.cached import files
-from vidkd.config.load import canonical
-from workflow_scripts.train_fusion import main
+from vidkd.config.base import canonical
+from workflow_scripts.train import main
 
-RUN = ("model.safetensors", "config.json", "history.csv", "predictions.csv")
+RUN = ("model.safetensors", "config.json", "history.csv")
 
 
 def run_of(folder: Path) -> dict[str, bytes]:
@@ -28,7 +29,7 @@ def run_of(folder: Path) -> dict[str, bytes]:
 
 
 def call(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return CliRunner().invoke(main, ["fusion", *map(str, arguments)])
 
 
 def done(*arguments: object) -> None:
@@ -50,12 +51,7 @@ def config_of(folder: Path) -> dict:
 @pytest.fixture
 def given(made) -> list[object]:
     """As the rule gives it."""
-    named = [
-        f"--class-names={made.classes}",
-        f"--student={STUDENT}",
-        "--fusion=small",
-        "--use-cached-features",
-    ]
+    named = [f"--class-names={made.classes}", f"--student={STUDENT}", "--run=small", "--use-cached-features"]
     return [*options(made.shards(SMALL)), *named, "--settings", canonical(SMALL)]
 
 
@@ -74,6 +70,7 @@ def results(filmed: Filmed, tmp_path) -> Path:
         shutil.copytree(weights.parent, root / f"converters/resampler.{name}/seed0")
     configuration = {
         "results_dir": str(root),
+        "data": {"n_shards": 1},
         "backbones": {name: {"kind": of.kind, "folder": of.folder} for name, of in filmed.backbones.items()},
         "converters": {"student": "vjepa2", "teachers": list(TEACHERS)},
         "fusion": {"base": {"epochs": 3, "batch_size": 6, "width": 16, "sweep": {"lr": [1e-2, 1e-3]}}},
@@ -89,32 +86,34 @@ def own(results) -> str:
 
 def test_the_command_of_the_rule_gives_the_run_and_says_where_it_is_from(made, given, tmp_path):
     done(*given, f"--run-dir={tmp_path / 'a'}")
-    assert run_of(tmp_path / "a") == run_of(run(made.open(), tmp_path / "b"))
+    assert run_of(tmp_path / "a") == run_of(run(made.inputs(), tmp_path / "b"))
     for name in RUN:
         record = json.loads((tmp_path / f"a/{name}.provenance.json").read_text())
-        read = {str(path) for splits in made.shards(SMALL).values() for of in splits.values() for path in of}
+        shards = made.shards(SMALL)
+        read = {str(of[split][0].parent) for of in shards.values() for split in ("train", "val")}
         assert set(record["inputs"]) == {*read, str(made.classes)}
-        assert (record["seed"], record["fusion"]) == (0, "small")
+        assert (record["seed"], record["method"], record["run"]) == (0, "fusion", "small")
 
 
 def test_converters_in_place_of_their_caches(made, given, tmp_path):
     done(*given, f"--run-dir={tmp_path / 'a'}")
     student = options({STUDENT: made.real[STUDENT]})
-    weights = [f"--converter={name}={path}" for name, path in made.converters.items()]
+    weights = [f"--trained={name}={path}" for name, path in made.converters.items()]
     rest = given[len(options(made.shards(SMALL))) :]
     done(*student, *weights, *rest, f"--run-dir={tmp_path / 'b'}")
     assert run_of(tmp_path / "a") == run_of(tmp_path / "b")
 
 
 def test_what_is_given_wrongly_is_refused(made, given, tmp_path):
-    assert "allowed: NAME=FILE" in refusal(*given, "--train=vjepa2")
-    missing = [text for text in given if not str(text).startswith("--val=vivit")]
-    assert "vivit has no --val vivit=FILE" in refusal(*missing)
+    assert "allowed: NAME=FILE" in refusal(*given, "--feature-stores=vjepa2")
+    missing = [text for text in given if not str(text).startswith("--feature-stores=vivit.val")]
+    said = refusal(*missing)
+    assert "features of vivit of val are needed: give --feature-stores vivit.val=FOLDER" in said
     assert "--classes 5" in refusal(*given, "--classes=5")
     assert "has 3" in refusal(*given, "--classes=5")
     said = refusal(*given, "--frames=16")
     assert "--frames 16: the features of vjepa2 are of clips of 4 frames" in said
-    assert "give --student, --class-names and --train" in refusal()
+    assert "give --student and --feature-stores NAME.SPLIT=FOLDER" in refusal()
     swept = [*given[:-1], json.dumps({"sweep": {"student": [True]}})]
     assert "cannot be swept" in refusal(*swept)
 
@@ -173,7 +172,7 @@ def test_converters_by_file_and_caches_of_them_beside(own, results, filmed, tmp_
     done(*shared, f"--converters={weights}", f"--save-dir={tmp_path / 'cached'}")
     assert run_of(tmp_path / "now") == run_of(tmp_path / "cached")
     said = json.loads((tmp_path / "cached/config.json.provenance.json").read_text())["inputs"]
-    assert str(weights.parent / "features/test/shard_0.h5") in said
+    assert str(weights.parent / "features/val/shard_0.h5") in said
 
 
 def test_converters_are_trained_on_in_both_modes(own, results, tmp_path):
@@ -185,7 +184,7 @@ def test_converters_are_trained_on_in_both_modes(own, results, tmp_path):
 
 def test_another_place_of_results(own, results, tmp_path):
     shutil.move(results, tmp_path / "moved")
-    assert "no feature store there" in refusal(
+    assert "vjepa2/train/shard_0.h5 does not exist: name another file, or run" in refusal(
         own, "--use-cached-features", "--converters", tmp_path / "moved/converters/resampler"
     )
     done(
@@ -202,7 +201,7 @@ def test_what_by_hand_is_refused(own, results):
     assert "did you mean videomae?" in refusal(own, "--teachers=vidomae")
     assert "has no backbone 'slowfast'" in refusal(own, "--student=slowfast")
     assert "--split val: heads are trained on train" in refusal(own, "--split=val")
-    assert "leave --train, --val, --test, --converter out" in refusal(own, "--train=vjepa2=x.h5")
+    assert "leave --feature-stores, --trained out" in refusal(own, "--feature-stores=vjepa2.train=x.h5")
     said = refusal(own, "--converters=/nowhere/linear")
     assert "there is no converter to videomae: /nowhere/linear.videomae/seed0/model.safetensors" in said
     assert "does not exist" in refusal(own, "--seed=3")
@@ -222,7 +221,8 @@ def test_a_killed_process_and_the_same_command_end_in_the_same_bytes(made, tmp_p
 
     def command(folder: str) -> list[str]:
         return [
-            sys.executable, "-m", "workflow_scripts.train_fusion", *shards, f"--class-names={made.classes}",
+            sys.executable, "-m", "workflow_scripts.train", "fusion", *shards,
+            f"--class-names={made.classes}",
             f"--student={STUDENT}", f"--run-dir={tmp_path / folder}", "--settings", canonical(settings),
         ]  # fmt: skip
 
@@ -241,4 +241,4 @@ def test_a_killed_process_and_the_same_command_end_in_the_same_bytes(made, tmp_p
         for folder in ("killed", "straight")
     )
     assert found == wanted
-    assert len(wanted) == 4
+    assert len(wanted) == 3

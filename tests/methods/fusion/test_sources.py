@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.methods.converters.cached import write_split
+from tests.methods.converters.trained import trained
 from tests.methods.fusion.cached import (
     CONVERTER,
     METAS,
@@ -19,16 +20,16 @@ from tests.methods.fusion.cached import (
     STUDENT,
     cache_of,
     changed,
+    convert_all,
     feature_of,
     label_of,
     run,
     video_ids,
 )
 from vidkd.errors import UserError
-from vidkd.features.splits import open_splits
-from vidkd.methods.converters.convert import convert
-from vidkd.methods.converters.train import train as train_converter
-from vidkd.methods.fusion.sources import open_sources
+from vidkd.methods.base import Needs
+from vidkd.methods.fusion.sources import open_inputs
+from vidkd.methods.inputs import Inputs
 
 REAL = changed(features="real")
 TUNED = changed(finetune_converters=True)
@@ -64,12 +65,12 @@ def test_without_teachers_all_that_is_given_goes_in(made):
 
 
 def test_a_batch_has_the_features_and_label_of_its_videos(made):
-    join = made.open(REAL).joins["test"]
+    join = made.open(REAL).joins["val"]
     batch = join.batch(np.array([5, 2]))
     for name in SHAPES:
-        wanted = np.stack([feature_of(name, "test_005"), feature_of(name, "test_002")])
+        wanted = np.stack([feature_of(name, "val_005"), feature_of(name, "val_002")])
         np.testing.assert_array_equal(batch.features[name].numpy(), wanted)
-    assert batch.label.tolist() == [label_of("test_005"), label_of("test_002")]
+    assert batch.label.tolist() == [label_of("val_005"), label_of("val_002")]
 
 
 def test_a_teacher_without_videos_is_refused_by_name(made, lacking):
@@ -80,23 +81,26 @@ def test_a_teacher_without_videos_is_refused_by_name(made, lacking):
 def test_missing_videos_are_left_out_where_that_is_allowed_and_said(made, lacking, tmp_path, caplog):
     settings = changed(features="real", allow_missing=True)
     sources = made.open(settings, lacking)
-    assert [len(sources.joins[split]) for split in ("train", "val", "test")] == [94, 24, 29]
+    assert [len(sources.joins[split]) for split in ("train", "val")] == [94, 24]
     assert "train_003" not in sources.joins["train"].video_ids
     assert "videomae has no features of 2 videos (train_003, train_007)" in caplog.text
-    config = json.loads((run(sources, tmp_path / "a", settings) / "config.json").read_text())
-    assert config["left_out"] == {
-        "train": {"videomae": {"videos": 2, "first": ["train_003", "train_007"]}},
-        "test": {"videomae": {"videos": 1, "first": ["test_000"]}},
-    }
+    folder = run(made.inputs(settings, lacking), tmp_path / "a", settings)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["left_out"] == {"train": {"videomae": {"videos": 2, "first": ["train_003", "train_007"]}}}
+    assert "test: videomae has no features of 1 videos (test_000)" in caplog.text
+    assert (folder / "predictions.csv").read_text().count("test_") == 29
 
 
 def test_nothing_of_a_teacher(made):
     shards = {STUDENT: made.real[STUDENT], "vivit": made.converted["vivit"]}
     with pytest.raises(
-        UserError, match=r"there is nothing of videomae: give --train videomae=FILE .* --converter"
+        UserError,
+        match=r"there is nothing of videomae: give --feature-stores videomae\.SPLIT=FOLDER .* --trained",
     ):
         made.open(SMALL, shards)
-    with pytest.raises(UserError, match="there are no features of vivit: give --train vivit=FILE"):
+    with pytest.raises(
+        UserError, match=r"there are no features of vivit: give --feature-stores vivit\.SPLIT=FOLDER"
+    ):
         made.open(REAL, {name: made.real[name] for name in (STUDENT, "videomae")})
     with pytest.raises(UserError, match="there are no features of vjepa2"):
         made.open(SMALL, made.converted)
@@ -132,7 +136,7 @@ def test_real_features_for_converted_and_the_other_way_round(made):
 
 def test_finetuning_takes_converters_and_no_cache_of_them(made):
     with pytest.raises(
-        UserError, match=r"finetune_converters trains the converter of videomae, .* give --converter"
+        UserError, match=r"finetune_converters trains the converter of videomae, .* give --trained"
     ):
         made.open(TUNED, made.shards(SMALL))
 
@@ -157,10 +161,9 @@ def test_two_converters_from_different_students(made, tmp_path):
     other = replace(METAS[STUDENT], weights_sha256="99" * 32)
     student = cache_of(tmp_path / "other", STUDENT, meta=other)
     real = {STUDENT: student, "vivit": made.real["vivit"]}
-    about = {"converter": "small", "student": STUDENT, "teacher": "vivit"}
-    train_converter(CONVERTER, real, tmp_path / "run", about, seed=0, stamp="a")
+    weights = trained(real, tmp_path / "run", CONVERTER, teacher="vivit")
     outputs = {split: tmp_path / f"to/{split}/shard_0.h5" for split in student}
-    convert(tmp_path / "run/model.safetensors", student, outputs)
+    convert_all(weights, student, outputs)
     shards = made.converted | {"vivit": {split: [file] for split, file in outputs.items()}}
     with pytest.raises(UserError, match="vivit were made from another vjepa2 than the others"):
         made.open(changed(student=False), shards)
@@ -189,7 +192,7 @@ def test_converters_of_other_weights_of_the_student(made, tmp_path, settings):
 
 
 def test_a_file_that_is_no_converter(made, tmp_path):
-    head = run(made.open(), tmp_path / "head") / "model.safetensors"
+    head = run(made.inputs(), tmp_path / "head") / "model.safetensors"
     given = {"videomae": head, "vivit": made.converters["vivit"]}
     with pytest.raises(UserError, match="is no converter"):
         made.open(SMALL, {STUDENT: made.real[STUDENT]}, converters=given)
@@ -237,13 +240,10 @@ def test_converted_tokens_are_of_the_views_that_the_teacher_has(made, tmp_path):
     meta = METAS["videomae"]
     views = replace(meta, preprocessing={**meta.preprocessing, "views": 2})
     shards = {STUDENT: made.real[STUDENT], "videomae": cache_of(tmp_path / "views", "videomae", meta=views)}
-    about = {"converter": "small", "student": STUDENT, "teacher": "videomae"}
     settings = CONVERTER.model_copy(update={"kind": "perceiver", "heads": 2})
-    train_converter(settings, shards, tmp_path / "run", about, seed=0, stamp="a")
+    weights = trained(shards, tmp_path / "run", settings)
     with pytest.raises(UserError, match="vjepa2 has 4 tokens and videomae 8, in which time and place are"):
-        made.open(
-            ONE, {STUDENT: shards[STUDENT]}, converters={"videomae": tmp_path / "run/model.safetensors"}
-        )
+        made.open(ONE, {STUDENT: shards[STUDENT]}, converters={"videomae": weights})
 
 
 def test_a_cache_without_labels(made):
@@ -254,8 +254,8 @@ def test_a_cache_without_labels(made):
 
 
 def test_no_input_at_all(made):
+    settings = changed(student=False, teachers=None)
     with pytest.raises(UserError, match="there is no input"):
-        open_sources(
-            changed(student=False, teachers=None), STUDENT, {STUDENT: open_splits(made.real[STUDENT])}, {},
-            made.classes,
-        )  # fmt: skip
+        made.open(settings, {STUDENT: made.real[STUDENT]})
+    with pytest.raises(UserError, match="there is no input"):
+        open_inputs(settings, Inputs(Needs()))

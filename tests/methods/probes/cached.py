@@ -6,13 +6,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tests.data.feature_files import META
+from vidkd.features.batches import FeatureJoin
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.writer import feature_writer
-from vidkd.methods.probes.rows import ProbeRows, open_rows
+from vidkd.methods.base import Needs
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import predict
+from vidkd.methods.probes.rows import ProbeRows, open_rows, open_test
+from vidkd.methods.probes.settings import ProbeRun
+from vidkd.methods.train import Job, train
 
 CLASSES = ["ant", "bee", "cat"]
 STEPS, WIDTH = 4, 6
@@ -46,13 +53,47 @@ def write(path: Path, rows: Mapping[str, tuple[int, np.ndarray]], meta: FeatureM
 
 @dataclass
 class Cache:
-    """Shards by split, and the class names."""
+    """Shards by split, all of a split in one folder, and the class names."""
 
     shards: dict[str, list[Path]]
     classes: Path
 
+    def inputs(self, labels: Path | None = None, **more: Any) -> Inputs:
+        """What a step of a run reads: the features of all splits."""
+        features = {"clip": {split: str(files[0].parent) for split, files in self.shards.items()}}
+        label = {"label": "animal", "labels": labels and str(labels)}
+        return Inputs(Needs(features=features, classes=str(self.classes), **label, **more))
+
     def open(self, labels: Path | None = None) -> ProbeRows:
-        return open_rows(self.shards, self.classes, labels)
+        return open_rows(self.inputs(labels))
+
+    def test(self, labels: Path | None = None) -> FeatureJoin:
+        return open_test(self.inputs(labels))
+
+    def turn_round(self) -> None:
+        """Give the shards of every split each other's names."""
+        for files in self.shards.values():
+            moved = [file.rename(file.with_suffix(".moved")) for file in files]
+            for file, name in zip(moved, reversed(files), strict=True):
+                file.rename(name)
+
+
+def job(cache: Cache, folder: Path, settings: ProbeRun, seed: int = 0, stamp: str = "a") -> Job:
+    """A training as the workflow asks for it."""
+    return Job(settings, cache.inputs(), folder, seed, stamp, about={"method": "probes", "run": "run"})
+
+
+def fit(cache: Cache, folder: Path, settings: ProbeRun, **more: Any) -> Path:
+    """Fit a head, and write its run into `folder`."""
+    train("probes", job(cache, folder, settings, **more))
+    return folder
+
+
+def predict_test(cache: Cache, folder: Path) -> Path:
+    """Predict the test split with the head in `folder`; returns the predictions."""
+    inputs = cache.inputs(weights={"run": (str(folder / "model.safetensors"),)})
+    predict("probes", inputs, {}, folder / "predictions.csv", folder / "efficiency.json")
+    return folder / "predictions.csv"
 
 
 def make_cache(folder: Path, classes: list[str] = CLASSES, n_shards: int = 2) -> Cache:

@@ -9,19 +9,15 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
-from tests.methods.probes.cached import CLASSES, feature_of, files, make_cache, write
-from vidkd.methods.probes.linear import fit, regressions
+from tests.methods.probes.cached import CLASSES, feature_of, files, fit, job, make_cache, write
+from vidkd.config.linear import LinearSettings
+from vidkd.methods.probes import linear
+from vidkd.methods.probes.linear import regressions
 from vidkd.methods.probes.predict import load_probe
 from vidkd.methods.probes.rows import token_means
-from vidkd.methods.probes.settings import HeadSettings, LinearSettings
+from vidkd.methods.probes.settings import ProbeRun
 
-ABOUT = {"head": "linear", "backbone": "clip", "label": "animal"}
 STRENGTHS = (1e-4, 1e-2, 1.0)
-
-
-def run(rows, folder, settings=None, **more):
-    fit(settings or HeadSettings(), rows, folder, ABOUT, **({"seed": 0, "stamp": "a"} | more))
-    return folder
 
 
 def objective(flat, scaled, labels, l2):
@@ -78,8 +74,7 @@ def test_two_classes_are_the_same_regression(tmp_path):
 
 
 def test_validation_chooses(cache, tmp_path):
-    rows = cache.open()
-    config = json.loads((run(rows, tmp_path / "a") / "config.json").read_text())
+    config = json.loads((fit(cache, tmp_path / "a", ProbeRun()) / "config.json").read_text())
     history = pd.read_csv(tmp_path / "a/history.csv")
     assert history["l2"].tolist() == [1.0, 0.1, 0.01, 0.001, 0.0001]
     best = history.sort_values(["val_top1", "val_loss"], ascending=[False, True], kind="stable").iloc[0]
@@ -96,13 +91,13 @@ def test_the_strength_that_alone_gets_validation_right_is_chosen(cache, tmp_path
     }
     rows.val.label_ids = says[wanted].astype(np.int32)
     assert [l2 for l2 in STRENGTHS if (says[l2] == rows.val.label_ids).all()] == [wanted]
-    run(rows, tmp_path / "a", HeadSettings(linear=own))
-    assert json.loads((tmp_path / "a/config.json").read_text())["best_l2"] == wanted
+    fitted = linear.fit(job(cache, tmp_path, ProbeRun(linear=own)), rows)
+    assert fitted.config["best_l2"] == wanted
 
 
 def test_the_files_are_those_of_the_weights(cache, tmp_path):
     rows = cache.open()
-    folder = run(rows, tmp_path / "a")
+    folder = fit(cache, tmp_path / "a", ProbeRun())
     assert set(files(folder)) == {"model.safetensors", "config.json", "history.csv"}
     config = json.loads((folder / "config.json").read_text())
     assert config["settings"] == LinearSettings().model_dump(mode="json")
@@ -115,22 +110,21 @@ def test_the_files_are_those_of_the_weights(cache, tmp_path):
 
 
 def test_two_runs_give_the_same_bytes_whatever_seed_order_of_shards_and_test_split(cache, tmp_path):
-    first = files(run(cache.open(), tmp_path / "a"))
-    for split in cache.shards:
-        cache.shards[split].reverse()
+    first = files(fit(cache, tmp_path / "a", ProbeRun()))
+    cache.turn_round()
     for shard in cache.shards["test"]:
         write(shard, {})
     write(cache.shards["test"][0], {"new_000": (1, feature_of("new_000", 2))})
-    assert files(run(cache.open(), tmp_path / "b")) == first
-    again = files(run(cache.open(), tmp_path / "c", seed=1, stamp="b"))
+    assert files(fit(cache, tmp_path / "b", ProbeRun())) == first
+    again = files(fit(cache, tmp_path / "c", ProbeRun(), seed=1, stamp="b"))
     assert again["model.safetensors"] == first["model.safetensors"]
 
 
 def test_it_learns_what_is_there(cache, tmp_path):
-    run(cache.open(), tmp_path / "a")
+    fit(cache, tmp_path / "a", ProbeRun())
     assert pd.read_csv(tmp_path / "a/history.csv")["val_top1"].max() > 60
 
 
 def test_a_fit_that_stops_early_says_so(cache, tmp_path, caplog):
-    run(cache.open(), tmp_path / "a", HeadSettings(linear={"max_iter": 2}))
+    fit(cache, tmp_path / "a", ProbeRun(linear={"max_iter": 2}))
     assert "not at its optimum after 2 iterations: raise max_iter" in caplog.text

@@ -6,28 +6,27 @@ As much a check of the videos as of the heads: within a mirror pair nothing but 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.methods.probes.cached import write
+from tests.methods.probes.cached import Cache, fit, predict_test, write
 from vidkd.config.data import DemoSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import MOTIONS, video_spec
-from vidkd.evaluate.probes import measure
 from vidkd.evaluate.statistics import wilson
-from vidkd.features.batches import FeatureJoin
-from vidkd.features.store import FeatureStore
-from vidkd.methods.probes.fit import fit_probe
-from vidkd.methods.probes.predict import predict
-from vidkd.methods.probes.settings import HeadSettings
+from vidkd.methods.base import Needs
+from vidkd.methods.evaluate import evaluate
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.probes.settings import ProbeRun
 
 CLASSES = sorted(MOTIONS)
 PAIRS = dict(zip(MOTIONS[::2], MOTIONS[1::2], strict=True))
 COUNTS = {"train": 480, "val": 120, "test": 360}
 FRAMES, SIZE, CELL = 16, 48, 8
-SETTINGS = HeadSettings(attentive={"epochs": 6, "head_width": 16})
+SETTINGS = {"epochs": 6, "head_width": 16}
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +46,21 @@ def videos() -> dict[str, dict[str, tuple[int, np.ndarray]]]:
 
 
 def figures(videos, folder, head, change):
-    """Predictions of a head fitted on `change(row)` of each video, and its figures on the test split."""
+    """Features `change(row)` of each video, a fitted head's predictions of them, and its figures."""
     shards = {}
     for split, rows in videos.items():
         (folder / split).mkdir(parents=True)
         changed = {name: (label, change(row)) for name, (label, row) in rows.items()}
         shards[split] = [write(folder / split / "shard_0.h5", changed)]
     (folder / "classes.json").write_text(json.dumps(CLASSES))
-    about = {"head": head, "backbone": "colour", "label": "motion"}
-    fit_probe(SETTINGS, shards, folder / "classes.json", None, folder, about, seed=0, stamp="a")
-    table = pd.read_csv(folder / "predictions.csv")
-    return table, measure(table, json.loads((folder / "config.json").read_text()), PAIRS)
+    cache = Cache(shards, folder / "classes.json")
+    fit(cache, folder, ProbeRun(head=head, attentive=SETTINGS))
+    predictions = predict_test(cache, folder)
+    names = ("predictions.csv", "efficiency.json", "config.json")
+    results = {Path(name).stem: (str(folder / name),) for name in names}
+    inputs = Inputs(Needs(results=results))
+    evaluate("probes", "run", 0, inputs, {"pairs": PAIRS}, folder / "metrics.json")
+    return cache, pd.read_csv(predictions), json.loads((folder / "metrics.json").read_text())
 
 
 def whole(row: np.ndarray) -> np.ndarray:
@@ -67,7 +70,7 @@ def whole(row: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("head", ["linear", "attentive"])
 def test_frame_by_frame_a_pair_is_not_told_apart(videos, tmp_path, head):
-    _, found = figures(videos, tmp_path, head, np.asarray)
+    *_, found = figures(videos, tmp_path, head, np.asarray)
     low, high = wilson(found["pairs"] / 100, found["pairs_clips"])
     assert found["pairs_clips"] == COUNTS["test"]
     assert low < 0.5 < high
@@ -78,7 +81,7 @@ def test_frame_by_frame_a_pair_is_not_told_apart(videos, tmp_path, head):
 
 @pytest.mark.parametrize("head", ["linear", "attentive"])
 def test_with_time_in_the_features_the_same_heads_tell_them_apart(videos, tmp_path, head):
-    _, found = figures(videos, tmp_path, head, whole)
+    *_, found = figures(videos, tmp_path, head, whole)
     assert wilson(found["pairs"] / 100, found["pairs_clips"])[0] > 0.7
     assert wilson(found["top1"] / 100, found["n_clips"])[0] > 0.3
 
@@ -87,9 +90,8 @@ def test_with_time_in_the_features_the_same_heads_tell_them_apart(videos, tmp_pa
 @pytest.mark.parametrize(("change", "alike"), [(np.asarray, (0.99, 1)), (whole, (0, 0.5))])
 def test_a_video_backwards_gets_the_same_class(videos, tmp_path, head, change, alike):
     """Whatever the head has learnt; with time in the features it gets another one."""
-    forth, _ = figures(videos, tmp_path, head, change)
+    cache, forth, _ = figures(videos, tmp_path, head, change)
     rows = {name: (label, change(row[::-1])) for name, (label, row) in videos["test"].items()}
-    backwards = FeatureJoin({"test": FeatureStore([write(tmp_path / "backwards.h5", rows)])})
-    predict(tmp_path / "model.safetensors", backwards, tmp_path / "back.csv")
-    same = (forth["pred"] == pd.read_csv(tmp_path / "back.csv")["pred"]).mean()
+    write(cache.shards["test"][0], rows)
+    same = (forth["pred"] == pd.read_csv(predict_test(cache, tmp_path))["pred"]).mean()
     assert alike[0] <= same <= alike[1]

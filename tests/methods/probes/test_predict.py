@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+import json
+
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.methods.probes.cached import CLASSES, files, video_ids
+from tests.methods.probes.cached import CLASSES, files, fit, predict_test, video_ids
 from vidkd.errors import UserError
-from vidkd.methods.probes.fit import fit_probe
 from vidkd.methods.probes.predict import load_probe
-from vidkd.methods.probes.settings import HeadSettings
+from vidkd.methods.probes.settings import ProbeRun
 
-SMALL = HeadSettings(attentive={"epochs": 2, "batch_size": 16, "attention_heads": 2, "head_width": 4})
+SMALL = {"epochs": 2, "batch_size": 16, "attention_heads": 2, "head_width": 4}
 
 
 def run(cache, folder, head):
-    about = {"head": head, "backbone": "clip", "label": "animal"}
-    fit_probe(SMALL, cache.shards, cache.classes, None, folder, about, seed=0, stamp="a")
+    fit(cache, folder, ProbeRun(head=head, attentive=SMALL))
+    predict_test(cache, folder)
     return folder
 
 
 @pytest.mark.parametrize("head", ["linear", "attentive"])
 def test_a_row_for_every_test_clip(cache, tmp_path, head):
     table = pd.read_csv(run(cache, tmp_path / "a", head) / "predictions.csv")
-    test = cache.open().test
+    test = cache.test()
     assert list(table) == ["video_id", "label_id", "pred", "s_0", "s_1", "s_2"]
     assert table["video_id"].tolist() == video_ids("test")
     assert table["label_id"].tolist() == test.label_ids.tolist()
     model = load_probe(tmp_path / "a/model.safetensors")
     (feature,) = test.batch(np.arange(len(test))).features.values()
     score = model(feature)
+    params = json.loads((tmp_path / "a/config.json").read_text())["params"]
+    assert json.loads((tmp_path / "a/efficiency.json").read_text()) == {"params": params}
     assert table["pred"].tolist() == score.argmax(1).tolist()
     found = table[[f"s_{k}" for k in range(len(CLASSES))]].to_numpy()
     np.testing.assert_allclose(found, score.double().softmax(1).numpy(), rtol=1e-4)
@@ -46,7 +49,7 @@ def test_the_test_split_is_read_by_the_prediction_alone(cache, tmp_path, head):
             file["features"][...] = np.nan
     with pytest.raises(UserError, match=r"features are damaged: .* \(test_000, "):
         run(cache, tmp_path / "b", head)
-    del wanted["predictions.csv"]
+    del wanted["predictions.csv"], wanted["efficiency.json"]
     assert files(tmp_path / "b") == wanted
 
 

@@ -25,7 +25,8 @@ from tests.methods.probes.cached import (
 from vidkd.errors import UserError
 from vidkd.features import tokens as feature_tokens
 from vidkd.features.tokens import token_statistics
-from vidkd.methods.probes.rows import token_means, tokens
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.probes.rows import open_rows, token_means, tokens
 
 
 def every_label(value) -> str:
@@ -39,7 +40,7 @@ def test_rows_are_joined_by_video_id(cache, tmp_path):
     labels.write_text(every_label(lambda video_id: (label_of(video_id) + 1) % 3))
     found = cache.open(labels)
     assert found.train.video_ids == video_ids("train")
-    for join in (found.train, found.val, found.test):
+    for join in (found.train, found.val, cache.test(labels)):
         assert join.label_ids.tolist() == [(label_of(video_id) + 1) % 3 for video_id in join.video_ids]
         batch = join.batch(np.array([5, 2]))
         assert batch.label.tolist() == [(label_of(join.video_ids[row]) + 1) % 3 for row in (5, 2)]
@@ -101,7 +102,7 @@ def test_a_split_without_videos_is_named(cache, split):
     for shard in cache.shards[split]:
         write(shard, {})
     with pytest.raises(UserError, match=rf"{split} has features of no video"):
-        cache.open()
+        cache.test()
 
 
 def test_splits_made_otherwise_are_named(cache):
@@ -127,7 +128,20 @@ def test_splits_of_other_widths_are_named(cache):
     with pytest.raises(
         UserError, match=r"test has rows of \(4, 7\) \(T', D\), the training features \(4, 6\)"
     ):
-        cache.open()
+        cache.test()
+
+
+def test_a_video_of_training_and_test_is_named(cache):
+    write(cache.shards["test"][0], {"train_003": (0, feature_of("train_003", 0))})
+    with pytest.raises(UserError, match=r"1 videos are in train and in test, 'train_003' among them"):
+        cache.test()
+
+
+def test_the_features_of_two_networks_are_refused(cache):
+    needs = cache.inputs().needs
+    both = {name: needs.features["clip"] for name in ("clip", "amd")}
+    with pytest.raises(UserError, match="on the features of one network, not of 2"):
+        open_rows(Inputs(needs.model_copy(update={"features": both})))
 
 
 def test_features_that_are_not_finite_are_named(cache, monkeypatch):

@@ -14,31 +14,33 @@ import torch
 from safetensors.torch import load_file
 
 from tests.engine.stops import signal_after
-from tests.methods.probes.cached import CLASSES, WIDTH, files
-from vidkd.config.load import canonical
+from tests.methods.probes.cached import CLASSES, WIDTH, files, fit
+from vidkd.config.base import canonical
+from vidkd.engine.accuracy import top_k
 from vidkd.errors import UserError
-from vidkd.evaluate.accuracy import top_k
 from vidkd.features.tokens import token_statistics
 from vidkd.methods.probes.predict import load_probe, logits
-from vidkd.methods.probes.settings import HeadSettings
-from vidkd.methods.probes.train import fit
+from vidkd.methods.probes.settings import ProbeRun
 
-ABOUT = {"head": "attentive", "backbone": "clip", "label": "animal"}
-SMALL = HeadSettings(
-    attentive={"epochs": 3, "batch_size": 16, "attention_heads": 2, "head_width": 4, "dropout": 0.1}
+SMALL = ProbeRun(
+    head="attentive",
+    attentive={"epochs": 3, "batch_size": 16, "attention_heads": 2, "head_width": 4, "dropout": 0.1},
 )
 
 
+def changed(**settings):
+    """SMALL with other settings of its head."""
+    return ProbeRun(head="attentive", attentive=SMALL.attentive.model_dump() | settings)
+
+
 def run(cache, folder, settings=SMALL, **more):
-    fit(settings, cache.open(), folder, ABOUT, **({"seed": 0, "stamp": "a"} | more))
-    return folder
+    return fit(cache, folder, settings, **more)
 
 
 def test_two_runs_give_the_same_bytes_whatever_the_order_of_shards(cache, tmp_path):
     first = files(run(cache, tmp_path / "a"))
     assert set(first) == {"model.safetensors", "config.json", "history.csv"}
-    for shards in cache.shards.values():
-        shards.reverse()
+    cache.turn_round()
     assert files(run(cache, tmp_path / "b")) == first
     assert files(run(cache, tmp_path / "c", seed=1))["model.safetensors"] != first["model.safetensors"]
     assert not (tmp_path / "a/.state").exists()
@@ -50,6 +52,9 @@ def test_the_files_say_what_they_are_of(cache, tmp_path):
     weights = load_file(tmp_path / "a/model.safetensors")
     assert config["settings"] == SMALL.attentive.model_dump(mode="json")
     assert (config["classes"], config["seed"], config["backbone"]) == (CLASSES, 0, "clip")
+    assert (config["method"], config["run"], config["head"], config["label"]) == (
+        "probes", "run", "attentive", "animal"
+    )  # fmt: skip
     assert config["params"] == sum(v.numel() for name, v in weights.items() if "standardise" not in name)
     ((mean, std),) = token_statistics(cache.open().train).values()
     torch.testing.assert_close(weights["standardise.mean"], mean.float())
@@ -57,8 +62,7 @@ def test_the_files_say_what_they_are_of(cache, tmp_path):
 
 
 def test_the_best_epoch_of_validation_is_kept(cache, tmp_path):
-    settings = HeadSettings(attentive=SMALL.attentive.model_copy(update={"epochs": 8, "lr": 0.01}))
-    run(cache, tmp_path / "a", settings)
+    run(cache, tmp_path / "a", changed(epochs=8, lr=0.01))
     history = pd.read_csv(tmp_path / "a/history.csv")
     config = json.loads((tmp_path / "a/config.json").read_text())
     assert config["best_epoch"] == history["val_top1"].idxmax() + 1
@@ -82,7 +86,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(cache, tmp_path, monkeypatch, stop_at
 
 
 def test_fewer_videos_than_a_batch(cache, tmp_path):
-    settings = HeadSettings(attentive={"batch_size": 61})
+    settings = ProbeRun(head="attentive", attentive={"batch_size": 61})
     with pytest.raises(
         UserError, match="batch_size 61 is larger than the 60 cached videos: lower batch_size"
     ):
@@ -90,21 +94,20 @@ def test_fewer_videos_than_a_batch(cache, tmp_path):
 
 
 def test_a_diverging_loss_stops_the_run(cache, tmp_path):
-    settings = HeadSettings(attentive={"optimizer": "sgd", "lr": 1e30, "batch_size": 16, "warmup_epochs": 0})
+    wild = {"optimizer": "sgd", "lr": 1e30, "batch_size": 16, "warmup_epochs": 0}
+    settings = ProbeRun(head="attentive", attentive=wild)
     with pytest.raises(UserError, match="lower lr"):
         run(cache, tmp_path / "a", settings)
 
 
 @pytest.mark.slow
 def test_sigterm_to_a_real_process_saves_and_the_same_command_ends_in_the_same_bytes(cache, tmp_path):
-    settings = HeadSettings(attentive=SMALL.attentive.model_copy(update={"epochs": 80}))
-    shards = [f"--{split}={path}" for split, paths in cache.shards.items() for path in paths]
+    needs = cache.inputs().needs.text()
 
     def command(folder):
         return [
-            sys.executable, "-m", "workflow_scripts.fit_probe", *shards, f"--classes={cache.classes}",
-            "--head=attentive", "--backbone=clip", "--label=animal", f"--run-dir={tmp_path / folder}",
-            "--settings", canonical(settings),
+            sys.executable, "-m", "workflow_scripts.train", "probes", f"--needs={needs}", "--run=run",
+            f"--run-dir={tmp_path / folder}", "--settings", canonical(changed(epochs=80)),
         ]  # fmt: skip
 
     subprocess.run(command("straight"), check=True, capture_output=True)
@@ -123,5 +126,5 @@ def test_sigterm_to_a_real_process_saves_and_the_same_command_ends_in_the_same_b
         for folder in ("killed", "straight")
     )
     assert found == wanted
-    assert len(wanted) == 4
+    assert len(wanted) == 3
     assert load_file(tmp_path / "killed/model.safetensors")["query"].shape == (WIDTH,)

@@ -25,19 +25,22 @@ from tests.backbones.checkpoints import CLIP_CONFIG, MEAN, SIZE, STD, make_timm,
 from vidkd.backbones.extract import cache_shard
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import DemoSettings, FrameSettings
+from vidkd.config.teacher import TeacherSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import COLOURS, MOTIONS, video_spec
 from vidkd.data.frame_writer import StoredClip, frame_writer
-from vidkd.methods.labelled import Videos
-from vidkd.methods.student.fit import fit_teacher_head
-from vidkd.methods.student.settings import StudentSettings, TeacherSettings
-from vidkd.methods.student.train import Teaching, train
+from vidkd.methods.base import Needs, Network
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import predict
+from vidkd.methods.student.settings import StudentSettings
+from vidkd.methods.teacher import fit_teacher
+from vidkd.methods.train import Job, train
 
 COUNTS = {"train": 120, "val": 48, "test": 30}
 FRAMES = FrameSettings(per_video=8, short_side=40, encoding="raw")
 DEMO = DemoSettings(frames=8, size=40)
 CLASSES = {"colour": sorted(COLOURS), "motion": sorted(MOTIONS)}
-TEACHER = TeacherSettings(backbone="clip", margin=3, l2=(1e-3, 1e-2, 1e-1))
+TEACHER = TeacherSettings(margin=3, l2=(1e-3, 1e-2, 1e-1))
 STUDENT = StudentSettings(
     backbone="timm", epochs=2, batch_size=12, lr=1e-3, frames=4, size=32, width=24, crop_scales=(0.8, 1.0),
     flip="plain",
@@ -75,12 +78,22 @@ class Taught:
     def head(self, label: str = "colour") -> Path:
         return self.root / "teacher" / label / "model.safetensors"
 
-    def videos(self, label: str = "colour", *, marked_only: bool = False) -> Videos:
-        frames = (self.frames(split) for split in ("train", "val"))
-        return Videos(*frames, self.classes(label), self.labels(label), marked_only)
+    def needs(self, label: str = "colour", head: str | None = None, **changes: object) -> Needs:
+        """What a training, a prediction or a head reads, for a label; `head` is that of another label."""
+        splits = ("train", "val", "test")
+        teacher = Network(settings=self.clip, head=str(self.head(head or label)))
+        given = {
+            "frames": {split: str(*self.frames(split)) for split in splits},
+            "features": {"clip": {split: str(*self.features(split)) for split in splits}},
+            "classes": str(self.classes(label)), "labels": str(self.labels(label)), "label": label,
+            "networks": {"start": Network(settings=self.start), "teacher": teacher},
+        }  # fmt: skip
+        return Needs.model_validate(given | changes)
 
-    def teaching(self, label: str = "colour") -> Teaching:
-        return Teaching(self.head(label), self.clip, *(self.features(split) for split in ("train", "val")))
+    def with_features(self, split: str, shards: list[Path]) -> Needs:
+        """The same with other features of a split."""
+        needs = self.needs()
+        return needs.model_copy(update={"features": {"clip": needs.features["clip"] | {split: str(*shards)}}})
 
     def another_clip(self, folder: Path) -> BackboneSettings:
         """A CLIP of other weights, whose features of images are the same."""
@@ -111,27 +124,35 @@ class Taught:
         clip: BackboneSettings | None = None,
     ) -> dict[str, object]:
         """Make a head; its metrics."""
-        fit_teacher_head(
-            settings, clip or self.clip, {split: self.features(split) for split in COUNTS},
-            self.classes(label), self.labels(label), self.head(label).parent, {"teacher": "clip", "label":
-            label}, marked_only=marked_only,
-        )  # fmt: skip
+        networks = {"teacher": Network(settings=clip or self.clip)}
+        needs = self.needs(label, marked_only=marked_only, networks=networks)
+        fit_teacher(settings, Inputs(needs), self.head(label).parent)
         metrics: dict[str, object] = json.loads(self.head(label).with_name("metrics.json").read_text())
         return metrics
 
     def train(
-        self, run_dir: Path, settings: StudentSettings = STUDENT, *, marked_only: bool = False, **more: object
+        self,
+        run_dir: Path,
+        settings: StudentSettings = STUDENT,
+        needs: Needs | None = None,
+        *,
+        run: str = "small",
+        seed: int = 0,
+        workers: int = 0,
     ) -> Path:
         """Train a student; its weights."""
-        given = {
-            "videos": self.videos(marked_only=marked_only),
-            "teaching": self.teaching(),
-            "seed": 0,
-            "stamp": "a",
-        }
-        given |= {"about": {"variant": "small", "label": "colour"}, "backbone": self.start} | more
-        train(settings, run_dir=run_dir, **given)  # type: ignore[arg-type]
+        about = {"method": "student", "run": run}
+        train("student", Job(settings, Inputs(needs or self.needs()), run_dir, seed, "a", workers, about))
         return run_dir / "model.safetensors"
+
+    def predict(self, weights: Path, features: list[Path] | None = None) -> Path:
+        """Predict the test split with a student; its `predictions.csv`."""
+        needs = self.needs() if features is None else self.with_features("test", features)
+        found = {"student": (str(weights),), "head": (str(self.head()),)}
+        predictions, efficiency = (weights.with_name(name) for name in ("predictions.csv", "efficiency.json"))
+        given = Inputs(needs.model_copy(update={"weights": found}))
+        predict("student", given, {}, predictions, efficiency)
+        return predictions
 
 
 def make_clip(folder: Path) -> None:

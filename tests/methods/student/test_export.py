@@ -21,8 +21,10 @@ from tests.methods.student.test_predict import run
 from tests.methods.student.test_train import settings
 from vidkd.config.data import FrameSettings
 from vidkd.errors import UserError
+from vidkd.methods.base import Needs
+from vidkd.methods.inputs import Inputs
 from vidkd.methods.student import export
-from vidkd.methods.student.export import export_student, is_exported, load_exported
+from vidkd.methods.student.export import is_exported, load_exported
 from vidkd.methods.student.predict import load_student
 from workflow_scripts import predict_videos
 
@@ -32,12 +34,16 @@ ROOT = Path(__file__).resolve().parents[3]
 FRAMES = FrameSettings(per_video=8, short_side=40, encoding="raw")
 
 
+def export_student(weights: Path, folder: Path) -> None:
+    export.export(Inputs(Needs(weights={"small": (str(weights),)})), FRAMES, folder)
+
+
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory) -> Taught:
     """Videos, a trained student in `student`, and it exported in `export`."""
     made = film(tmp_path_factory.mktemp("filmed") / "made", "raw", DEMO)
     run(made, made.root / "student", settings(pooling="cls", positions=True))
-    export_student(made.root / "student/model.safetensors", FRAMES, made.root / "export")
+    export_student(made.root / "student/model.safetensors", made.root / "export")
     return made
 
 
@@ -47,7 +53,7 @@ def seeds_own(made_once, tmp_path_factory) -> Path:
     assert (STUDENT.pooling, STUDENT.positions) == ("attention", False)
     root = tmp_path_factory.mktemp("seeds_own")
     weights = below(made_once).train(root / "student", settings(epochs=1))
-    export_student(weights, FRAMES, root / "export")
+    export_student(weights, root / "export")
     return root
 
 
@@ -81,7 +87,7 @@ def test_a_network_of_other_logits_is_refused_and_leaves_nothing(seeds_own, monk
     with pytest.raises(
         UserError, match=r"a logit of ONNX differs by 0\.0002 from PyTorch's, more than 0\.0001"
     ):
-        export_student(seeds_own / "student/model.safetensors", FRAMES, tmp_path / "export")
+        export_student(seeds_own / "student/model.safetensors", tmp_path / "export")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,7 +131,7 @@ def test_it_runs_elsewhere_and_refuses_what_was_changed(filmed, tmp_path):
 def test_other_folders_are_left_alone(filmed, tmp_path):
     (tmp_path / "mine").mkdir()
     with pytest.raises(UserError, match=r"is there and is no exported student"):
-        export_student(filmed.root / "student/model.safetensors", FRAMES, tmp_path / "mine")
+        export_student(filmed.root / "student/model.safetensors", tmp_path / "mine")
     assert list((tmp_path / "mine").iterdir()) == []
     assert not is_exported(tmp_path / "mine")
     with pytest.raises(UserError, match=r"is no exported student"):

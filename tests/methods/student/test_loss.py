@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from vidkd.data.tables import UNLABELLED
 from vidkd.methods.student.loss import feature_distance, loss_terms, response
-from vidkd.methods.student.model import Seen
+from vidkd.methods.student.model import StudentOutput
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.methods.student.taught import Taught
+from vidkd.methods.teacher_model import TeacherOutput
 
 B, T, D, K = 8, 5, 512, 12
 DEFAULT = StudentSettings()
@@ -30,12 +30,12 @@ def settings(**more):
 @pytest.fixture
 def seen():
     parts = [random(B, K), random(B, D, seed=1), random(B, T, D, seed=2)]
-    return Seen(*(part.requires_grad_() for part in parts), attention=torch.full((B, T), 1 / T))
+    return StudentOutput(*(part.requires_grad_() for part in parts), attention=torch.full((B, T), 1 / T))
 
 
 @pytest.fixture
 def taught():
-    return Taught(random(B, K, seed=3), random(B, D, seed=4), random(B, T, D, seed=5))
+    return TeacherOutput(random(B, K, seed=3), random(B, D, seed=4), random(B, T, D, seed=5))
 
 
 def test_defaults_are_the_seeds(seen, taught):
@@ -77,8 +77,8 @@ def test_the_seeds_example_gives_its_total():
     logit_1K = torch.eye(K)[3:4] * where(lambda x: -task(x), -1.3524, -9, 9)
     away_1K, label = random(1, K, seed=2), torch.tensor([3])
     scale = where(lambda s: response(logit_1K, logit_1K + s * away_1K, label, DEFAULT).item(), 0.0260, 0, 3)
-    seen = Seen(logit_1K, features(angle), features(angle)[:, None], torch.ones(1, 1))
-    taught = Taught(logit_1K + scale * away_1K, teacher_D[None], teacher_D[None, None])
+    seen = StudentOutput(logit_1K, features(angle), features(angle)[:, None], torch.ones(1, 1))
+    taught = TeacherOutput(logit_1K + scale * away_1K, teacher_D[None], teacher_D[None, None])
     found = [value.item() for value in loss_terms(seen, taught, label, DEFAULT).values()]
     assert found == pytest.approx([0.5 * 0.0038, 0.0260, 0.1 * 1.3524], abs=1e-6)
     assert f"{sum(found):.4f}" == "0.1631"

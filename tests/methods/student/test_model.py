@@ -23,7 +23,8 @@ from vidkd.errors import UserError
 from vidkd.methods.student.encoder import build_encoder, new_encoder, pretrained_encoder
 from vidkd.methods.student.model import POOLS, Student
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.methods.student.teacher import OnlineTeacher, TeacherHead
+from vidkd.methods.student.teacher import OnlineTeacher
+from vidkd.methods.teacher_model import TeacherHead
 
 D = 24
 
@@ -41,7 +42,7 @@ def test_the_walk_through_of_the_seeds_has_its_shapes():
     network = open_clip.model.CLIP(**open_clip.get_model_config("ViT-B-32"))
     assert sum(value.numel() for value in network.parameters()) == 151_277_313
     spec = BackboneSpec("clip", 8, 224, 1.0, tuple(MEAN), tuple(STD), 512, 8, "1 frame")
-    head = TeacherHead(512, 12, "probe")
+    head = TeacherHead(512, 12, "probe", texts=True)
     teacher = OnlineTeacher(CLIP(spec, network, NOWHERE), head, torch.device("cpu"))
     taught = teacher(Batch({8: clip_BTCHW}, torch.zeros(8), torch.arange(8)))
     assert [tuple(part.shape) for part in taught] == [(8, 12), (8, 512), (8, 8, 512)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,31 +16,39 @@ from torch.nn import functional as F
 
 from tests.methods.student.taught import CLASSES, COUNTS, STUDENT, below, open_clips_own
 from tests.methods.student.test_train import CE, settings
-from vidkd.config.load import canonical
+from vidkd.config.base import canonical
 from vidkd.data.frames import FrameStore
 from vidkd.errors import UserError
-from vidkd.evaluate.student import evaluate_student, tabulate, tabulate_teachers
 from vidkd.features.store import FeatureStore
-from vidkd.methods.student.attention import attended_clips
-from vidkd.methods.student.predict import load_student, predict
-from workflow_scripts import draw_attention, draw_confusion, draw_curves, measure_student, predict_student
+from vidkd.methods.base import Needs
+from vidkd.methods.evaluate import evaluate
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.student.figures import attended_clips, draw_attention
+from vidkd.methods.student.predict import load_student
+from vidkd.methods.student.table import tabulate, tabulate_teachers
+from vidkd.report.confusion import draw_confusion
+from vidkd.report.curves import draw_curves
+from workflow_scripts import measure, predict
 
 CENTRES = [1, 3, 5, 7]
 """Middles of four segments of the eight frames that are kept."""
 
-PARTS = ("predictions.csv", "config.json", "efficiency.json", "metrics.json")
+PARTS = ("predictions", "config", "efficiency")
 
 
-def run(taught, folder: Path, chosen=STUDENT, **more) -> Path:
+def results(**files: Path | list[Path]) -> Needs:
+    """Files by name."""
+    found = {name: of if isinstance(of, list) else [of] for name, of in files.items()}
+    return Needs.model_validate({"results": {name: tuple(map(str, of)) for name, of in found.items()}})
+
+
+def run(taught, folder: Path, chosen=STUDENT, name: str = "small", seed: int = 0) -> Path:
     """Train, predict and evaluate; the metrics."""
-    weights = taught.train(folder, chosen, **more)
-    predictions, config, efficiency, metrics = (folder / name for name in PARTS)
-    predict(
-        weights, taught.frames("test"), taught.labels(), taught.head(), taught.features("test"),
-        predictions, efficiency,
-    )  # fmt: skip
-    evaluate_student(predictions, config, efficiency, metrics)
-    return metrics
+    taught.predict(taught.train(folder, chosen, run=name, seed=seed))
+    suffix = {"predictions": "csv"}
+    inputs = Inputs(results(**{part: folder / f"{part}.{suffix.get(part, 'json')}" for part in PARTS}))
+    evaluate("student", name, seed, inputs, {}, folder / "metrics.json")
+    return folder / "metrics.json"
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +57,8 @@ def runs(made_once, tmp_path_factory) -> dict[str, list[Path]]:
     taught, root = below(made_once), tmp_path_factory.mktemp("runs")
     found: dict[str, list[Path]] = {"ce": [], "distilled": []}
     for name, chosen in {"ce": settings(**CE), "distilled": STUDENT}.items():
-        about = {"variant": name, "label": "colour"}
         for seed in (0, 1):
-            found[name].append(run(taught, root / name / f"seed{seed}", chosen, seed=seed, about=about))
+            found[name].append(run(taught, root / name / f"seed{seed}", chosen, name, seed))
     return found
 
 
@@ -79,11 +87,11 @@ def test_predictions_are_what_the_network_and_its_teacher_say(taught, runs):
         crop_THWC = store.clip(row, CENTRES)[:, top : top + side, top : top + side]
         crop_TCHW = torch.from_numpy(crop_THWC.copy()).permute(0, 3, 1, 2)
         with torch.inference_mode():
-            seen = model(F.interpolate(crop_TCHW, (32, 32), mode="bilinear", antialias=True)[None])
-        assert table.loc[row, "pred"] == seen.logits.argmax().item()
-        np.testing.assert_allclose(row_values(table, row, "s", 6), seen.logits.softmax(1)[0], atol=1e-4)
-        np.testing.assert_allclose(row_values(table, row, "a", 4), seen.attention[0], atol=1e-4)
-        cosine = F.cosine_similarity(seen.features[0], teacher_ND[row], dim=0).item()
+            output = model(F.interpolate(crop_TCHW, (32, 32), mode="bilinear", antialias=True)[None])
+        assert table.loc[row, "pred"] == output.logits.argmax().item()
+        np.testing.assert_allclose(row_values(table, row, "s", 6), output.logits.softmax(1)[0], atol=1e-4)
+        np.testing.assert_allclose(row_values(table, row, "a", 4), output.attention[0], atol=1e-4)
+        cosine = F.cosine_similarity(output.features[0], teacher_ND[row], dim=0).item()
         assert table.loc[row, "cosine"] == pytest.approx(cosine, abs=1e-4)
 
 
@@ -115,20 +123,21 @@ def test_figures_are_scikit_learns(runs):
 @pytest.fixture(scope="module")
 def latency(made_once, runs, tmp_path_factory) -> Path:
     taught, output = below(made_once), tmp_path_factory.mktemp("latency") / "latency.csv"
-    given = [
-        *(f"{name}={of[0].with_name('model.safetensors')}" for name, of in runs.items()),
-        f"--teacher-head={taught.head()}", f"--teacher={taught.clip.model_dump_json()}", "--rounds=3",
-        f"--output={output}",
-    ]  # fmt: skip
-    done = CliRunner().invoke(measure_student.main, given)
+    needs = Needs(
+        weights={name: (str(of[0].with_name("model.safetensors")),) for name, of in runs.items()},
+        networks={"teacher": taught.needs().networks["teacher"]},
+    )
+    given = ["student", "--needs", needs.text(), "--rounds=3", f"--output={output}"]
+    done = CliRunner().invoke(measure.main, given)
     assert done.exit_code == 0, done.output
     return output
 
 
 @pytest.fixture
-def tabulated(taught, runs, latency, tmp_path) -> pd.DataFrame:
-    tabulate(every(runs), taught.head().with_name("metrics.json"), latency, "ce", tmp_path / "student.csv")
-    return pd.read_csv(tmp_path / "student.csv").set_index("variant")
+def tabulated(taught, runs, latency) -> pd.DataFrame:
+    teacher = taught.head().with_name("metrics.json")
+    given = results(metrics=every(runs), teacher=teacher, latency=latency)
+    return tabulate(Inputs(given), {"baseline": "ce"}).set_index("variant")
 
 
 def test_times_are_of_every_network_with_one_and_two_threads(latency):
@@ -139,12 +148,10 @@ def test_times_are_of_every_network_with_one_and_two_threads(latency):
         assert ((low > 0) & (low <= middle) & (middle <= high)).all()
 
 
-def test_costs_are_those_of_the_tables(taught, runs, latency):
+def test_costs_are_those_of_the_tables(runs, latency):
     table = pd.read_csv(latency).set_index("variant")
-    metrics = {name: of[0] for name, of in runs.items()}
-    metrics["teacher"] = taught.head().with_name("metrics.json")
-    for name, path in metrics.items():
-        found = json.loads(path.read_text())
+    for name, of in runs.items():
+        found = json.loads(of[0].read_text())
         assert table.loc[name, "params"] == found["params"]
         assert table.loc[name, "gflops"] == pytest.approx(found["gflops"])
         assert table.loc[name, "frames"] == found["frames"] == 4
@@ -208,11 +215,12 @@ def test_the_table_has_parameters_operations_and_times(taught, runs, latency, ta
     assert tabulated["params"].to_dict() == wanted
 
 
-def test_parameters_and_operations_are_those_of_the_networks(taught, runs):
+def test_parameters_and_operations_are_those_of_the_networks(runs, latency):
     found = json.loads(runs["ce"][0].read_text())
     model, _, _ = load_student(runs["ce"][0].with_name("model.safetensors"))
     assert found["params"] == sum(value.numel() for value in model.parameters())
-    teacher = json.loads(taught.head().with_name("metrics.json").read_text())
+    teacher = pd.read_csv(latency).set_index("variant").loc["teacher"]
+    assert teacher["frames"] == 4
     # ViT of width 64, 2 layers, 16 patches and a class token, 4 frames: multiply-adds of its matrices.
     tokens, width = 17, 64
     layer = tokens * (4 * width**2 + 8 * width**2) + 2 * tokens**2 * width
@@ -220,10 +228,9 @@ def test_parameters_and_operations_are_those_of_the_networks(taught, runs):
     assert teacher["gflops"] == pytest.approx(4 * frame / 1e9, rel=0.02)
 
 
-def test_teachers_are_tabulated_with_what_the_gate_says(taught, tmp_path):
+def test_teachers_are_tabulated_with_what_the_gate_says(taught):
     runs = {label: taught.head(label).with_name("metrics.json") for label in CLASSES}
-    tabulate_teachers(list(runs.values()), tmp_path / "teachers.csv")
-    table = pd.read_csv(tmp_path / "teachers.csv")
+    table = tabulate_teachers(Inputs(results(metrics=list(runs.values()))), {})
     assert len(table) == 6
     used = table[table["used"]].set_index("label")
     assert used["gate"].to_dict() == {"colour": True, "motion": False}
@@ -236,11 +243,12 @@ def test_teachers_are_tabulated_with_what_the_gate_says(taught, tmp_path):
 def test_the_script_says_which_features_are_not_there(taught, runs, tmp_path):
     weights = runs["ce"][0].with_name("model.safetensors")
     given = [
-        str(weights), f"--test={taught.frames('test')[0]}", f"--labels={taught.labels()}",
-        f"--teacher-head={taught.head()}", f"--teacher-test={taught.features('val')[0]}",
-        f"--predictions={tmp_path / 'p.csv'}", f"--efficiency={tmp_path / 'e.json'}",
+        "student", f"--frame-stores=test={taught.frames('test')[0]}", f"--label-list={taught.labels()}",
+        f"--feature-stores=clip.test={taught.features('val')[0]}", f"--trained=student={weights}",
+        f"--trained=head={taught.head()}", f"--predictions={tmp_path / 'p.csv'}",
+        f"--efficiency={tmp_path / 'e.json'}",
     ]  # fmt: skip
-    done = CliRunner().invoke(predict_student.main, given)
+    done = CliRunner().invoke(predict.main, given)
     assert done.exit_code == 2
     assert "target_test_00000" in done.output
     assert list(tmp_path.iterdir()) == []
@@ -248,17 +256,22 @@ def test_the_script_says_which_features_are_not_there(taught, runs, tmp_path):
 
 def test_the_features_of_another_clip_are_refused(taught, runs, tmp_path):
     features = taught.cached_by_another_clip("test", tmp_path)
-    weights = runs["ce"][0].with_name("model.safetensors")
-    given = weights, taught.frames("test"), taught.labels(), taught.head(), features
+    shutil.copytree(runs["ce"][0].parent, tmp_path / "run")
+    (tmp_path / "run/predictions.csv").unlink()
     with pytest.raises(UserError, match=r"is a head for other features than these of other"):
-        predict(*given, tmp_path / "p.csv", tmp_path / "e.json")
-    assert not {"p.csv", "e.json"} & {path.name for path in tmp_path.iterdir()}
+        taught.predict(tmp_path / "run/model.safetensors", features)
+    assert not (tmp_path / "run/predictions.csv").exists()
+
+
+def attention_needs(taught, metrics: Path) -> Needs:
+    config, predictions = (metrics.with_name(name) for name in ("config.json", "predictions.csv"))
+    needs = results(config=config, predictions=predictions)
+    return needs.model_copy(update={"frames": taught.needs().frames})
 
 
 def test_attended_clips_are_frames_of_the_store_with_their_weights(taught, runs):
     path = runs["distilled"][0]
-    given = path.with_name("predictions.csv"), path.with_name("config.json"), taught.frames("test")
-    found = attended_clips(*given, clips=4)
+    found = attended_clips(Inputs(attention_needs(taught, path)), clips=4)
     store, table = FrameStore(taught.frames("test")), table_of(path).set_index("video_id")
     assert len(found) == 4
     for title, images, weights in found:
@@ -269,27 +282,14 @@ def test_attended_clips_are_frames_of_the_store_with_their_weights(taught, runs)
 
 
 def draw(taught, runs, folder: Path) -> list[Path]:
+    folder.mkdir()
     curves, confusion, attention = (folder / f"{name}.svg" for name in ("curves", "confusion", "attention"))
-    first = runs["distilled"][0]
-    asked = {
-        draw_curves: [
-            *(f"{name}={path.with_name('history.csv')}" for name, of in runs.items() for path in of),
-            f"--figure={curves}",
-        ],
-        draw_confusion: [
-            f"teacher={taught.head().with_name('predictions.csv')}",
-            *(f"{name}={of[0].with_name('predictions.csv')}" for name, of in runs.items()),
-            f"--classes={taught.classes()}", f"--figure={confusion}",
-        ],
-        draw_attention: [
-            f"--predictions={first.with_name('predictions.csv')}",
-            f"--config={first.with_name('config.json')}",
-            f"--frames-store={taught.frames('test')[0]}", f"--figure={attention}",
-        ],
-    }  # fmt: skip
-    for script, options in asked.items():
-        done = CliRunner().invoke(script.main, options)
-        assert done.exit_code == 0, done.output
+    histories = {name: [path.with_name("history.csv") for path in of] for name, of in runs.items()}
+    draw_curves(Inputs(results(**histories)), [curves])
+    first = {name: of[0].with_name("predictions.csv") for name, of in runs.items()}
+    given = results(teacher=taught.head().with_name("predictions.csv"), **first)
+    draw_confusion(Inputs(given.model_copy(update={"classes": str(taught.classes())})), [confusion])
+    draw_attention(Inputs(attention_needs(taught, runs["distilled"][0])), [attention])
     return [curves, confusion, attention]
 
 

@@ -29,14 +29,17 @@ from vidkd.data.clips import collate
 from vidkd.data.label_ids import read_labels
 from vidkd.errors import UserError
 from vidkd.features.store import FeatureStore
-from vidkd.methods.gate import gate
-from vidkd.methods.student import fit
+from vidkd.methods import teacher as teacher_module
+from vidkd.methods.cached_teacher import CachedTeacher
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.prompts import class_words, words_of
 from vidkd.methods.student.encoder import pretrained_encoder
 from vidkd.methods.student.method import Distil
 from vidkd.methods.student.model import Student
-from vidkd.methods.student.prompts import class_words, words_of
-from vidkd.methods.student.teacher import CachedTeacher, OnlineTeacher, load_head
+from vidkd.methods.student.teacher import OnlineTeacher
 from vidkd.methods.student.train import open_teacher, student_clips
+from vidkd.methods.teacher import fit_teacher, gate
+from vidkd.methods.teacher_model import load_head
 
 CPU = torch.device("cpu")
 
@@ -147,7 +150,7 @@ def test_the_gate_asks_for_its_margin_and_for_more_than_the_largest_class(top1, 
 
 def test_a_random_head_is_refused(own, monkeypatch, tmp_path):
     """The public code's teacher: with such a head nothing is trained."""
-    made = fit.fit_linear
+    made = teacher_module.fit_linear
 
     def random_probe(*arguments):
         found = made(*arguments)
@@ -155,7 +158,7 @@ def test_a_random_head_is_refused(own, monkeypatch, tmp_path):
         torch.nn.init.normal_(found.probe.classifier.weight)
         return found
 
-    monkeypatch.setattr(fit, "fit_linear", random_probe)
+    monkeypatch.setattr(teacher_module, "fit_linear", random_probe)
     own.fit(settings=settings(head="probe", margin=10))
     with pytest.raises(UserError, match=r"the teacher is refused: its validation top-1 is"):
         own.train(tmp_path / "run")
@@ -163,7 +166,7 @@ def test_a_random_head_is_refused(own, monkeypatch, tmp_path):
 
 
 def batch(taught, count=6):
-    clips = student_clips(STUDENT, taught.videos(), CLASSES["colour"], seed=0)
+    clips = student_clips(STUDENT, Inputs(taught.needs()), CLASSES["colour"], seed=0)
     return collate([clips[(3, row)] for row in range(count)]), clips
 
 
@@ -227,11 +230,12 @@ def test_of_scattered_videos_each_has_its_own_cached_features(own):
         )
     )  # fmt: skip
     chosen = STUDENT.model_copy(update={"teacher_view": "cached", "unlabelled": "drop"})
-    clips = student_clips(chosen, own.videos(marked_only=True), CLASSES["colour"], seed=0)
+    inputs = Inputs(own.needs(marked_only=True))
+    clips = student_clips(chosen, inputs, CLASSES["colour"], seed=0)
     assert len(clips.store) == 40
     model = Student(pretrained_encoder(own.start), 6, chosen)
     given = model, clips, CLASSES["colour"], Accelerator(cpu=True)
-    teacher = open_teacher(chosen, own.teaching(), *given)
+    teacher = open_teacher(chosen, inputs, *given)
     taught = teacher(collate([clips[(0, row)] for row in (39, 1, 20)]))
     store = FeatureStore(own.features("train"))
     names = ["target_train_00117", "target_train_00003", "target_train_00060"]
@@ -298,13 +302,34 @@ def test_the_features_of_another_clip_are_refused(own, tmp_path):
     with pytest.raises(UserError, match=r"the cached features are of a network with weights"):
         own.fit(clip=clip)
     with pytest.raises(UserError, match=r"is a head for a network with weights"):
-        own.train(tmp_path / "run", teaching=dataclasses.replace(own.teaching(), backbone=clip))
+        dataclasses.replace(own, clip=clip).train(tmp_path / "run")
 
 
 def test_only_clip_has_a_text_tower(own, tmp_path):
     make_timm(tmp_path / "timm")
     with pytest.raises(UserError, match=r"the teacher is of the kind timm; only clip has a text tower"):
         own.fit(clip=settings_of("timm", tmp_path / "timm"))
+
+
+def test_without_a_network_there_is_the_linear_head_alone(own, tmp_path):
+    """As of a VideoMAE: the same regression as the CLIP's own."""
+    inputs = Inputs(own.needs(networks={}))
+    fit_teacher(settings(head="probe"), inputs, tmp_path)
+    head, of_clip = load_head(tmp_path / "model.safetensors"), load_head(own.head())
+    assert head.heads == ("probe",)
+    assert set(head.state_dict()) == {name for name in of_clip.state_dict() if name.startswith("probe.")}
+    mean_ND, _ = video_means(own.features("test"))
+    assert torch.equal(head(mean_ND[:, None]).logits, of_clip.logits(mean_ND.float(), "probe"))
+    table = pd.read_csv(tmp_path / "predictions.csv")
+    assert list(table) == ["video_id", "label_id", "pred", *(f"s_{k}" for k in range(6))]
+    with pytest.raises(UserError, match=r"head average is that of a CLIP: give --network teacher=JSON"):
+        fit_teacher(settings(), inputs, tmp_path / "other")
+
+
+def test_a_head_is_that_of_one_network(own, tmp_path):
+    for features in ({}, {name: own.needs().features["clip"] for name in "ab"}):
+        with pytest.raises(UserError, match=rf"features of one, not of {len(features)}"):
+            fit_teacher(settings(), Inputs(own.needs(features=features)), tmp_path)
 
 
 def test_other_files_are_no_head(tmp_path):

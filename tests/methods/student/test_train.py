@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 
@@ -24,13 +23,16 @@ from vidkd.engine.gradients import check_gradients
 from vidkd.engine.runtime import Interrupted
 from vidkd.errors import UserError
 from vidkd.features.store import FeatureStore
+from vidkd.methods.base import Network
+from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.encoder import pretrained_encoder
 from vidkd.methods.student.method import Distil
 from vidkd.methods.student.model import Student
-from vidkd.methods.student.predict import load_student, see
+from vidkd.methods.student.predict import load_student, run
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.methods.student.teacher import OnlineTeacher, load_head
+from vidkd.methods.student.teacher import OnlineTeacher
 from vidkd.methods.student.train import naming_lone_value, student_clips, terms_of
+from vidkd.methods.teacher_model import load_head
 
 CE = {"alpha": 0, "beta": 0, "gamma": 1}
 TERMS = {"feature_loss", "hint_loss", "response_loss", "task_loss"}
@@ -95,15 +97,15 @@ def test_history_has_what_the_kept_weights_give(taught, tmp_path):
     weights = taught.train(tmp_path / "run")
     model, chosen, about = load_student(weights)
     store = FrameStore(taught.frames("val"))
-    seen = see(model, store, chosen, 0)
+    output = run(model, store, chosen, 0)
     label_N = torch.from_numpy(read_labels(taught.labels(), store.video_ids, 6)).long()
     best = pd.read_csv(tmp_path / "run/history.csv").set_index("epoch").loc[about["best_epoch"]]
-    right = 100 * (seen.logits.argmax(1) == label_N).double().mean().item()
+    right = 100 * (output.logits.argmax(1) == label_N).double().mean().item()
     assert best["val_top1"] == pytest.approx(right)
-    assert best["val_loss"] == pytest.approx(F.cross_entropy(seen.logits, label_N).item(), rel=1e-4)
+    assert best["val_loss"] == pytest.approx(F.cross_entropy(output.logits, label_N).item(), rel=1e-4)
     cached = FeatureStore(taught.features("val"))
     teacher_ND = cached.rows(cached.rows_of(store.video_ids)).mean(1)
-    cosine = F.cosine_similarity(seen.features, teacher_ND, dim=1).mean().item()
+    cosine = F.cosine_similarity(output.features, teacher_ND, dim=1).mean().item()
     assert best["val_cosine"] == pytest.approx(cosine, abs=1e-4)
 
 
@@ -118,14 +120,16 @@ USED = {
 @pytest.mark.parametrize("name", USED)
 def test_unlabelled_clips_are_distilled_or_left_out(taught, tmp_path, name):
     changes, wanted = USED[name]
-    found = config(taught.train(tmp_path / name, settings(epochs=1, **changes), marked_only=True))
+    found = config(
+        taught.train(tmp_path / name, settings(epochs=1, **changes), needs=taught.needs(marked_only=True))
+    )
     assert (found["train_clips"], found["labelled_clips"]) == wanted
 
 
 def test_labels_that_are_not_marked_have_no_influence(own, tmp_path):
     """Another label in the file for a training video that is not marked: the same student."""
     chosen = settings(epochs=1)
-    first = files(own.train(tmp_path / "a", chosen, marked_only=True))
+    first = files(own.train(tmp_path / "a", chosen, needs=own.needs(marked_only=True)))
     header, *lines = own.labels().read_text().splitlines()
     rows = [line.split(",") for line in lines]
     other = [
@@ -134,16 +138,18 @@ def test_labels_that_are_not_marked_have_no_influence(own, tmp_path):
     ]
     assert other != rows
     own.labels().write_text("\n".join([header, *map(",".join, other)]) + "\n")
-    assert files(own.train(tmp_path / "b", chosen, marked_only=True)) == first
+    assert files(own.train(tmp_path / "b", chosen, needs=own.needs(marked_only=True))) == first
     assert files(own.train(tmp_path / "c", chosen)) != first
 
 
 def test_without_a_teacher_labels_alone_teach(taught, tmp_path):
-    weights = taught.train(tmp_path / "run", settings(epochs=1, **CE), teaching=None)
+    alone = taught.needs(networks={"start": Network(settings=taught.start)})
+    weights = taught.train(tmp_path / "run", settings(epochs=1, **CE), alone)
     assert config(weights)["teacher_view"] == "none"
     assert "val_cosine" not in pd.read_csv(tmp_path / "run/history.csv")
-    with pytest.raises(UserError, match=r"need a teacher: give --teacher-head, or set them to 0"):
-        taught.train(tmp_path / "other", teaching=None)
+    says = r"need a teacher: give --network teacher=JSON and --network-head teacher=FILE, or set them to 0"
+    with pytest.raises(UserError, match=says):
+        taught.train(tmp_path / "other", needs=alone)
 
 
 @pytest.mark.parametrize("pooling", ["attention", "cls", "mean"])
@@ -179,7 +185,7 @@ BASELINES = {
 @pytest.mark.parametrize(("changes", "terms"), (FORMS | BASELINES).values(), ids=FORMS | BASELINES)
 def test_every_term_moves_the_student_and_every_parameter_is_moved(taught, changes, terms):
     chosen = settings(**changes)
-    clips = student_clips(chosen, taught.videos(), CLASSES["colour"], seed=0)
+    clips = student_clips(chosen, Inputs(taught.needs()), CLASSES["colour"], seed=0)
     found = collate([clips[(0, row)] for row in range(12)])
     teacher = OnlineTeacher(load_backbone(taught.clip), load_head(taught.head()), CPU)
     method = Distil(Student(pretrained_encoder(taught.start), 6, chosen), teacher, chosen)
@@ -206,38 +212,37 @@ class Dead(torch.nn.Module):
 
 
 def test_a_term_that_reaches_nothing_is_refused(taught):
-    clips = student_clips(settings(), taught.videos(), CLASSES["colour"], seed=0)
+    clips = student_clips(settings(), Inputs(taught.needs()), CLASSES["colour"], seed=0)
     found, dead = collate([clips[(0, 0)]]), Dead()
     with pytest.raises(UserError, match=r"response_loss would teach nothing: no gradient of it reaches"):
         check_gradients(dead, dead, ["task_loss", "response_loss"], found, seed=0)
 
 
 def test_the_teacher_gate_stops_the_training(taught, tmp_path):
-    motion = {"videos": taught.videos("motion"), "teaching": taught.teaching("motion")}
+    motion = taught.needs("motion")
     with pytest.raises(UserError, match=r"the teacher is refused: its validation top-1 is"):
-        taught.train(tmp_path / "run", **motion)
+        taught.train(tmp_path / "run", needs=motion)
     assert not (tmp_path / "run").exists()
-    weights = taught.train(tmp_path / "ce", settings(epochs=1, **CE), **motion)
+    weights = taught.train(tmp_path / "ce", settings(epochs=1, **CE), motion)
     assert len(config(weights)["classes"]) == 12
 
 
 def test_a_head_for_other_classes_is_refused(taught, tmp_path):
     with pytest.raises(UserError, match=r"knows 6 classes that are not the 12 of the student"):
-        taught.train(tmp_path / "run", videos=taught.videos("motion"))
+        taught.train(tmp_path / "run", needs=taught.needs("motion", head="colour"))
 
 
 def test_a_cache_that_lacks_videos_is_refused(taught, tmp_path):
-    teaching = dataclasses.replace(taught.teaching(), train=taught.features("val"))
+    needs = taught.with_features("train", taught.features("val"))
     with pytest.raises(UserError, match=r"target_train_00000"):
-        taught.train(tmp_path / "run", settings(teacher_view="cached"), teaching=teaching)
+        taught.train(tmp_path / "run", settings(teacher_view="cached"), needs)
 
 
 @pytest.mark.parametrize(("view", "split"), [("cached", "train"), ("cached", "val"), ("online", "val")])
 def test_the_cache_of_another_clip_is_refused(taught, tmp_path, view, split):
-    given = {split: taught.cached_by_another_clip(split, tmp_path)}
-    teaching = dataclasses.replace(taught.teaching(), **given)
+    needs = taught.with_features(split, taught.cached_by_another_clip(split, tmp_path))
     with pytest.raises(UserError, match=r"is a head for other features than these of other"):
-        taught.train(tmp_path / "run", settings(teacher_view=view), teaching=teaching)
+        taught.train(tmp_path / "run", settings(teacher_view=view), needs)
     assert not (tmp_path / "run").exists()
 
 
@@ -262,7 +267,7 @@ def test_hints_need_as_many_frames_of_both(taught, tmp_path):
 
 def test_a_batch_larger_than_what_there_is_to_learn_is_refused(taught, tmp_path):
     with pytest.raises(UserError, match=r"batch_size 70 is larger than the 60 training clips"):
-        taught.train(tmp_path / "run", settings(batch_size=70, **CE), marked_only=True)
+        taught.train(tmp_path / "run", settings(batch_size=70, **CE), needs=taught.needs(marked_only=True))
 
 
 def test_a_video_that_is_not_listed_is_named(own, tmp_path):
@@ -284,15 +289,17 @@ def test_video_based_and_frame_based_loading_train_the_same_student(tmp_path):
 
 
 def test_pixels_that_a_network_does_not_take_are_refused(taught, tmp_path):
+    teacher = taught.needs().networks["teacher"]
+    needs = taught.needs(networks={"teacher": teacher})
     says = r"size: vit_tiny_patch16_224 takes no frames of 64 pixels .*set 0 for its own 224"
     with pytest.raises(UserError, match=says):
-        taught.train(tmp_path / "run", settings(arch="vit_tiny_patch16_224", size=64), backbone=None)
+        taught.train(tmp_path / "run", settings(arch="vit_tiny_patch16_224", size=64), needs)
 
 
 def test_labels_of_another_label_are_refused(taught, tmp_path):
-    videos = dataclasses.replace(taught.videos(), labels=taught.labels("motion"))
+    needs = taught.needs(labels=str(taught.labels("motion")))
     with pytest.raises(UserError, match=r"and there are 6 classes: give labels and class names of one label"):
-        taught.train(tmp_path / "run", settings(**CE), videos=videos)
+        taught.train(tmp_path / "run", settings(**CE), needs)
 
 
 def test_few_labels_among_many_are_found(own, tmp_path):
@@ -301,6 +308,6 @@ def test_few_labels_among_many_are_found(own, tmp_path):
     marks = [line.replace(",true", ",false") if "_train_" in line else line for line in lines]
     marks = [line.replace(",false", ",true") if "_train_00077" in line else line for line in marks]
     own.labels().write_text("\n".join([header, *marks]) + "\n")
-    found = config(own.train(tmp_path / "run", settings(epochs=1), marked_only=True))
+    found = config(own.train(tmp_path / "run", settings(epochs=1), needs=own.needs(marked_only=True)))
     assert (found["train_clips"], found["labelled_clips"]) == (COUNTS["train"], 1)
     assert found["gradient_norms"]["task_loss"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,19 @@ from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.pretrain.registry import build_network
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.checkpoints import CheckpointSettings
-from vidkd.methods.labelled import Videos
-from vidkd.methods.trimodel.fit import fit_head
-from vidkd.methods.trimodel.settings import GateSettings, TriModelSettings
-from vidkd.methods.trimodel.train import Network, train
+from vidkd.config.data import FrameSettings
+from vidkd.config.teacher import TeacherSettings
+from vidkd.methods.base import Needs, Network
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import Predicted
+from vidkd.methods.teacher import fit_teacher
+from vidkd.methods.train import Job, train
+from vidkd.methods.trimodel.export import export
+from vidkd.methods.trimodel.predict import predict
+from vidkd.methods.trimodel.settings import TriModelSettings
 
 FRAMES = 4
-GATE = GateSettings(margin=3, l2=(1e-3, 1e-2, 1e-1))
+GATE = TeacherSettings(head="probe", margin=3, l2=(1e-3, 1e-2, 1e-1))
 STUDENT = TriModelSettings(
     backbone="teacher", epochs=2, batch_size=12, lr=1e-3, warmup_epochs=0, frames=FRAMES,
     crop_scales=(0.8, 1.0), hidden_layers_to_align=(-1, -2),
@@ -50,31 +57,53 @@ class Assisted:
     def head(self, name: str, label: str = "colour") -> Path:
         return self.root / "heads" / label / name / "model.safetensors"
 
-    def videos(self, label: str = "colour", *, marked_only: bool = False) -> Videos:
-        frames = (self.frames(split) for split in ("train", "val"))
-        return Videos(*frames, self.root / f"{label}.json", self.root / f"{label}.csv", marked_only)
+    def needs(
+        self,
+        label: str = "colour",
+        roles: Sequence[str] = ("teacher", "assistant"),
+        *,
+        marked_only: bool = False,
+    ) -> Needs:
+        """What a training reads, but for the network that it starts from."""
+        networks = {
+            role: Network(settings=self.backbones[role], head=str(self.head(role, label))) for role in roles
+        }
+        frames = {split: str(self.frames(split)[0]) for split in ("train", "val")}
+        return Needs(frames=frames, networks=networks, marked_only=marked_only, **self.listed(label))
 
-    def networks(self, label: str = "colour") -> dict[str, Network]:
-        return {name: Network(self.head(name, label), found) for name, found in self.backbones.items()}
+    def listed(self, label: str) -> dict[str, str]:
+        files = {"classes": self.root / f"{label}.json", "labels": self.root / f"{label}.csv"}
+        return {name: str(file) for name, file in files.items()} | {"label": label}
 
-    def fit(self, name: str, label: str = "colour", *, marked_only: bool = False) -> dict[str, object]:
+    def fit(self, name: str, label: str = "colour") -> dict[str, object]:
         """Make a head; its metrics."""
         gate = GATE if label == "colour" else GATE.model_copy(update={"margin": 30.0})
-        fit_head(
-            gate, {split: self.features(name, split) for split in COUNTS}, self.root / f"{label}.json",
-            self.root / f"{label}.csv", self.head(name, label).parent, {"network": name, "label": label},
-            marked_only=marked_only,
-        )  # fmt: skip
-        metrics: dict[str, object] = json.loads(self.head(name, label).with_name("metrics.json").read_text())
+        features = {name: {split: str(self.features(name, split)[0]) for split in COUNTS}}
+        head = self.head(name, label)
+        fit_teacher(gate, Inputs(Needs(features=features, **self.listed(label))), head.parent)
+        metrics: dict[str, object] = json.loads(head.with_name("metrics.json").read_text())
         return metrics
 
-    def train(self, run_dir: Path, settings: TriModelSettings = STUDENT, **more: object) -> Path:
+    def train(self, run_dir: Path, settings: TriModelSettings = STUDENT, needs: Needs | None = None) -> Path:
         """Train a student; its weights."""
-        start = self.backbones["teacher"] if settings.backbone else None
-        given = {"videos": self.videos(), "networks": self.networks(), "seed": 0, "stamp": "a"}
-        given |= {"about": {"variant": "small", "label": "colour"}, "backbone": start} | more
-        train(settings, run_dir=run_dir, **given)  # type: ignore[arg-type]
+        needs = needs or self.needs()
+        start = {"start": Network(settings=self.backbones["teacher"])} if settings.backbone else {}
+        needs = needs.model_copy(update={"networks": start | needs.networks})
+        train("trimodel", Job(settings, Inputs(needs), run_dir, seed=0, stamp="a", about={"run": "small"}))
         return run_dir / "model.safetensors"
+
+    def predict(self, weights: Path) -> Predicted:
+        """What a student predicts of the test videos."""
+        results = {role: (str(self.head(role).with_name("predictions.csv")),) for role in self.backbones}
+        frames, trained = {"test": str(self.frames("test")[0])}, {"student": (str(weights),)}
+        needs = Needs(frames=frames, weights=trained, results=results, **self.listed("colour"))
+        return predict(Inputs(needs), {}, 0)
+
+
+def exported(weights: Path, folder: Path) -> transformers.VideoMAEForVideoClassification:
+    """The student as transformers loads it from its exported folder."""
+    export(Inputs(Needs(weights={"small": (str(weights),)})), FrameSettings(), folder)
+    return transformers.VideoMAEForVideoClassification.from_pretrained(folder).eval()
 
 
 def changed(settings: TriModelSettings = STUDENT, **changes: object) -> TriModelSettings:

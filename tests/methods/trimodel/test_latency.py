@@ -7,16 +7,16 @@ import pytest
 from click.testing import CliRunner
 
 from vidkd.backbones.registry import load_backbone
-from vidkd.evaluate.efficiency import gflops
-from workflow_scripts import measure_trimodel
+from vidkd.engine.efficiency import gflops
+from vidkd.methods.base import Needs
+from workflow_scripts import measure
 
 
 def test_costs_are_of_every_network(assisted, tmp_path):
     weights = assisted.train(tmp_path / "run")
-    given = [f"both={weights}", "--rounds=3", f"--output={tmp_path / 'latency.csv'}"]
-    for role, backbone in assisted.backbones.items():
-        given += [f"--{role}={backbone.model_dump_json()}", f"--{role}-head={assisted.head(role)}"]
-    done = CliRunner().invoke(measure_trimodel.main, given)
+    needs = Needs(weights={"both": (str(weights),)}, networks=assisted.needs().networks)
+    given = [f"--needs={needs.text()}", "--rounds=3", f"--output={tmp_path / 'latency.csv'}", "trimodel"]
+    done = CliRunner().invoke(measure.main, given)
     assert done.exit_code == 0, done.output
     table = pd.read_csv(tmp_path / "latency.csv").set_index("variant")
     assert list(table.index) == ["both", "teacher", "assistant"]

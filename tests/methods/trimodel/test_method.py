@@ -10,6 +10,7 @@ from tests.backbones.checkpoints import clips
 from tests.methods.student.taught import CLASSES
 from tests.methods.trimodel.assisted import FRAMES, Assisted, changed
 from vidkd.data.clips import Batch
+from vidkd.methods.inputs import Inputs
 from vidkd.methods.trimodel.method import Distil, mix
 from vidkd.methods.trimodel.model import pretrained_student
 from vidkd.methods.trimodel.train import open_frozen
@@ -28,7 +29,7 @@ def method_of(assisted: Assisted, **changes: object) -> Distil:
     student = pretrained_student(settings, assisted.backbones["teacher"], len(CLASSES["colour"]))
     names = sorted(CLASSES["colour"])
     frozen = {
-        name: open_frozen(name, assisted.networks(), settings, student, names, 0, torch.device("cpu"))
+        name: open_frozen(name, Inputs(assisted.needs()), settings, student, names, 0, torch.device("cpu"))
         for name in ("teacher", "assistant")
     }
     method = Distil(student, frozen, settings)

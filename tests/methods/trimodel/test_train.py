@@ -22,6 +22,7 @@ from tests.methods.trimodel.assisted import (
     STUDENT,
     Assisted,
     changed,
+    exported,
     make_assistant,
     make_teacher,
 )  # fmt: skip
@@ -29,7 +30,8 @@ from vidkd.backbones.extract import cache_shard
 from vidkd.data.frames import FrameStore
 from vidkd.engine.runtime import Interrupted
 from vidkd.errors import UserError
-from vidkd.methods.trimodel.predict import load_student, predict, see
+from vidkd.methods.base import Network
+from vidkd.methods.trimodel.predict import load_student, run_student
 
 TERMS = {
     "task_loss", "teacher_feature_loss", "assistant_feature_loss", "teacher_attention_loss",
@@ -55,18 +57,18 @@ def test_every_term_teaches_and_is_in_the_history(assisted, tmp_path):
     # Neither a frozen network nor a projector is written: the student alone.
     names = set(load_file(weights))
     assert all(name.startswith("network.") for name in names)
-    own = transformers.VideoMAEForVideoClassification.from_pretrained(tmp_path / "run/network")
+    own = exported(weights, tmp_path / "export")
     assert {f"network.{name}" for name in own.state_dict()} == names
 
 
 def test_transformers_loads_the_student_and_gives_the_same_logits(assisted, tmp_path):
     weights = assisted.train(tmp_path / "run", changed(epochs=1))
-    network = transformers.VideoMAEForVideoClassification.from_pretrained(tmp_path / "run/network").eval()
+    network = exported(weights, tmp_path / "export")
     assert network.config.id2label == {k: name for k, name in enumerate(config(weights)["classes"])}
-    processor = transformers.VideoMAEImageProcessor.from_pretrained(tmp_path / "run/network")
+    processor = transformers.VideoMAEImageProcessor.from_pretrained(tmp_path / "export")
     store = FrameStore(assisted.frames("test"))
     model, settings, _ = load_student(weights)
-    ours = see(model, store, changed(settings, eval_crop=1.0), 0)
+    ours = run_student(model, store, changed(settings, eval_crop=1.0), 0)
     frames = store.clip(0, np.arange(1, 8, 2))  # the middles of four segments of eight frames
     resized = [torch.from_numpy(frame).permute(2, 0, 1) for frame in frames]
     small = torch.nn.functional.interpolate(torch.stack(resized), (32, 32), mode="bilinear", antialias=True)
@@ -98,10 +100,14 @@ def test_variants_have_the_terms_that_they_say(assisted, tmp_path, changes, term
 def test_two_trainings_give_the_same_bytes(assisted, tmp_path):
     mixed = changed(epochs=1, drop_path=0.3, mixup=0.4, layer_decay=0.7)
     first, second = (assisted.train(tmp_path / name, mixed) for name in "ab")
-    for name in ("model.safetensors", "config.json", "history.csv", "network/config.json"):
+    for name in ("model.safetensors", "config.json", "history.csv"):
+        assert first.with_name(name).read_bytes() == second.with_name(name).read_bytes()
+    for weights in (first, second):
+        exported(weights, weights.with_name("export"))
+    for name in ("model.safetensors", "config.json", "preprocessor_config.json"):
         assert (
-            first.with_name("x").parent.joinpath(name).read_bytes()
-            == second.parent.joinpath(name).read_bytes()
+            first.with_name("export").joinpath(name).read_bytes()
+            == second.with_name("export").joinpath(name).read_bytes()
         )
     plain = assisted.train(tmp_path / "c", changed(epochs=1))
     assert first.read_bytes() != plain.read_bytes()
@@ -127,7 +133,7 @@ def test_gradient_checkpointing_changes_no_bit(assisted, tmp_path):
 
 
 def test_unlabelled_clips_learn_from_both_networks_alone(assisted, tmp_path):
-    marked = {"videos": assisted.videos(marked_only=True)}
+    marked = {"needs": assisted.needs(marked_only=True)}
     found = config(assisted.train(tmp_path / "a", changed(epochs=1), **marked))
     assert (found["train_clips"], found["labelled_clips"]) == (120, MARKED)
     found = config(assisted.train(tmp_path / "b", changed(epochs=1, unlabelled="drop"), **marked))
@@ -139,7 +145,7 @@ def test_unlabelled_clips_learn_from_both_networks_alone(assisted, tmp_path):
 
 
 def test_the_gate_refuses_teacher_and_assistant(assisted, tmp_path):
-    motion = {"videos": assisted.videos("motion"), "networks": assisted.networks("motion")}
+    motion = {"needs": assisted.needs("motion")}
     with pytest.raises(UserError, match=r"the teacher is refused: its validation top-1 is"):
         assisted.train(tmp_path / "run", **motion)
     assert not (tmp_path / "run/model.safetensors").exists()
@@ -166,11 +172,16 @@ def test_a_network_of_the_settings_size(assisted, tmp_path):
 
 
 def test_what_a_network_is_not_given_for_is_refused(assisted, tmp_path):
-    teacher = {"networks": {"teacher": assisted.networks()["teacher"]}}
-    with pytest.raises(UserError, match=r"assistant_feature_weight is above 0: give --assistant"):
-        assisted.train(tmp_path / "run", **teacher)
+    with pytest.raises(
+        UserError, match=r"assistant_feature_weight is above 0: give --network assistant=JSON"
+    ):
+        assisted.train(tmp_path / "run", needs=assisted.needs(roles=["teacher"]))
+    headless = assisted.needs().networks | {"assistant": Network(settings=assisted.backbones["assistant"])}
+    with pytest.raises(UserError, match=r"and --network-head assistant=FILE, or set it to 0"):
+        assisted.train(tmp_path / "run", needs=assisted.needs().model_copy(update={"networks": headless}))
+    motion = {"networks": assisted.needs("motion").networks}
     with pytest.raises(UserError, match=r"knows other classes than the student"):
-        assisted.train(tmp_path / "run", networks=assisted.networks("motion"))
+        assisted.train(tmp_path / "run", needs=assisted.needs().model_copy(update=motion))
 
 
 @pytest.mark.parametrize("index", [4, -4, 7])
@@ -218,19 +229,18 @@ def test_an_assistant_that_is_cut_or_a_page_is_refused(own: Assisted, tmp_path, 
 
 def test_predictions_stand_beside_those_of_both_networks(assisted, tmp_path):
     weights = assisted.train(tmp_path / "run", changed(epochs=1))
-    heads = {name: assisted.head(name).with_name("predictions.csv") for name in ("teacher", "assistant")}
-    files = tmp_path / "p.csv", tmp_path / "e.json"
-    predict(weights, assisted.frames("test"), assisted.root / "colour.csv", heads, *files)
-    table = pd.read_csv(files[0])
+    found = assisted.predict(weights)
+    table = pd.DataFrame(found.columns)
     assert len(table) == 30
-    theirs = pd.read_csv(heads["assistant"]).set_index("video_id")["pred"]
+    theirs = pd.read_csv(assisted.head("assistant").with_name("predictions.csv")).set_index("video_id")[
+        "pred"
+    ]
     assert table["assistant_pred"].tolist() == theirs.loc[table["video_id"]].tolist()
     probabilities = table[[name for name in table if name.startswith("s_")]]
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-4)
-    cost = json.loads(files[1].read_text())
-    own = transformers.VideoMAEForVideoClassification.from_pretrained(tmp_path / "run/network")
-    assert cost["params"] == sum(p.numel() for p in own.parameters())
-    assert cost["gflops"] > 0
+    own = exported(weights, tmp_path / "export")
+    assert found.cost["params"] == sum(p.numel() for p in own.parameters())
+    assert found.cost["gflops"] > 0
     assert STUDENT.frames == FRAMES
 
 
@@ -245,7 +255,8 @@ large = changed(
 lines = Path("/proc/self/status").read_text().splitlines()
 (used,) = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmSize")]
 resource.setrlimit(resource.RLIMIT_AS, (used + 700 * 2**20, used + 700 * 2**20))
-Assisted(Path(sys.argv[1])).train(Path(sys.argv[2]), large, networks={})
+assisted = Assisted(Path(sys.argv[1]))
+assisted.train(Path(sys.argv[2]), large, assisted.needs(roles=[]))
 """
 
 
@@ -260,4 +271,4 @@ def test_a_process_with_little_memory_names_the_knobs(made_once, tmp_path):
         "gradient_accumulation_steps), set gradient_checkpointing: true (of a notebook in recipe), or "
         "attention_distillation_weight: 0, or lower frames (4)"
     ) in done.stderr
-    assert not [file for file in (tmp_path / "run").iterdir() if file.is_file()]
+    assert not [file for file in (tmp_path / "run").glob("*") if file.is_file()]

@@ -23,13 +23,13 @@ from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation
 from vidkd.data.demo_specs import FLIP_LABELS
 from vidkd.data.frames import FrameStore
 from vidkd.data.tables import read_classes
+from vidkd.engine.accuracy import top_k
 from vidkd.engine.checkpoint import drop_state, only_run
+from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.loop import Progress, Trainer
 from vidkd.engine.optim import NORMS
 from vidkd.engine.runtime import start
 from vidkd.errors import UserError
-from vidkd.evaluate.accuracy import top_k
-from vidkd.evaluate.efficiency import count_parameters
 from vidkd.files import atomic, atomic_folder, write_text
 from vidkd.video.media import without_suffix
 
@@ -90,11 +90,16 @@ def train(
 
 
 def clip_settings(spec: BackboneSpec) -> ClipSettings:
-    """How source videos are seen: a random square or the middle one, mirrored with its label."""
+    """How source videos are seen: a random square or the middle one, mirrored with its label.
+
+    Every setting is given, because a digest of code does not cover defaults.
+    """
     return ClipSettings(
-        size=spec.size, crop_scales=(spec.crop,), eval_crop=spec.crop, flip="swap",
-        flip_labels=FLIP_LABELS,
-    )  # type: ignore[call-arg]  # fmt: skip
+        frame_sampling="segments", eval_frame_sampling="centres", frame_stride=1, size=spec.size,
+        crop="multi_scale", crop_scales=(spec.crop,), crop_area=(0.08, 1.0), crop_aspect=(0.75, 4 / 3),
+        eval_crop=spec.crop, flip="swap", flip_labels=FLIP_LABELS,
+        rotation=0, brightness=0, contrast=0, saturation=0, hue=0,
+    )  # fmt: skip
 
 
 def described(store: FrameStore, rows: Mapping[str, Mapping[str, str]]) -> list[Mapping[str, str]]:

@@ -24,12 +24,12 @@ from vidkd.engine.logging import progress
 from vidkd.errors import UserError
 from vidkd.features.batches import FeatureJoin, FeatureSource
 from vidkd.features.meta import FeatureMeta
-from vidkd.features.room import check_room
 from vidkd.features.store import FeatureStore, Rows
-from vidkd.features.writer import feature_writer
+from vidkd.features.writer import check_room, feature_writer
 from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
 from vidkd.methods.converters.model import Converter
 from vidkd.methods.converters.settings import ConverterSettings
+from vidkd.methods.inputs import Inputs
 from vidkd.provenance import file_sha256
 
 AT_ONCE = 8
@@ -105,21 +105,22 @@ def converted_meta(weights: Path, config: Mapping[str, Any], student: FeatureMet
     )
 
 
-def convert(weights: Path, shards: Mapping[str, Sequence[Path]], outputs: Mapping[str, Path]) -> None:
+def convert(inputs: Inputs, outputs: Mapping[str, Path]) -> None:
     """Write what a converter makes of the student's features: one feature shard for each split.
 
     Args:
-        weights: `model.safetensors` of the converter, beside its `config.json`.
-        shards: of the student's features, by split.
+        inputs: the converter, and the student's features.
         outputs: feature shard to write, by split; without rows where the split has none.
 
     Raises:
-        UserError: the converter was made for other features, these are damaged, an output is one of them or
-            is named twice, the disk is too small, or a converted feature is not finite in the student's
-            dtype.
+        UserError: the converter was made for other features, these are missing or damaged, an output is one
+            of them or is named twice, the disk is too small, or a converted feature is not finite in the
+            student's dtype.
     """
+    weights = inputs.weights("converter")
     config, converter = converter_config(weights), load_converter(weights).to(PartialState().device)
     use_cpu(ConverterSettings.model_validate(config["settings"]).cpu_threads)
+    shards = inputs.features(config["student"], *outputs)
     _check_outputs(shards, outputs)
     stores = {split: FeatureStore(shards[split]) for split in outputs}
     for store in stores.values():

@@ -52,14 +52,14 @@ def converter_config(weights: Path) -> dict[str, Any]:
     if missing := KEYS - config.keys():
         raise UserError(
             f"{weights} is no converter: {path} has no {', '.join(sorted(missing))}. Give the "
-            "model.safetensors of train_converter."
+            "model.safetensors of a converter's run."
         )
     for name in ("student_meta", "teacher_meta"):
         try:
             FeatureMeta.read(config[name])
         except (KeyError, ValueError, TypeError) as error:
             raise UserError(
-                f"{path} is damaged: {name} is not what train_converter wrote ({error!r}). Delete the run's "
+                f"{path} is damaged: {name} is not what its training wrote ({error!r}). Delete the run's "
                 "folder and train again."
             ) from error
     return config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from vidkd.features.batches import FeatureJoin
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.splits import open_splits
 from vidkd.methods.converters.settings import ConverterSettings
+from vidkd.methods.inputs import Inputs
 
 log = logging.getLogger(__name__)
 
 LEARNT_FROM = ("train", "val")
-"""Splits that a converter sees."""
+"""Splits that a training sees."""
 
 _SHOWN = 5
 
@@ -49,30 +49,27 @@ class Pairs:
         return student.shape, teacher.shape
 
 
-def open_pairs(
-    settings: ConverterSettings,
-    student: str,
-    teacher: str,
-    shards: Mapping[str, Mapping[str, Sequence[Path]]],
-) -> Pairs:
+def open_pairs(settings: ConverterSettings, inputs: Inputs) -> Pairs:
     """Open the features of both networks.
 
     Args:
         settings: of the converter.
-        student: name of the backbone that is converted from.
-        teacher: of the one that is converted to.
-        shards: feature shards by name of the backbone, then by split: train and val.
+        inputs: features of the student, then those of the teacher: train and val.
 
     Raises:
-        UserError: a cache cannot be used or is of another backbone, its splits were not made alike, videos
-            are missing from one of them, labels disagree, or the converter cannot make these tokens of those.
+        UserError: there are not two networks, a cache cannot be used or is of another backbone, its splits
+            were not made alike, videos are missing from one of them, labels disagree, or the converter cannot
+            make these tokens of those.
     """
-    if student == teacher:
-        raise UserError(f"{student} is both the student and the teacher: name two backbones")
-    stores = {
-        name: open_splits({split: shards[name][split] for split in LEARNT_FROM})
-        for name in (student, teacher)
-    }
+    names = inputs.networks_with_features
+    if len(names) == 1:
+        raise UserError(f"{names[0]} is both the student and the teacher: name two backbones")
+    if len(names) != 2:
+        raise UserError(
+            f"features of {len(names)} networks are given: give those of the student, then the teacher's"
+        )
+    shards = {name: inputs.features(name, *LEARNT_FROM) for name in names}
+    stores = {name: open_splits(of) for name, of in shards.items()}
     for name, splits in stores.items():
         _check_name(name, splits["train"].meta, shards[name]["train"][0])
     joins = {

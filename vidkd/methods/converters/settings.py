@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from vidkd.config.problems import Problem, Problems, nearest
+from vidkd.config.problems import Location, Problem, Problems, nearest
 from vidkd.config.training import TrainingSettings
 from vidkd.config.variants import Experiment
+from vidkd.methods.base import MethodSettings
+from vidkd.methods.problems import network_problems, view_problems
+
+if TYPE_CHECKING:
+    from vidkd.config.settings import CommonSettings
 
 LOSSES = ("l1", "l2", "cosine", "infonce", "vicreg", "barlow")
 """Terms that the objective may be a weighted sum of."""
@@ -72,7 +77,7 @@ class ConverterSettings(TrainingSettings):
         return loss
 
 
-class ConverterExperiment(Experiment):
+class ConverterExperiment(Experiment, MethodSettings):
     """Converters from the features of one backbone to those of others; without `student` there are none."""
 
     base: ConverterSettings = Field(
@@ -101,3 +106,17 @@ class ConverterExperiment(Experiment):
         if len(set(names)) < len(names):
             raise ValueError(f"found {list(names)}; allowed: each once")
         return names
+
+    def problems(self, settings: CommonSettings) -> list[Problem]:
+        """Students and teachers that are no backbones, or that are cached with several views."""
+        if self.student is None:
+            return []
+        named: list[tuple[Location, str | None]] = [(("converters", "student"), self.student)]
+        named += [(("converters", "teachers"), name) for name in self.teachers]
+        found = network_problems(settings, named)
+        if not self.teachers:
+            found.append((("converters", "teachers"), "found []; allowed: one backbone or more"))
+        if self.student in self.teachers:
+            found.append((("converters", "teachers"), f"{self.student} is the student: leave it out"))
+        names = dict.fromkeys(name for _, name in named)
+        return found + view_problems(settings, "converters take", names)

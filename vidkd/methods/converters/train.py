@@ -6,20 +6,16 @@ Shapes in names: B clips, M tokens of the teacher, D features.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 
-from vidkd.engine.checkpoint import drop_state, only_run
-from vidkd.engine.loop import Trainer
+from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.optim import one_group
-from vidkd.engine.run import write_run
-from vidkd.engine.runtime import naming_knob, start
+from vidkd.engine.runtime import start
 from vidkd.errors import UserError
-from vidkd.evaluate.efficiency import count_parameters
 from vidkd.evaluate.token_errors import TokenErrors
 from vidkd.features.batches import FeatureBatches, FeatureJoin
 from vidkd.features.tokens import check_finite, token_statistics
@@ -28,47 +24,34 @@ from vidkd.methods.converters.method import Convert
 from vidkd.methods.converters.model import Converter, build_converter
 from vidkd.methods.converters.pairs import Pairs, open_pairs
 from vidkd.methods.converters.settings import ConverterSettings
+from vidkd.methods.train import Fitted, Job
 
 
-def train(
-    settings: ConverterSettings,
-    shards: Mapping[str, Mapping[str, Sequence[Path]]],
-    run_dir: Path,
-    about: Mapping[str, str],
-    *,
-    seed: int,
-    stamp: str,
-) -> None:
-    """Train, and write the run of the epoch that validation prefers; of no epochs, the random converter.
+def training(job: Job) -> Fitted:
+    """Train a converter, whose best epoch validation chooses; of no epochs it stays random.
 
-    A run that was stopped goes on from its state when `stamp` (settings, code, inputs) is the same.
-
-    Args:
-        settings: of the converter.
-        shards: feature shards by name of the backbone, then by split: train and val.
-        run_dir: folder of the run.
-        about: names of the `converter`, and of its `student` and `teacher` backbones.
-        seed: of the weights, the order and the dropout.
-        stamp: digest of all that the result depends on.
+    A run is called `CONVERTER.TEACHER`.
 
     Raises:
         UserError: the features cannot be used, see open_pairs; there are fewer training videos than one
             batch, a feature is NaN or infinite, memory is too small, or the loss diverged.
     """
-    accelerator = start(settings, seed)
-    pairs = open_pairs(settings, about["student"], about["teacher"], shards)
-    data = FeatureBatches(pairs.train, settings.batch_size, seed, device=accelerator.device)
+    settings: ConverterSettings = job.settings
+    accelerator = start(settings, job.seed)
+    pairs = open_pairs(settings, job.inputs)
+    student, teacher = pairs.train.stores
+    data = FeatureBatches(pairs.train, settings.batch_size, job.seed, device=accelerator.device)
     model = build_converter(settings, *pairs.shapes)
     statistics = token_statistics(pairs.train)
-    model.student.set(*statistics[about["student"]])
-    model.teacher.set(*statistics[about["teacher"]])
+    model.student.set(*statistics[student])
+    model.teacher.set(*statistics[teacher])
     method, validate = Convert(model, settings), validation(pairs.val, settings, accelerator)
-    state_dir = run_dir / ".state"
-    with only_run(state_dir), naming_knob(f"batch_size {settings.batch_size}: lower it, or width or layers"):
-        groups = one_group(method)
-        trainer = Trainer(method, groups, data, validate, settings, accelerator, seed, state_dir, stamp)
-        write_run(run_dir, trainer.fit(), settings, seed, **about, **_described(pairs, model))
-        drop_state(state_dir)
+    knob = f"batch_size {settings.batch_size}: lower it, or width or layers"
+    result = job.loop(method, one_group(method), data, validate, settings, accelerator, knob=knob)
+    about = {
+        "converter": str(job.about["run"]).removesuffix(f".{teacher}"), "student": student, "teacher": teacher
+    }  # fmt: skip
+    return job.fitted(result, settings, **about, **_described(pairs, model))
 
 
 def validation(
@@ -106,7 +89,7 @@ def validation(
 
 
 def _described(pairs: Pairs, model: Converter) -> dict[str, object]:
-    """What `config.json` says beside names and settings."""
+    """Describe the features and the network for `config.json`."""
     student, teacher = pairs.metas
     return {
         "student_meta": student.attributes(),

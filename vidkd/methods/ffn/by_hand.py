@@ -14,13 +14,15 @@ from accelerate import Accelerator
 
 from vidkd.config.options import PATH
 from vidkd.data.clips import check_clips, evaluation_loader
-from vidkd.data.frames import FrameStore, find_shards
+from vidkd.data.frames import FrameStore
+from vidkd.engine.accuracy import accuracy_by_count
 from vidkd.engine.cpu import use_cpu
 from vidkd.errors import UserError
-from vidkd.evaluate.accuracy import accuracy_by_count
 from vidkd.evaluate.scores import score_clips
+from vidkd.methods.base import Needs
 from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import load_network
+from vidkd.methods.inputs import Inputs
 
 TEST_RUN_BATCHES = 2
 
@@ -31,7 +33,7 @@ _OPTIONS = (
     click.option("--num-frames-l", type=_COUNT, help="Low frame count."),
     click.option("--test-run", is_flag=True, help="One epoch of two batches, to see that everything works."),
     click.option(
-        "--eval-only", is_flag=True, help="No training: accuracy of the weights in --resume on --val."
+        "--eval-only", is_flag=True, help="No training: accuracy of the weights in --resume on validation."
     ),
     click.option(
         "--resume",
@@ -42,15 +44,14 @@ _OPTIONS = (
 
 
 def seed_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; `function` is called for a training only, with `init` and `max_batches` resolved."""
+    """Add the options; `function` is called for a training only, with `max_batches`."""
 
     @functools.wraps(function)
     def wrapped(
         *,
         settings: FFNSettings,
-        val: tuple[Path, ...],
+        needs: Needs,
         workers: int,
-        init: Path | None,
         resume: Path | None,
         test_run: bool,
         eval_only: bool,
@@ -63,15 +64,15 @@ def seed_options(function: Callable[..., None]) -> Callable[..., None]:
         if eval_only:
             if resume is None:
                 raise UserError("--eval-only needs --resume CKPT: the weights to evaluate.")
-            found = accuracies(resume, find_shards(val), settings.frame_counts, workers)
+            found = accuracies(resume, Inputs(needs).frames("val"), settings.frame_counts, workers)
             click.echo(json.dumps(found, indent=2))
             return
         if test_run:
             settings = settings.model_copy(update={"epochs": 1})
+        if resume is not None:
+            needs = needs.model_copy(update={"results": {"init": (str(resume),), **needs.results}})
         batches = TEST_RUN_BATCHES if test_run else None
-        function(
-            settings=settings, val=val, workers=workers, init=init or resume, max_batches=batches, **others
-        )
+        function(settings=settings, needs=needs, workers=workers, max_batches=batches, **others)
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)

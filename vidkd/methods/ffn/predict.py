@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -15,56 +14,59 @@ from torch import Tensor, nn
 from vidkd.data.clips import Batch, check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.engine.cpu import use_cpu
+from vidkd.engine.efficiency import count_parameters, gflops
 from vidkd.errors import UserError
-from vidkd.evaluate.efficiency import count_parameters, gflops
+from vidkd.evaluate.cost import Part, clip_part
 from vidkd.evaluate.scores import score_clips
-from vidkd.files import atomic, write_text
 from vidkd.methods.ffn.settings import FFNSettings, PredictSettings
 from vidkd.methods.ffn.start import load_network
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import Predicted
 
 # Larger ones are no faster, and a clip has up to 136 frames when every count to 16 is asked for.
 BATCH_SIZE = 32
 
 
-def predict(
-    weights: list[Path],
-    shards: list[Path],
-    predictions: Path,
-    efficiency: Path,
-    settings: PredictSettings,
-    workers: int,
-) -> None:
-    """Write a row for each clip: its prediction at every frame count, and probabilities at some.
+def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Predicted:
+    """The prediction of every clip at every frame count, and probabilities at some.
 
     Args:
-        weights: `model.safetensors` files, each beside its `config.json`; with several, their class
-            probabilities are averaged.
-        shards: frame stores of the test split.
-        predictions: csv to write: `video_id, label_id, pred_1f, …, s4_0, …` (`s{count}_{label_id}`).
-        efficiency: json to write: parameters, and GFLOPs (multiply-adds) of a clip at every frame count.
-        settings: the frame counts.
+        inputs: the network, or the members of an ensemble, whose probabilities are averaged; test frames.
+        settings: of PredictSettings: the frame counts.
         workers: loader processes.
+
+    Returns:
+        Columns `video_id, label_id, pred_1f, …, s4_0, …` (`s{count}_{label_id}`), and as cost parameters, and
+        GFLOPs (multiply-adds) of a clip at every frame count.
 
     Raises:
         UserError: the networks disagree about classes or size, or do not fit their weights.
     """
-    networks, trained = load_networks(weights)
+    own = PredictSettings.model_validate(settings)
+    networks, trained = load_networks([file for files in inputs.runs.values() for file in files])
     use_cpu(trained.cpu_threads)
-    store = FrameStore(shards)
-    counts = range(1, settings.max_count + 1)
-    if wrong := [count for count in settings.score_counts if count not in counts]:
-        raise UserError(f"ffn.predict.score_counts: {wrong} are above max_count {settings.max_count}.")
-    check_clips(store, settings.max_count, trained, trained.eval_frame_sampling)
+    store = FrameStore(inputs.frames("test"))
+    counts = range(1, own.max_count + 1)
+    if wrong := [count for count in own.score_counts if count not in counts]:
+        raise UserError(f"ffn.predict.score_counts: {wrong} are above max_count {own.max_count}.")
+    check_clips(store, own.max_count, trained, trained.eval_frame_sampling)
     probability = _probabilities(networks, store, counts, trained, workers)
-    table = pd.DataFrame({"video_id": store.video_ids, "label_id": store.label_ids})
-    columns = {f"pred_{count}f": probability[count].argmax(1).numpy() for count in counts}
-    for count in settings.score_counts:
+    columns = {"video_id": store.video_ids, "label_id": store.label_ids}
+    columns |= {f"pred_{count}f": probability[count].argmax(1).numpy() for count in counts}
+    for count in own.score_counts:
         columns |= {f"s{count}_{k}": column.numpy() for k, column in enumerate(probability[count].T)}
-    with atomic(predictions) as temporary:
-        pd.concat([table, pd.DataFrame(columns)], axis=1).to_csv(temporary, index=False, float_format="%.6f")
     cost = {str(count): sum(gflops(network, count, trained.size) for network in networks) for count in counts}
-    report = {"params": sum(count_parameters(network) for network in networks), "gflops": cost}
-    write_text(efficiency, json.dumps(report, indent=2) + "\n")
+    params = sum(count_parameters(network) for network in networks)
+    return Predicted(columns, {"params": params, "gflops": cost}, digits="%.6f")
+
+
+def parts(inputs: Inputs, settings: Mapping[str, Any]) -> list[Part]:
+    """What is measured: a clip of `frames` frames through each network, or the members of an ensemble."""
+    found = []
+    for name, weights in inputs.runs.items():
+        networks, trained = load_networks(weights)
+        found.append(clip_part(name, networks, settings["frames"], trained.size, weights))
+    return found
 
 
 def load_networks(weights: Sequence[Path]) -> tuple[list[nn.Module], FFNSettings]:

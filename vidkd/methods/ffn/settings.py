@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from vidkd.config.base import Section
 from vidkd.config.clips import NormalisedClipSettings
-from vidkd.config.problems import Location, Problem, Problems, nearest
+from vidkd.config.problems import Location, Problem, Problems, nearest, too_many_frames
 from vidkd.config.start import SUFFIXES, is_weights_file, torchvision_network
 from vidkd.config.training import TrainingSettings
 from vidkd.config.variants import Experiment, wrong_names
+from vidkd.methods.base import MethodSettings
+
+if TYPE_CHECKING:
+    from vidkd.config.settings import CommonSettings
+
 
 Arch = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet_tiny"]
 
@@ -112,7 +118,7 @@ class TFDSettings(Section):
     )
 
 
-class FFNExperiment(Experiment):
+class FFNExperiment(Experiment, MethodSettings):
     """The FFN experiment: a base recipe, and variants that each change a few of its settings."""
 
     RESERVED: ClassVar[dict[str, str]] = {"st": "st is the row of separate training"}
@@ -186,4 +192,63 @@ class FFNExperiment(Experiment):
                 found.append(
                     (("variants", name, "init_from"), "leads back to this variant; start from another one")
                 )
+        return found
+
+    def problems(self, settings: CommonSettings) -> list[Problem]:
+        """More frames or pixels than are kept, counts that are not predicted, starts that do not fit."""
+        kept, largest = settings.frames.per_video, self.predict.max_count
+        tables: dict[Location, Sequence[int]] = {
+            ("ffn", "predict", "score_counts"): self.predict.score_counts,
+            ("ffn", "tfd", "report_counts"): self.tfd.report_counts,
+        }
+        found: list[Problem] = [
+            (place, f"{wrong} are above ffn.predict.max_count")
+            for place, counts in tables.items()
+            if (wrong := [count for count in counts if count > largest])
+        ]
+        if not self.variants:
+            return found
+        asked: list[tuple[Location, int]] = [(("predict", "max_count"), largest)]
+        asked += [
+            (("variants", name, "frame_counts"), max(self.variant(name).frame_counts))
+            for name in self.variants
+        ]
+        found += [(("ffn", *where), too_many_frames(count, kept)) for where, count in asked if count > kept]
+        for name in self.variants:
+            problems = self._variant_problems(name, settings)
+            found += [(("ffn", "variants", name, *where), text) for where, text in problems]
+        return found
+
+    def _variant_problems(self, name: str, settings: CommonSettings) -> list[Problem]:
+        variant, kept = self.variant(name), settings.frames
+        found: list[Problem] = []
+        if variant.size > kept.short_side:
+            text = (
+                f"clips of {variant.size} pixels of frames stored with {kept.short_side}: raise "
+                "frames.short_side or lower it"
+            )
+            found.append((("size",), text))
+        for count, sampling in (
+            (max(variant.frame_counts), variant.frame_sampling),
+            (self.predict.max_count, variant.eval_frame_sampling),
+        ):
+            if count <= kept.per_video < (span := variant.kept_frames(count, sampling)):
+                text = (
+                    f"dense clips of {count} frames span {span} of the {kept.per_video} frames kept of a "
+                    "video: raise frames.per_video or lower it"
+                )
+                found.append((("frame_stride",), text))
+        if variant.init_from is not None and self.variant(variant.init_from).arch != variant.arch:
+            found.append(
+                (("init_from",), f"{variant.init_from} has another arch than {name}: give both the same")
+            )
+        largest = max(variant.frame_counts)
+        if variant.shift == "official" and any(
+            variant.batch_size * n % largest for n in variant.frame_counts
+        ):
+            text = (
+                f"official groups {largest} frames: batch_size times every frame count must be a multiple "
+                "of it"
+            )
+            found.append((("shift",), text))
         return found

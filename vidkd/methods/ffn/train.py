@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -18,73 +17,41 @@ from vidkd.data.clips import (
     evaluation_loader,
 )  # fmt: skip
 from vidkd.data.frames import FrameStore
-from vidkd.data.tables import read_classes
-from vidkd.engine.checkpoint import drop_state, only_run
-from vidkd.engine.loop import Trainer
+from vidkd.engine.accuracy import accuracy_by_count
 from vidkd.engine.optim import official_groups, one_group
-from vidkd.engine.run import write_run
-from vidkd.engine.runtime import naming_knob, start_shared
-from vidkd.errors import UserError
-from vidkd.evaluate.accuracy import accuracy_by_count
+from vidkd.engine.runtime import start_shared
 from vidkd.evaluate.scores import score_clips
 from vidkd.methods.ffn.method import FFN
 from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import start_from
+from vidkd.methods.train import Fitted, Job
 
 
-def train(
-    settings: FFNSettings,
-    classes_json: Path,
-    train_shards: list[Path],
-    val_shards: list[Path],
-    run_dir: Path,
-    *,
-    seed: int,
-    stamp: str,
-    workers: int = 0,
-    init_from: Path | None = None,
-    max_batches: int | None = None,
-) -> None:
-    """Train and write `model.safetensors`, `config.json` and `history.csv` into `run_dir`.
-
-    A run that was stopped goes on from its state when `stamp` (settings, code, inputs) is the same.
-
-    Args:
-        settings: the variant's settings.
-        classes_json: list of class names; a label id is a position in it.
-        train_shards: frame stores to train on.
-        val_shards: frame stores that choose the best epoch.
-        run_dir: folder of the run.
-        seed: seed of the weights, the order and the augmentation.
-        stamp: digest of all that the result depends on.
-        workers: loader processes.
-        init_from: weights of the variant that this one starts from.
-        max_batches: cut training and validation to so many batches (a test run).
+def training(job: Job) -> Fitted:
+    """Train one variant.
 
     Raises:
         UserError: the data cannot serve these settings, the weights do not fit, or the loss diverged.
     """
-    accelerator = start_shared(settings, seed)
-    classes = read_classes(classes_json)
-    if len(classes) < 2:
-        raise UserError(f"{classes_json} has {len(classes)} class: a network has nothing to tell apart")
-    train_store, val_store = FrameStore(train_shards), FrameStore(val_shards)
+    settings: FFNSettings = job.settings
+    accelerator = start_shared(settings, job.seed)
+    classes = job.inputs.class_names
+    train_store, val_store = FrameStore(job.inputs.frames("train")), FrameStore(job.inputs.frames("val"))
     check_labelled(train_store)
     largest = max(settings.frame_counts)
     check_clips(train_store, largest, settings, settings.frame_sampling)
     check_clips(val_store, largest, settings, settings.eval_frame_sampling)
-    clips = TrainingClips(train_store, classes, settings.frame_counts, settings, seed)
-    data = ClipBatches(clips, settings.batch_size, seed, workers, max_batches)
+    clips = TrainingClips(train_store, classes, settings.frame_counts, settings, job.seed)
+    data = ClipBatches(clips, settings.batch_size, job.seed, job.workers, job.max_batches)
     method = FFN(settings, len(classes))
-    start_from(method.model, settings, init_from)
+    start_from(
+        method.model, settings, job.inputs.result("init") if "init" in job.inputs.needs.results else None
+    )
     groups = official_groups(method, settings) if settings.param_groups == "official" else one_group(method)
-    validate = validation(settings, val_store, accelerator, workers, max_batches)
-    state_dir = run_dir / ".state"
-    knob = f"batch_size {settings.batch_size}: lower it, or size, frame_counts or workers ({workers})"
-    with only_run(state_dir), naming_knob(knob):
-        trainer = Trainer(method, groups, data, validate, settings, accelerator, seed, state_dir, stamp)
-        write_run(run_dir, trainer.fit(), settings, seed, classes=classes)
-        drop_state(state_dir)
+    validate = validation(settings, val_store, accelerator, job.workers, job.max_batches)
+    knob = f"batch_size {settings.batch_size}: lower it, or size, frame_counts or workers ({job.workers})"
+    result = job.loop(method, groups, data, validate, settings, accelerator, knob=knob)
+    return job.fitted(result, settings, classes=classes)
 
 
 def validation(

@@ -32,11 +32,11 @@ from vidkd.engine.logging import Waiting
 from vidkd.engine.weights import listed
 from vidkd.errors import UserError
 from vidkd.features.meta import canonical
-from vidkd.inside import check_inside
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.model import Converter
-from vidkd.methods.fusion.load import load_fusion
 from vidkd.methods.fusion.method import Fuse
+from vidkd.methods.fusion.predict import load_fusion
+from vidkd.path_safety import check_inside
 from vidkd.provenance import file_sha256
 
 VERSION = 1
@@ -104,7 +104,7 @@ class Bundle:
 
 
 def load_bundle(folder: Path, batch: int = 8) -> Bundle:
-    """Read what `export_bundle` wrote, wherever the folder is now; it runs on a GPU where there is one.
+    """Read what `export` wrote, wherever the folder is now; it runs on a GPU where there is one.
 
     Args:
         folder: of the bundle.
@@ -160,7 +160,7 @@ def backbone_settings(folder: Path, config: Mapping[str, Any]) -> BackboneSettin
     return BackboneSettings.model_validate(values | {place: str(folder / values[place])})
 
 
-_AGAIN = "Give the folder that export_fusion wrote; copy it again, or export it again."
+_AGAIN = "Give the folder that the export wrote; copy it again, or export it again."
 
 
 def is_bundle(folder: Path) -> bool:

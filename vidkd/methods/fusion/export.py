@@ -22,7 +22,8 @@ from vidkd.features.meta import FeatureMeta
 from vidkd.files import atomic_folder, write_text
 from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config
 from vidkd.methods.fusion.bundle import CONFIG, RUN, VERSION, is_bundle, load_bundle, sum_of
-from vidkd.methods.fusion.load import load_fusion
+from vidkd.methods.fusion.predict import load_fusion
+from vidkd.methods.inputs import Inputs
 from vidkd.provenance import file_sha256
 from vidkd.video.decode import decoder_version
 
@@ -32,24 +33,18 @@ SOURCES = ("hub", "revision", "folder", "file", "checkpoint", "sha256", "url", "
 """Of a backbone's settings: where it was, which is now in the bundle."""
 
 
-def export_bundle(
-    weights: Path,
-    converters: Mapping[str, Path],
-    student: BackboneSettings,
-    frames: FrameSettings,
-    output: Path,
-) -> list[Path]:
+HEAD, STUDENT = "head", "student"
+"""Names of the two among the weights and networks; a converter is called by its teacher."""
+
+
+def export(inputs: Inputs, frames: FrameSettings, output: Path) -> None:
     """Write a bundle, whole or not at all.
 
     Args:
-        weights: `model.safetensors` of the head, beside its `config.json`.
-        converters: `model.safetensors` of its frozen converters, by teacher.
-        student: the network whose features the head was trained on.
+        inputs: weights of the `head` and of its frozen converters, by teacher; the network `student`, whose
+            features the head was trained on.
         frames: which frames of a video were kept.
         output: the folder; a bundle that is there is replaced.
-
-    Returns:
-        The files that were read.
 
     Raises:
         UserError: the parts were not made for each other, one is missing or damaged, the head needs real
@@ -57,7 +52,11 @@ def export_bundle(
     """
     if output.exists() and not is_bundle(output):
         raise UserError(f"{output} is there and is no bundle: name another folder, or remove it")
-    head, config = load_fusion(weights), read_config(weights)
+    weights, network = inputs.weights(HEAD), inputs.network(STUDENT)
+    if network is None:
+        raise UserError(f"the student is needed: give --network {STUDENT}=JSON, its settings")
+    converters = {name: inputs.weights(name) for name in inputs.runs if name != HEAD}
+    head, config, student = load_fusion(weights), read_config(weights), network.settings
     backbone = load_backbone(student)
     _check_student(weights, config, backbone, student, frames)
     needed = _needed(weights, config, converters, _meta(config, backbone, student, frames))
@@ -71,7 +70,7 @@ def export_bundle(
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name)
         about = {
-            "bundle": VERSION, "fusion": config["fusion"], "seed": config["seed"],
+            "bundle": VERSION, "fusion": config["run"], "seed": config["seed"],
             "classes": config["classes"], "student": config["student"], "converters": sorted(needed),
             "backbone": moved(student, of_student[0]), "frames": frames.model_dump(mode="json"),
             "files": {name: file_sha256(folder / name) for name in sorted(files)},
@@ -79,7 +78,6 @@ def export_bundle(
         write_text(folder / CONFIG, json.dumps(about | {"sha256": sum_of(about)}, indent=2) + "\n")
         load_bundle(folder)
     log.info("%s: %d files, head with %d own converters", output, len(files), len(head.converters))
-    return list(files.values())
 
 
 def _meta(
@@ -141,7 +139,7 @@ def _needed(
     if missing := sorted(needed.keys() - given.keys()):
         raise UserError(
             f"{weights} has converted features of {', '.join(missing)} as inputs: give their converters, "
-            f"--converter {missing[0]}=…/model.safetensors"
+            f"--trained {missing[0]}=…/model.safetensors"
         )
     for name, source in needed.items():
         made = converter_config(given[name])

@@ -4,38 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vidkd.backbones.network import Network, device_of
 from vidkd.backbones.registry import load_backbone
-from vidkd.config.backbones import BackboneSettings
-from vidkd.evaluate.cost import Part, Row, measure, random_clips, write_rows
-from vidkd.evaluate.efficiency import count_parameters
+from vidkd.engine.efficiency import count_parameters
+from vidkd.evaluate.cost import Part, random_clips
 from vidkd.methods.fusion.bundle import RUN, Bundle, load_bundle
+from vidkd.methods.inputs import Inputs
 
 
-def measure_bundle(
-    folder: Path, teachers: Mapping[str, BackboneSettings], output: Path, rounds: int = 30
-) -> None:
-    """Write a row for each part, with the columns of `vidkd.evaluate.cost`.
-
-    `part` stands in the place of `variant`, and `relative` is the ratio of `ms_1` to the student's.
-
-    Args:
-        folder: of the bundle.
-        teachers: the networks that it does without, by name.
-        output: csv to write.
-        rounds: how often each part is timed.
+def parts(inputs: Inputs, settings: Mapping[str, Any]) -> list[Part]:
+    """What is measured: the parts of a bundle, the bundle, and the networks that it does without.
 
     Raises:
         UserError: the bundle or a teacher cannot be loaded.
     """
+    folder = inputs.result("bundle")
     bundle = load_bundle(folder, batch=1)
+    teachers = {name: network.settings for name, network in inputs.needs.networks.items()}
     networks = {name: Network(load_backbone(of), of, device_of(of), batch=1) for name, of in teachers.items()}
-    rows = measure([*_own_parts(bundle, folder), *_others(bundle.student, networks)], rounds)
-    write_rows([_with_ratio(row, rows[0]) for row in rows], output)
+    return [*_own_parts(bundle, folder), *_others(bundle.student, networks)]
 
 
 def _own_parts(bundle: Bundle, folder: Path) -> list[Part]:
@@ -113,8 +105,3 @@ def _clip(network: Network) -> Tensor:
 def _feature(student: Network) -> Tensor:
     """Features (1, N, D) of no video."""
     return torch.zeros(1, *student.row_shape(), device=student.device)
-
-
-def _with_ratio(row: Row, student: Row) -> Row:
-    named = {"part": row["variant"]} | {name: value for name, value in row.items() if name != "variant"}
-    return named | {"relative": f"{float(str(row['ms_1'])) / float(str(student['ms_1'])):.3f}"}

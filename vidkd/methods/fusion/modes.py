@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,17 +19,10 @@ from torch import Tensor
 
 from vidkd.data.frames import FrameStore
 from vidkd.engine.logging import Waiting, progress
-from vidkd.engine.run import read_config
 from vidkd.errors import UserError
-from vidkd.features.batches import FeatureJoin
-from vidkd.features.meta import FeatureMeta
-from vidkd.features.store import FeatureStore
-from vidkd.files import atomic
-from vidkd.methods.converters.load import DECIDING
 from vidkd.methods.fusion.bundle import Bundle, bundle_config, load_bundle
-from vidkd.methods.fusion.load import load_fusion
-from vidkd.methods.fusion.predict import logits
-from vidkd.methods.fusion.settings import FusionSettings
+from vidkd.methods.fusion.predict import load_fusion, logits, open_test
+from vidkd.methods.inputs import Inputs
 from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
@@ -45,29 +38,25 @@ TOLERANCE = {"float32": 1e-5, "float16": 0.02}
 within 2^-11 of itself; what that moves a logit by was measured (docs/fusion.md)."""
 
 
-def compare_modes(
-    folder: Path, run_dir: Path, test: Mapping[str, Sequence[Path]], frames: Sequence[Path], output: Path
-) -> None:
-    """Write one row of `COLUMNS`.
+def compare_modes(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """One row of `COLUMNS`.
 
     Args:
-        folder: of the bundle, which sees the frames.
-        run_dir: of the head that was exported, which sees the cached features.
-        test: cached features of the test split, by name of the network.
-        frames: frame stores of the test split.
-        output: csv to write.
+        inputs: the `bundle`, which sees the test frames, and the `head` that was exported, which sees the
+            cached test features.
+        settings: nothing.
 
     Raises:
         UserError: the bundle cannot be used or is of another run, or features or frames are missing or of
             other networks.
     """
-    weights = run_dir / "model.safetensors"
+    folder, weights = inputs.result("bundle"), inputs.weights("head")
     if bundle_config(folder)["files"]["head/model.safetensors"] != file_sha256(weights):
         raise UserError(f"{folder} was exported from another head than {weights}: export it again")
-    join = open_test(weights, test)
+    join = open_test(weights, inputs)
     bundle = load_bundle(folder)
     cached_NK = logits(load_fusion(weights), join, 1, torch.device("cpu"))
-    video_NK = video_logits(bundle, FrameStore(frames), join.video_ids)
+    video_NK = video_logits(bundle, FrameStore(inputs.frames("test")), join.video_ids)
     largest = (cached_NK - video_NK).abs().max().item()
     first, *_ = join.stores.values()
     dtype = str(first.dtype).removeprefix("torch.")
@@ -78,31 +67,7 @@ def compare_modes(
     )  # fmt: skip
     row = dict(zip(COLUMNS, values, strict=True))
     log.info("%s", ", ".join(f"{name} {value}" for name, value in row.items()))
-    with atomic(output) as temporary:
-        pd.DataFrame([row]).to_csv(temporary, index=False)
-
-
-def open_test(weights: Path, test: Mapping[str, Sequence[Path]]) -> FeatureJoin:
-    """The cached features that a head takes, joined.
-
-    Raises:
-        UserError: some are missing, of another network than the head was trained on, or of other videos.
-    """
-    config = read_config(weights)
-    sources = config["sources"]
-    needed = [name for name, source in sources.items() if source["kind"] != "finetuned"]
-    if len(needed) < len(sources) and config["student"] not in needed:
-        needed.append(config["student"])
-    if missing := [name for name in needed if name not in test]:
-        raise UserError(f"there are no features of {missing[0]}: give --test {missing[0]}=FILE")
-    stores = {name: FeatureStore(test[name]) for name in needed}
-    for name in sources.keys() & stores.keys():
-        if wrong := FeatureMeta.read(sources[name]["meta"]).differing(stores[name].meta, DECIDING):
-            raise UserError(
-                f"{weights} was trained on other features of {name} than {test[name][0]}: with "
-                f"{'; '.join(wrong)}. Give the test features that belong to those of the training."
-            )
-    return FeatureJoin(stores, FusionSettings.model_validate(config["settings"]).allow_missing)
+    return pd.DataFrame([row])
 
 
 def video_logits(bundle: Bundle, frames: FrameStore, video_ids: Sequence[str]) -> Tensor:

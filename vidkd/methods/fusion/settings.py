@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vidkd.config.problems import Location, Problem, Problems, nearest, problems
 from vidkd.config.training import TrainingSettings
 from vidkd.config.variants import Experiment, changes_of
+from vidkd.methods.base import MethodSettings
+
+if TYPE_CHECKING:
+    from vidkd.config.settings import CommonSettings
 
 
 class FusionSettings(TrainingSettings):
@@ -108,7 +112,7 @@ UNSWEPT = (
 change."""
 
 
-class FusionExperiment(Experiment):
+class FusionExperiment(Experiment, MethodSettings):
     """Fusion heads over the features of `converters.student` and its converted ones."""
 
     base: FusionSettings = Field(
@@ -146,3 +150,21 @@ class FusionExperiment(Experiment):
         if found:
             raise Problems(found)
         return self
+
+    def problems(self, settings: CommonSettings) -> list[Problem]:
+        """Fusion of what is not converted."""
+        converters = settings.methods["converters"]
+        if converters.student is None:
+            return []
+        known, found = list(converters.teachers), list[Problem]()
+        for name in self.variants:
+            variant, place = self.variant(name), ("fusion", "variants", name)
+            for teacher in variant.teachers or ():
+                if teacher not in known:
+                    text = f"{teacher} is none of converters.teachers; {nearest(teacher, known)}"
+                    found.append(((*place, "teachers"), text))
+            if variant.converter not in converters.variants:
+                near = nearest(variant.converter, list(converters.variants))
+                text = f"no variant of converters is named {variant.converter!r}; {near}"
+                found.append(((*place, "converter"), text))
+        return found

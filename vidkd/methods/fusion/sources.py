@@ -1,7 +1,7 @@
-"""What a fusion head is trained on: the student's features and those of teachers, real or converted.
+"""The inputs of a fusion head: the student's features and those of teachers, real or converted.
 
-A converter that stays as it is makes features (`ConvertedFeatures`) which are as good as a cache of them; one
-that is trained on with the head is part of the method, and a batch then has the student's features for it.
+A frozen converter makes features (`ConvertedFeatures`) which are as good as a cache of them. One that is
+trained with the head is part of the method, and a batch has the student's features for it.
 """
 
 from __future__ import annotations
@@ -14,22 +14,27 @@ from typing import Literal
 from accelerate import PartialState
 from torch import Tensor
 
-from vidkd.config.data import SPLITS
+from vidkd.backbones.live import live_splits
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
 from vidkd.features.batches import FeatureJoin, FeatureSource
 from vidkd.features.meta import FeatureMeta
+from vidkd.features.splits import open_splits
 from vidkd.features.tokens import token_statistics
 from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
 from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
 from vidkd.methods.converters.model import Converter
-from vidkd.methods.converters.pairs import lacking, layout, mixed
+from vidkd.methods.converters.pairs import LEARNT_FROM, lacking, layout, mixed
 from vidkd.methods.fusion.settings import FusionSettings
+from vidkd.methods.inputs import Inputs
 from vidkd.methods.probes.rows import check_labels
 from vidkd.provenance import file_sha256
 
 Splits = Mapping[str, FeatureSource]
 """Features of one network, by split."""
+
+Networks = Mapping[str, Splits]
+"""The same of several, by name."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +68,13 @@ class Input:
             found["weights_sha256"] = self.meta.weights_sha256
         if self.converter is not None:
             config = converter_config(self.converter)
-            found["converter"] = {name: config[name] for name in CONVERTER_FORM}
+            form = ("settings", "student_shape", "teacher_shape")
+            found["converter"] = {name: config[name] for name in form}
         return found
 
 
-CONVERTER_FORM = ("settings", "student_shape", "teacher_shape")
-"""What a converter is built from, of its `config.json`."""
-
-
 @dataclass(frozen=True)
-class Sources:
+class FusionInputs:
     """Inputs of a head, and the batches of each split.
 
     Attributes:
@@ -106,51 +108,68 @@ class Sources:
         return {name: load_converter(path) for name, path in paths.items() if path is not None}
 
 
-def open_sources(
-    settings: FusionSettings,
-    student: str,
-    given: Mapping[str, Splits],
-    converters: Mapping[str, Path],
-    classes_json: Path,
-) -> Sources:
-    """Choose where each input's features come from, and join them.
+def open_inputs(settings: FusionSettings, inputs: Inputs) -> FusionInputs:
+    """Choose where each input of a head comes from, and join train and val.
 
     Args:
         settings: of the head; without teachers, all that something is given of.
-        student: name of the student.
-        given: features by name of the network and by split: the student's, teachers' own, or converted ones.
-        converters: weights by teacher, where converted features are not given or converters are trained on.
-        classes_json: class names.
+        inputs: features of the student first, then teachers' own or converted ones, each as caches or as a
+            network that sees the frames; weights of a converter by teacher, where converted features are not
+            given or converters are trained on; class names.
 
     Raises:
         UserError: something is missing, left over, of another network or made from other features; videos
             are missing; a label is none of the classes; or tokens cannot be brought to one number.
     """
+    names = inputs.networks_with_features
+    if not names:
+        raise UserError("there is no input: give features of the student or of a teacher")
+    student, *_ = names
+    given = {name: open_features(name, inputs, *LEARNT_FROM) for name in names if is_given(name, inputs)}
+    converters = {name: inputs.weights(name) for name in inputs.runs}
     teachers = settings.teachers
     if teachers is None:
         teachers = tuple(dict.fromkeys(name for name in (*given, *converters) if name != student))
     _check_names(settings, student, teachers, given, converters)
-    inputs: dict[str, Input] = {}
+    found: dict[str, Input] = {}
     if settings.student:
-        inputs[student] = Input("student", _given(student, given, "--train"))
+        found[student] = Input("student", _given(student, given))
     for name in teachers:
-        inputs[name] = _teacher(name, settings, student, given, converters)
-    if not inputs:
+        found[name] = _teacher(name, settings, student, given, converters)
+    if not found:
         raise UserError("there is no input: give features of the student or of a teacher")
-    _check_one_student(inputs, student, given)
-    _check_tokens(inputs)
-    joins = {split: _join(settings, student, inputs, given, split) for split in SPLITS}
-    classes = read_classes(classes_json)
-    check_labels(joins, classes, classes_json)
-    left_out = {split: found for split, join in joins.items() if (found := lacking(split, join))}
-    return Sources(student, classes, inputs, joins, left_out)
+    _check_one_student(found, student, given)
+    _check_tokens(found)
+    stores = {split: _stores(found, student, given, split) for split in LEARNT_FROM}
+    joins = {split: FeatureJoin(of, settings.allow_missing) for split, of in stores.items()}
+    classes = read_classes(inputs.classes)
+    check_labels(joins, classes, inputs.classes)
+    left_out = {split: missing for split, join in joins.items() if (missing := lacking(split, join))}
+    return FusionInputs(student, classes, found, joins, left_out)
+
+
+def is_given(name: str, inputs: Inputs) -> bool:
+    """Whether there are features of a network: caches of them, or the network itself."""
+    return bool(inputs.needs.features.get(name)) or inputs.network(name) is not None
+
+
+def open_features(name: str, inputs: Inputs, *splits: str) -> Splits:
+    """Features of a network by split: from caches, or from frames where the network itself is given.
+
+    Raises:
+        UserError: they are not there or cannot be used.
+    """
+    network = inputs.network(name)
+    if network is None:
+        return open_splits(inputs.features(name, *splits))
+    return live_splits({split: inputs.frames(split) for split in splits}, network.settings, name)
 
 
 def _check_names(
     settings: FusionSettings,
     student: str,
     teachers: Collection[str],
-    given: Mapping[str, Splits],
+    given: Networks,
     converters: Mapping[str, Path],
 ) -> None:
     if student in teachers:
@@ -172,9 +191,11 @@ def _check_names(
             )
 
 
-def _given(name: str, given: Mapping[str, Splits], option: str) -> Splits:
+def _given(name: str, given: Networks) -> Splits:
     if name not in given:
-        raise UserError(f"there are no features of {name}: give {option} {name}=FILE for every split")
+        raise UserError(
+            f"there are no features of {name}: give --feature-stores {name}.SPLIT=FOLDER for every split"
+        )
     return given[name]
 
 
@@ -182,11 +203,11 @@ def _teacher(
     name: str,
     settings: FusionSettings,
     student: str,
-    given: Mapping[str, Splits],
+    given: Networks,
     converters: Mapping[str, Path],
 ) -> Input:
     if settings.features == "real":
-        own = Input("real", _given(name, given, "--train"))
+        own = Input("real", _given(name, given))
         if "converter" in own.meta.preprocessing:
             raise UserError(
                 f"features are real, and what is given as {name} has been converted from a student's: give "
@@ -197,16 +218,16 @@ def _teacher(
         if settings.finetune_converters:
             raise UserError(
                 f"finetune_converters trains the converter of {name}, and what it makes cannot come from a "
-                f"cache: give --converter {name}=model.safetensors in place of its features"
+                f"cache: give --trained {name}=model.safetensors in place of its features"
             )
         return Input("converted", _converted(name, given[name], converters.get(name)))
     if name not in converters:
         raise UserError(
-            f"there is nothing of {name}: give --train {name}=FILE for every split, converted, "
-            f"or --converter {name}=model.safetensors"
+            f"there is nothing of {name}: give --feature-stores {name}.SPLIT=FOLDER for every split, "
+            f"converted, or --trained {name}=model.safetensors"
         )
     weights = converters[name]
-    made = _converting(name, weights, student, _given(student, given, "--train"))
+    made = converting(name, weights, student, _given(student, given))
     return Input("finetuned", made, weights) if settings.finetune_converters else Input("converted", made)
 
 
@@ -226,8 +247,12 @@ def _converted(name: str, splits: Splits, weights: Path | None) -> Splits:
     return splits
 
 
-def _converting(name: str, weights: Path, student: str, splits: Splits) -> Splits:
-    """Features that a converter makes of the student's when they are asked for."""
+def converting(name: str, weights: Path, student: str, splits: Splits) -> Splits:
+    """Features that a converter makes of the student's when they are asked for.
+
+    Raises:
+        UserError: it converts others.
+    """
     config = converter_config(weights)
     if (config["student"], config["teacher"]) != (student, name):
         raise UserError(
@@ -243,7 +268,7 @@ def _converting(name: str, weights: Path, student: str, splits: Splits) -> Split
     }
 
 
-def _check_one_student(inputs: Mapping[str, Input], student: str, given: Mapping[str, Splits]) -> None:
+def _check_one_student(inputs: Mapping[str, Input], student: str, given: Networks) -> None:
     """All converted features are made of the same student's, and of those that are given."""
     made_of = {name: of.meta.preprocessing for name, of in inputs.items() if of.kind == "converted"}
     own: tuple[str, str] | None = None
@@ -273,14 +298,11 @@ def _check_tokens(inputs: Mapping[str, Input]) -> None:
             )
 
 
-def _join(
-    settings: FusionSettings,
-    student: str,
-    inputs: Mapping[str, Input],
-    given: Mapping[str, Splits],
-    split: str,
-) -> FeatureJoin:
+def _stores(
+    inputs: Mapping[str, Input], student: str, given: Networks, split: str
+) -> dict[str, FeatureSource]:
+    """What a batch has: the student's features in the place of those of finetuned converters."""
     stores = {name: of.splits[split] for name, of in inputs.items() if of.kind != "finetuned"}
     if len(stores) < len(inputs):
         stores[student] = given[student][split]
-    return FeatureJoin(stores, settings.allow_missing)
+    return stores

@@ -1,12 +1,11 @@
-"""Train a fusion head with one seed: every combination of swept settings, of which validation takes one."""
+"""Train a fusion head: every combination of swept settings, of which validation takes one."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,21 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from vidkd.engine.checkpoint import drop_state, only_run
-from vidkd.engine.loop import Progress, Trainer
+from vidkd.engine.accuracy import top_k
+from vidkd.engine.efficiency import count_parameters
+from vidkd.engine.loop import Progress
 from vidkd.engine.optim import one_group
-from vidkd.engine.run import write_files
-from vidkd.engine.runtime import naming_knob, start
+from vidkd.engine.run import NETWORK
+from vidkd.engine.runtime import explain_oom, start
 from vidkd.errors import UserError
-from vidkd.evaluate.accuracy import top_k
-from vidkd.evaluate.efficiency import count_parameters
 from vidkd.features.batches import FeatureBatches, FeatureJoin
-from vidkd.methods.fusion.load import file_names
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead
-from vidkd.methods.fusion.predict import logits, mean_gates, predict
+from vidkd.methods.fusion.predict import logits, mean_gates
 from vidkd.methods.fusion.settings import FusionSettings
-from vidkd.methods.fusion.sources import Sources
+from vidkd.methods.fusion.sources import FusionInputs, open_inputs
 from vidkd.methods.probes.loss import cross_entropy
+from vidkd.methods.train import Fitted, Job
 
 log = logging.getLogger(__name__)
 
@@ -66,49 +64,31 @@ class Trial:
         }
 
 
-def train(
-    settings: FusionSettings,
-    sources: Sources,
-    run_dir: Path,
-    about: Mapping[str, str],
-    *,
-    seed: int,
-    stamp: str,
-) -> None:
-    """Train all trials, choose by validation, write the run of the chosen one, and predict the test split.
+def fit_fusion(job: Job) -> Fitted:
+    """Train all trials and choose one by validation.
 
     The trial of the best validation top-1 is taken, of several the one of the smallest loss, of these the
-    first. A run that was stopped goes on from its state when `stamp` (settings, code, inputs) is the same;
-    trials that had finished are not trained again.
-
-    Args:
-        settings: of the head, with what is swept.
-        sources: inputs and labels; test is read after everything has been chosen.
-        run_dir: folder of the run.
-        about: further entries of `config.json`: the name of the `fusion`.
-        seed: of the weights, the order and the dropout of every trial.
-        stamp: digest of all that the result depends on.
+    first. A training that was stopped goes on; trials that had finished are not trained again.
 
     Raises:
-        UserError: there are fewer training videos than one batch, a feature is NaN or infinite, memory is too
-            small, or the loss diverged.
+        UserError: the inputs cannot be used, see open_inputs; there are fewer training videos than one batch,
+            a feature is NaN or infinite, memory is too small, or the loss diverged.
     """
-    state_dir = run_dir / ".state"
-    sizes = sorted({trial.batch_size for trial in settings.trials()})
+    settings: FusionSettings = job.settings
+    sources, every = open_inputs(settings, job.inputs), settings.trials()
+    sizes = sorted({trial.batch_size for trial in every})
     knob = f"batch_size {' or '.join(map(str, sizes))}: lower it, or width"
-    with only_run(state_dir), naming_knob(knob):
+    trials: list[Trial] = []
+    with explain_oom(knob):
         statistics = sources.statistics()
-        trials: list[Trial] = []
-        for number, trial in enumerate(settings.trials()):
+        for number, trial in enumerate(every):
             values = {name: getattr(trial, name) for name in settings.sweep}
-            log.info("trial %d of %d: %s", number + 1, len(settings.trials()), json.dumps(values))
-            folder = state_dir / f"trial{number}"
-            trials.append(Trial(values, trial, _train(trial, sources, statistics, seed, folder, stamp)))
+            log.info("trial %d of %d: %s", number + 1, len(every), json.dumps(values))
+            result = _train(trial, sources, statistics, job, knob, f"trial{number}")
+            trials.append(Trial(values, trial, result))
         chosen = max(range(len(trials)), key=lambda number: _merit(trials[number]))
         log.info("validation chooses %s", json.dumps(trials[chosen].values))
-        _write(run_dir, trials, chosen, sources, {**about, "seed": seed})
-        predict(run_dir / "model.safetensors", sources.joins["test"], run_dir / "predictions.csv")
-        drop_state(state_dir)
+        return _fitted(job, trials, chosen, sources)
 
 
 def validation(
@@ -134,20 +114,19 @@ def validation(
 
 
 def _train(
-    settings: FusionSettings, sources: Sources, statistics: Statistics, seed: int, state_dir: Path, stamp: str
+    settings: FusionSettings, sources: FusionInputs, statistics: Statistics, job: Job, knob: str, part: str
 ) -> Progress:
     """One trial, from the same seed as every other."""
-    accelerator = start(settings, seed)
+    accelerator = start(settings, job.seed)
     join, batch_size = sources.joins["train"], settings.batch_size
-    data = FeatureBatches(join, batch_size, seed, device=accelerator.device)
+    data = FeatureBatches(join, batch_size, job.seed, device=accelerator.device)
     method = _method(settings, sources)
     method.model.standardise(statistics)
     validate = validation(sources.joins["val"], batch_size, accelerator)
-    groups = one_group(method)
-    return Trainer(method, groups, data, validate, settings, accelerator, seed, state_dir, stamp).fit()
+    return job.loop(method, one_group(method), data, validate, settings, accelerator, knob=knob, part=part)
 
 
-def _method(settings: FusionSettings, sources: Sources) -> Fuse:
+def _method(settings: FusionSettings, sources: FusionInputs) -> Fuse:
     head = FusionHead(sources.shapes, len(sources.classes), settings)
     return Fuse(head, sources.converters(), sources.student, settings.gate_sparsity)
 
@@ -156,31 +135,31 @@ def _merit(trial: Trial) -> tuple[float, float]:
     return trial.best_row["val_top1"], -trial.best_row["val_loss"]
 
 
-def _write(
-    run_dir: Path, trials: list[Trial], chosen: int, sources: Sources, about: Mapping[str, object]
-) -> None:
+def _fitted(job: Job, trials: list[Trial], chosen: int, sources: FusionInputs) -> Fitted:
+    """The chosen trial, with the history of all."""
     taken = trials[chosen]
     method = _method(taken.settings, sources)
     method.load_state_dict(taken.result.best_weights)
-    config = {
-        "settings": taken.settings.model_dump(mode="json"),
-        **about,
-        "student": sources.student,
-        "classes": sources.classes,
-        "best_epoch": taken.result.best_epoch,
-        "trial": chosen,
-        "trials": [trial.described() for trial in trials],
-        "sources": {name: of.described() for name, of in sources.inputs.items()},
-        "params": count_parameters(method),
-        "gates": mean_gates(method.eval(), sources.joins["val"], taken.settings.batch_size),
-        "left_out": sources.left_out,
-    }
+    fitted = job.fitted(
+        taken.result,
+        taken.settings,
+        student=sources.student,
+        classes=sources.classes,
+        trial=chosen,
+        trials=[trial.described() for trial in trials],
+        sources={name: of.described() for name, of in sources.inputs.items()},
+        params=count_parameters(method),
+        gates=mean_gates(method.eval(), sources.joins["val"], taken.settings.batch_size),
+        left_out=sources.left_out,
+    )
     history: list[dict[str, Any]] = [
         {"trial": number, **_columns(trial.values), **row}
         for number, trial in enumerate(trials)
         for row in trial.result.history
     ]
-    write_files(run_dir, history, config, file_names(taken.result.best_weights))
+    # Converters that were trained with the head are written with it, beside the network.
+    weights = {name.removeprefix(NETWORK): value for name, value in taken.result.best_weights.items()}
+    return replace(fitted, history=history, weights=weights)
 
 
 def _columns(values: Mapping[str, object]) -> dict[str, object]:

@@ -1,44 +1,29 @@
-"""Fit one head on the features of one network, for one label: fit, choose on validation, report test once."""
+"""Fit one head on the features of one network, for one label; the test split is not read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 
-from vidkd.methods.probes.predict import predict
 from vidkd.methods.probes.registry import find_fit
 from vidkd.methods.probes.rows import open_rows
-from vidkd.methods.probes.settings import HeadSettings
+from vidkd.methods.probes.settings import ProbeRun
+from vidkd.methods.train import Fitted, Job
 
 
-def fit_probe(
-    settings: HeadSettings,
-    shards: Mapping[str, Sequence[Path]],
-    classes_json: Path,
-    labels_csv: Path | None,
-    run_dir: Path,
-    about: dict[str, object],
-    *,
-    seed: int,
-    stamp: str,
-) -> None:
-    """Write `model.safetensors`, `config.json`, `history.csv` and `predictions.csv` into `run_dir`.
-
-    Args:
-        settings: of all heads.
-        shards: feature shards by split.
-        classes_json: class names of the label.
-        labels_csv: another label than the features have.
-        run_dir: folder of the run.
-        about: `head`, `backbone` and `label`, by name.
-        seed: of the run.
-        stamp: digest of all that the result depends on.
+def fit_probe(job: Job) -> Fitted:
+    """Fit the head of the settings, and say in its `config.json` what it was fitted on.
 
     Raises:
         UserError: the features or labels cannot be used, or the loss diverged.
     """
-    rows = open_rows(shards, classes_json, labels_csv)
+    settings: ProbeRun = job.settings
+    rows = open_rows(job.inputs)
     (features,) = rows.train.stores.values()
-    about = {**about, "features": features.meta.attributes()}
-    find_fit(str(about["head"]))(settings, rows, run_dir, about, seed=seed, stamp=stamp)
-    predict(run_dir / "model.safetensors", rows.test, run_dir / "predictions.csv")
+    about = {
+        "head": settings.head,
+        "backbone": rows.backbone,
+        "label": job.inputs.needs.label or str(job.about["run"]).rpartition(".")[2],
+        "features": features.meta.attributes(),
+    }
+    fitted = find_fit(settings.head)(job, rows)
+    return replace(fitted, config={**fitted.config, **about})

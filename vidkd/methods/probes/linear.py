@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +16,13 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidkd.config.linear import LinearSettings
+from vidkd.engine.accuracy import top_k
 from vidkd.engine.cpu import use_cpu
-from vidkd.engine.run import write_files
-from vidkd.evaluate.accuracy import top_k
-from vidkd.evaluate.efficiency import count_parameters
+from vidkd.engine.efficiency import count_parameters
 from vidkd.methods.probes.model import LinearProbe, Standardise
 from vidkd.methods.probes.rows import ProbeRows, token_means
-from vidkd.methods.probes.settings import HeadSettings, LinearSettings
+from vidkd.methods.train import Fitted, Job
 
 log = logging.getLogger(__name__)
 
@@ -45,34 +44,29 @@ class Chosen(NamedTuple):
     history: list[dict[str, float]]
 
 
-def fit(
-    settings: HeadSettings, rows: ProbeRows, run_dir: Path, about: dict[str, object], *, seed: int, stamp: str
-) -> None:
-    """Fit at every strength of the penalty, and write the run of the one that validation prefers.
+def fit(job: Job, rows: ProbeRows) -> Fitted:
+    """Fit at every strength of the penalty, and take the one that validation prefers.
 
-    Args:
-        settings: of all heads.
-        rows: features and labels; test is not read.
-        run_dir: folder of the run; `history.csv` has a row for each strength, in the order of the fits.
-        about: further entries of `config.json`.
-        seed: for `config.json` alone: nothing here is random.
-        stamp: not used, because a fit takes seconds and keeps no state.
+    Nothing here is random, and a fit takes seconds and keeps no state: seed and stamp are not used.
+
+    Returns:
+        As history a row for each strength, in the order of the fits.
 
     Raises:
         UserError: a feature is NaN or infinite.
     """
-    own = settings.linear
+    own: LinearSettings = job.settings.linear
     use_cpu(own.cpu_threads)
     train_ND, val_ND = token_means(rows.train), token_means(rows.val)
     probe, l2, history = chosen(train_ND, rows.train.label_ids, val_ND, rows.val.label_ids, own)
     config = {
         "settings": own.model_dump(mode="json"),
         "classes": rows.classes,
-        "seed": seed,
+        "seed": job.seed,
         "best_l2": l2,
         "params": count_parameters(probe),
     }
-    write_files(run_dir, history, config | about, probe.state_dict())
+    return Fitted(history, {**config, **job.about}, probe.state_dict())
 
 
 def chosen(

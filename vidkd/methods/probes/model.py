@@ -8,11 +8,14 @@ features is therefore the same when the video runs backwards.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidkd.methods.probes.settings import AttentiveSettings, HeadSettings
+if TYPE_CHECKING:  # converters use layers of this file, and do not run again because of these settings
+    from vidkd.methods.probes.settings import AttentiveSettings, HeadSettings
 
 
 class Standardise(nn.Module):

@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from vidkd.engine.cpu import use_cpu
+from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.features.batches import FeatureJoin
-from vidkd.files import atomic
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import Predicted
 from vidkd.methods.probes.model import build_model
-from vidkd.methods.probes.rows import tokens
+from vidkd.methods.probes.rows import open_test, tokens
 from vidkd.methods.probes.settings import HeadSettings
 
 
-def predict(weights: Path, test: FeatureJoin, predictions: Path) -> None:
-    """Write a row for each clip: `video_id, label_id, pred, s_0, …` (`s_{label_id}`: probabilities).
+def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Predicted:
+    """Predict every clip of the test split, with the probability of each class.
 
     Args:
-        weights: `model.safetensors` beside its `config.json`.
-        test: the test split.
-        predictions: csv to write.
+        inputs: the head; its features of all splits, of which test is read.
+        settings: none.
+        workers: none: features are read in order.
 
     Raises:
-        UserError: a feature is NaN or infinite.
+        UserError: the features or labels cannot be used, or the weights do not fit their settings.
     """
-    model = load_probe(weights)
-    logit_BK = logits(model, test, torch.device("cpu"))
-    write_predictions(predictions, test, logit_BK)
-
-
-def write_predictions(path: Path, join: FeatureJoin, logit_BK: Tensor) -> None:
-    """Write a row for each clip: `video_id, label_id, pred, s_0, …` (`s_{label_id}`: probabilities)."""
-    table = pd.DataFrame(
-        {"video_id": join.video_ids, "label_id": join.label_ids, "pred": logit_BK.argmax(1).numpy()}
-    )
-    scores = pd.DataFrame({f"s_{k}": column.numpy() for k, column in enumerate(logit_BK.softmax(1).T)})
-    with atomic(path) as temporary:
-        pd.concat([table, scores], axis=1).to_csv(temporary, index=False, float_format="%.6g")
+    ((weights,),) = inputs.runs.values()
+    test, model = open_test(inputs), load_probe(weights)
+    use_cpu(read_config(weights)["settings"]["cpu_threads"])
+    logit_NK = logits(model, test, torch.device("cpu"))
+    columns = {"video_id": test.video_ids, "label_id": test.label_ids, "pred": logit_NK.argmax(1).numpy()}
+    columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
+    return Predicted(columns, {"params": count_parameters(model)})
 
 
 def load_probe(weights: Path) -> nn.Module:

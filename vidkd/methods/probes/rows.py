@@ -1,4 +1,4 @@
-"""What a head is fitted on: one network's features of each split, with the label that is asked for."""
+"""Open what a head is fitted on: one network's features of each split, with the label asked for."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from vidkd.errors import UserError
 from vidkd.features.batches import FeatureJoin
 from vidkd.features.splits import open_splits
 from vidkd.features.tokens import checked
+from vidkd.methods.inputs import Inputs
 
 
 @dataclass(frozen=True)
 class ProbeRows:
-    """Features and labels of the three splits.
+    """Features and labels of the splits that a head is fitted with.
 
     Attributes:
+        backbone: the network that made the features.
         classes: names in the order of the label ids.
         train: rows to fit on.
         val: rows that choose.
-        test: rows to report; nothing but the prediction reads them.
     """
 
+    backbone: str
     classes: list[str]
     train: FeatureJoin
     val: FeatureJoin
-    test: FeatureJoin
 
     @property
     def width(self) -> int:
@@ -42,28 +43,45 @@ class ProbeRows:
         return store.shape[1]
 
 
-def open_rows(
-    shards: Mapping[str, Sequence[Path]], classes_json: Path, labels_csv: Path | None = None
-) -> ProbeRows:
-    """Open the features of a network, and give each video its label.
-
-    Args:
-        shards: feature shards by split.
-        classes_json: class names of the label.
-        labels_csv: another label than the features have: `video_id, label_id` of every video.
+def open_rows(inputs: Inputs) -> ProbeRows:
+    """Open the features to fit a head on, and give each video its label.
 
     Raises:
         UserError: a split has no features, the splits were not made alike, a label is missing or unknown, or
             a class has no training video.
     """
-    classes = read_classes(classes_json)
-    stores = open_splits({split: shards[split] for split in SPLITS})
+    joins = _open(inputs, "train", "val")
+    return ProbeRows(_network(inputs), read_classes(inputs.classes), **joins)
+
+
+def open_test(inputs: Inputs) -> FeatureJoin:
+    """Open the features to report on, which must be made as those of the other splits, of other videos.
+
+    Raises:
+        UserError: see `open_rows`.
+    """
+    return _open(inputs, *SPLITS)["test"]
+
+
+def _open(inputs: Inputs, *splits: str) -> dict[str, FeatureJoin]:
+    classes = read_classes(inputs.classes)
+    stores = open_splits(inputs.features(_network(inputs), *splits))
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
-    if labels_csv is not None:
+    if inputs.needs.labels is not None:  # another label than the features have
         for join in joins.values():
-            join.label_ids = read_labels(labels_csv, join.video_ids, len(classes))
-    check_labels(joins, classes, classes_json)
-    return ProbeRows(classes, **joins)
+            join.label_ids = read_labels(inputs.labels, join.video_ids, len(classes))
+    check_labels(joins, classes, inputs.classes)
+    return joins
+
+
+def _network(inputs: Inputs) -> str:
+    names = inputs.networks_with_features
+    if len(names) != 1:
+        raise UserError(
+            f"a head is fitted on the features of one network, not of {len(names)}: give --feature-stores "
+            "NETWORK.SPLIT=FOLDER of one"
+        )
+    return names[0]
 
 
 def check_labels(joins: Mapping[str, FeatureJoin], classes: Sequence[str], source: Path) -> None:

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_serializer
 
 from vidkd.config.base import Section
-from vidkd.config.problems import Problems
+from vidkd.config.data import WITH_LABELS
+from vidkd.config.linear import LinearSettings
+from vidkd.config.problems import Problem, Problems
 from vidkd.config.training import TrainingSettings
 from vidkd.config.variants import NAME
+from vidkd.methods.base import MethodSettings
+
+if TYPE_CHECKING:
+    from vidkd.config.settings import CommonSettings
 
 Head = Literal["linear", "attentive"]
-
-
-class LinearSettings(Section):
-    """Multinomial logistic regression on the mean of a video's tokens; it has no randomness, so one seed."""
-
-    l2: tuple[float, ...] = Field(
-        (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
-        min_length=1,
-        description="Strengths of the L2 penalty that are tried: half of the strength times the squared "
-        "weights is added to the mean loss. Validation chooses.",
-    )
-    max_iter: int = Field(2000, ge=1, description="Most iterations of L-BFGS at each strength.")
-    cpu_threads: int = Field(
-        1, ge=1, description="Threads of a fit. A setting, because sums depend on it in the last bit."
-    )
-
-    @field_validator("l2")
-    @classmethod
-    def _strengths(cls, strengths: tuple[float, ...]) -> tuple[float, ...]:
-        if list(strengths) != sorted(set(strengths)) or strengths[0] <= 0:
-            raise ValueError(f"found {list(strengths)}; allowed: ascending numbers above 0")
-        return strengths
 
 
 class AttentiveSettings(TrainingSettings):
@@ -59,6 +43,23 @@ class HeadSettings(Section):
     attentive: AttentiveSettings = AttentiveSettings()  # type: ignore[call-arg]
 
 
+class ProbeRun(HeadSettings):
+    """One run: which head is fitted, and how."""
+
+    head: Head = Field("linear", description="The head: linear or attentive.")
+
+    @model_serializer
+    def _without_others(self) -> dict[str, Any]:
+        """The settings of other heads are none of the run's."""
+        return {"head": self.head, self.head: getattr(self, self.head).model_dump()}
+
+    @property
+    def cpu_threads(self) -> int:
+        """Threads of its fit."""
+        threads: int = getattr(self, self.head).cpu_threads
+        return threads
+
+
 class ProbeEvaluationSettings(Section):
     """What is measured of every head beside its accuracy; changing it fits none."""
 
@@ -77,7 +78,7 @@ class ProbeEvaluationSettings(Section):
         return pairs
 
 
-class ProbeSettings(HeadSettings):
+class ProbeSettings(HeadSettings, MethodSettings):
     """Heads on cached features: which are fitted on the features of every backbone, for which labels."""
 
     heads: tuple[Head, ...] = Field(
@@ -105,3 +106,10 @@ class ProbeSettings(HeadSettings):
         if wrong := [label for label in labels if not re.fullmatch(NAME, label)]:
             raise Problems([((label,), text) for label in wrong])
         return labels
+
+    def problems(self, settings: CommonSettings) -> list[Problem]:
+        """Labels of videos that have one only."""
+        if self.labels and settings.data.adapter not in WITH_LABELS:
+            text = f"the videos of data.adapter {settings.data.adapter} have one label each: leave it empty"
+            return [(("probes", "labels"), text)]
+        return []

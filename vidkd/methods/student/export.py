@@ -29,10 +29,11 @@ from vidkd.data.sampling import evaluation_positions
 from vidkd.data.selected import Frames
 from vidkd.errors import UserError
 from vidkd.files import atomic_folder, write_text
-from vidkd.inside import check_inside
+from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student
 from vidkd.methods.student.settings import StudentSettings
+from vidkd.path_safety import check_inside
 from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
@@ -89,11 +90,11 @@ class Exported:
         return torch.cat([torch.from_numpy(self.session.run(None, {"frames": clip})[0]) for clip in clips])
 
 
-def export_student(weights: Path, frames: FrameSettings, output: Path) -> None:
-    """Write the folder, whole or not at all.
+def export(inputs: Inputs, frames: FrameSettings, output: Path) -> None:
+    """Write the folder of a trained student, whole or not at all.
 
     Args:
-        weights: `model.safetensors` of a trained student, beside its `config.json`.
+        inputs: the weights of the student.
         frames: which frames of a video were kept.
         output: the folder; one that is there is replaced.
 
@@ -103,6 +104,7 @@ def export_student(weights: Path, frames: FrameSettings, output: Path) -> None:
     """
     if output.exists() and not is_exported(output):
         raise UserError(f"{output} is there and is no exported student: name another folder, or remove it")
+    ((weights,),) = inputs.runs.values()
     model, settings, config = load_student(weights)
     with atomic_folder(output) as folder:
         to_onnx(model, settings, folder / MODEL)
@@ -116,7 +118,7 @@ def export_student(weights: Path, frames: FrameSettings, output: Path) -> None:
                 f"{TOLERANCE:g}: the networks are not the same"
             )
         about = {
-            "student": VERSION, "variant": config["variant"], "seed": config["seed"],
+            "student": VERSION, "variant": config["run"], "seed": config["seed"],
             "classes": config["classes"], "settings": config["settings"],
             "frames": frames.model_dump(mode="json"), "onnx_difference": difference,
             "files": {name: file_sha256(folder / name) for name in sorted((*files, MODEL))},
@@ -169,13 +171,13 @@ def largest_difference(model: Student, settings: StudentSettings, exported: Path
 
 
 def load_exported(folder: Path, at_once: int = 8) -> Exported:
-    """Read what `export_student` wrote, wherever the folder is now.
+    """Read what `export` wrote, wherever the folder is now.
 
     Raises:
         UserError: it is none, is of another version, or a file is missing, damaged or was changed.
     """
     if not is_exported(folder):
-        raise UserError(f"{folder} is no exported student: give the folder that export_student wrote")
+        raise UserError(f"{folder} is no exported student: give the folder that export wrote")
     config = _config(folder)
     if config["student"] != VERSION:
         raise UserError(

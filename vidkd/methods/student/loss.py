@@ -12,37 +12,41 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidkd.data.tables import UNLABELLED
-from vidkd.methods.student.model import Seen
+from vidkd.methods.student.model import StudentOutput
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.methods.student.taught import Taught
+from vidkd.methods.teacher_model import TeacherOutput
 
 
 def loss_terms(
-    seen: Seen, taught: Taught | None, label_B: Tensor, settings: StudentSettings
+    student: StudentOutput, teacher: TeacherOutput | None, label_B: Tensor, settings: StudentSettings
 ) -> dict[str, Tensor]:
-    """The weighted terms, which add up to the loss; one of weight 0, or of no clip, is left out.
+    """Compute the weighted terms, which add up to the loss; one of weight 0, or of no clip, is left out.
 
     Args:
-        seen: what the student makes of the clips.
-        taught: what the teacher makes of them; None where no term needs it.
+        student: its output for the clips.
+        teacher: its output for them; None where no term needs it.
         label_B: class indices, UNLABELLED where a clip has none.
         settings: weights and forms.
     """
     terms: dict[str, Tensor] = {}
-    if taught is not None:
+    if teacher is not None:
         if settings.alpha:
             terms["feature_loss"] = settings.alpha * feature_distance(
-                seen.features, taught.features, settings.feature
+                student.features, teacher.features, settings.feature
             )
         if settings.hint:
             terms["hint_loss"] = settings.hint * feature_distance(
-                seen.frame_features, taught.frame_features, settings.feature
+                student.frame_features, teacher.frame_features, settings.feature
             )
         if settings.beta:
-            terms["response_loss"] = settings.beta * response(seen.logits, taught.logits, label_B, settings)
+            terms["response_loss"] = settings.beta * response(
+                student.logits, teacher.logits, label_B, settings
+            )
     known_B = label_B != UNLABELLED
     if settings.gamma and known_B.any():
-        terms["task_loss"] = settings.gamma * F.cross_entropy(seen.logits[known_B].float(), label_B[known_B])
+        terms["task_loss"] = settings.gamma * F.cross_entropy(
+            student.logits[known_B].float(), label_B[known_B]
+        )
     return terms
 
 

@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from vidkd.data.clips import Batch
 from vidkd.engine.processes import gathered
 from vidkd.methods.student.loss import loss_terms
-from vidkd.methods.student.model import Seen, Student
+from vidkd.methods.student.model import Student, StudentOutput
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.methods.student.taught import Taught
+from vidkd.methods.teacher_model import TeacherOutput
 
-Teacher = Callable[[Batch], Taught]
-"""What a frozen teacher makes of a batch."""
+Teacher = Callable[[Batch], TeacherOutput]
+"""Runs a frozen teacher on a batch."""
 
 
 class Distil(nn.Module):
     """The student with its objective; the teacher is no part of its parameters, states or modes."""
 
     def __init__(self, model: Student, teacher: Teacher | None, settings: StudentSettings) -> None:
-        """Put together.
+        """Take the parts.
 
         Args:
             model: the student.
@@ -36,8 +36,8 @@ class Distil(nn.Module):
         """Loss terms of a training batch, weighted, to be added up."""
         (clip_BTCHW,) = batch.clips.values()
         total = self.settings.batch_size
-        taught = None
+        teacher = None
         if self.teacher is not None:
-            taught = Taught(*(gathered(found, total) for found in self.teacher(batch)))
-        seen = Seen(*(gathered(found, total) for found in self.model(clip_BTCHW)))
-        return loss_terms(seen, taught, gathered(batch.label, total), self.settings)
+            teacher = TeacherOutput(*(gathered(found, total) for found in self.teacher(batch)))
+        student = StudentOutput(*(gathered(found, total) for found in self.model(clip_BTCHW)))
+        return loss_terms(student, teacher, gathered(batch.label, total), self.settings)

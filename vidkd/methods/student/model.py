@@ -18,7 +18,7 @@ from vidkd.methods.student.encoder import Encoder
 from vidkd.methods.student.settings import StudentSettings
 
 
-class Seen(NamedTuple):
+class StudentOutput(NamedTuple):
     """What a student makes of clips.
 
     Attributes:
@@ -125,10 +125,10 @@ class Student(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.classifier = nn.Linear(width, n_classes)
 
-    def forward(self, pixels_BTCHW: Tensor) -> Seen:
+    def forward(self, pixels_BTCHW: Tensor) -> StudentOutput:
         """What it makes of uint8 clips (B, T, 3, H, W)."""
         frame_BTE = self.encoder(pixels_BTCHW.flatten(0, 1)).unflatten(0, pixels_BTCHW.shape[:2])
         frame_BTD = self.projection(frame_BTE)
         placed_BTD = frame_BTD if self.position is None else frame_BTD + self.position
         clip_BD, weight_BT = self.pooling(placed_BTD)
-        return Seen(self.classifier(self.dropout(clip_BD)), clip_BD, frame_BTD, weight_BT)
+        return StudentOutput(self.classifier(self.dropout(clip_BD)), clip_BD, frame_BTD, weight_BT)

@@ -2,60 +2,32 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from vidkd.config.clips import ClipSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest
+from vidkd.config.teacher import TeacherSettings
 from vidkd.config.training import TrainingSettings
 from vidkd.config.variants import Experiment
-from vidkd.methods.probes.settings import LinearSettings
+from vidkd.methods.base import MethodSettings
+from vidkd.methods.problems import label_problems, network_problems, start_problems, view_problems
 
-Head = Literal["zero_shot", "probe", "average"]
-"""What makes the teacher's logits of its features."""
+if TYPE_CHECKING:
+    from vidkd.config.settings import CommonSettings
 
 TEACHER = "teacher"
 """The row of the teacher in the tables of students."""
 
 
-class TeacherSettings(LinearSettings):
-    """The head that is made for the frozen teacher, and the gate that it has to pass."""
+class StudentTeacherSettings(TeacherSettings):
+    """The teacher of students, with the head that is made for it and the gate that it has to pass."""
 
     backbone: str | None = Field(
         None,
         description="The teacher: a network of `backbones` of the kind clip; null: no student is trained.",
     )
-    head: Head = Field(
-        "average",
-        description="zero_shot: similarity to the prompts of each class. probe: a linear classifier fitted "
-        "on cached training features. average: the mean of both's probabilities. All three are measured.",
-    )
-    templates: tuple[str, ...] = Field(
-        ("a photo of a {}.", "a video of a {}.", "a photo of {}.", "{}"),
-        min_length=1,
-        description="Prompts of zero_shot; {} stands for the words of the class.",
-    )
-    class_names: dict[str, str] = Field(
-        {},
-        description="Words of each class in the prompts, of all classes or none: labels are taken apart into "
-        "words otherwise (ApplyEyeMakeup: apply eye makeup).",
-    )
-    margin: float = Field(
-        10.0,
-        ge=0,
-        le=100,
-        description="The gate: points of validation top-1 above the largest class, under which the teacher "
-        "is refused.",
-    )
-
-    @field_validator("templates")
-    @classmethod
-    def _one_place(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [text for text in templates if text.count("{}") != 1 or text.replace("{}", "").count("{")]
-        if wrong:
-            raise ValueError(f"found {wrong[0]!r}; allowed: text with {{}} once, where the class stands")
-        return templates
 
 
 class StudentSettings(ClipSettings, TrainingSettings):
@@ -141,9 +113,6 @@ class StudentSettings(ClipSettings, TrainingSettings):
     @model_validator(mode="after")
     def _learns(self) -> StudentSettings:
         found: list[Problem] = []
-        if self.schedule == "step":
-            text = "step is not for students, whose gamma is the weight of the task: use cosine or constant"
-            found.append((("schedule",), text))
         if 0 < self.size < 16:
             found.append((("size",), f"found {self.size}; allowed: 0, or whole number from 16"))
         if not (self.beta or self.gamma):
@@ -157,7 +126,7 @@ class StudentSettings(ClipSettings, TrainingSettings):
         return self
 
 
-class StudentExperiment(Experiment):
+class StudentExperiment(Experiment, MethodSettings):
     """Students of one CLIP teacher: a base recipe, and variants that each change a few of its settings."""
 
     RESERVED: ClassVar[dict[str, str]] = {
@@ -165,7 +134,7 @@ class StudentExperiment(Experiment):
         "export": "export is the folder of the exported student",
     }
 
-    teacher: TeacherSettings = TeacherSettings()  # type: ignore[call-arg]
+    teacher: StudentTeacherSettings = StudentTeacherSettings()  # type: ignore[call-arg]
     label: str | None = Field(
         None,
         description="The label that is learnt, where videos carry several (demo: motion, shape, texture, "
@@ -210,3 +179,16 @@ class StudentExperiment(Experiment):
         if found:
             raise Problems(found)
         return self
+
+    def problems(self, settings: CommonSettings) -> list[Problem]:
+        """Networks that are none or of another kind, labels that the videos do not have, too many frames."""
+        teacher = self.teacher.backbone
+        if teacher is None:
+            return []
+        found = start_problems(settings, "student", self, "timm")
+        found += network_problems(settings, [(("student", "teacher", "backbone"), teacher)], "clip")
+        found += view_problems(settings, "a teacher takes", [teacher])
+        labels: list[tuple[Location, str | None]] = [
+            (("student", "also_judged"), name) for name in self.also_judged
+        ]
+        return found + label_problems(settings, [*labels, (("student", "label"), self.label)])

@@ -16,7 +16,7 @@ from vidkd.methods.trimodel.align import student_layers
 from vidkd.methods.trimodel.frozen import Frozen
 from vidkd.methods.trimodel.model import Inside, Student
 from vidkd.methods.trimodel.settings import TriModelSettings
-from vidkd.methods.trimodel.taught import Taught
+from vidkd.methods.trimodel.teacher_output import TeacherOutput
 
 
 class Mixed(NamedTuple):
@@ -103,7 +103,7 @@ class Distil(nn.Module):
         weight = self.settings.classification_weight
         return {"task_loss": weight * torch.stack(parts).sum()} if weight and parts else {}
 
-    def _distillation(self, seen: Inside, taught: Mapping[str, Taught]) -> dict[str, Tensor]:
+    def _distillation(self, seen: Inside, taught: Mapping[str, TeacherOutput]) -> dict[str, Tensor]:
         """The terms of teacher and assistant; one of weight 0 is left out."""
         settings, terms = self.settings, dict[str, Tensor]()
         projected = {

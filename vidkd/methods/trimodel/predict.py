@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -16,12 +14,13 @@ from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import label_ids_column, read_labels
 from vidkd.engine.cpu import use_cpu
+from vidkd.engine.efficiency import count_parameters, gflops
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import read_predictions
-from vidkd.evaluate.efficiency import count_parameters, gflops
-from vidkd.files import atomic, write_text
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import Predicted
 from vidkd.methods.trimodel.model import Student, student_of
 from vidkd.methods.trimodel.settings import TriModelSettings
 
@@ -41,51 +40,43 @@ def load_student(weights: Path) -> tuple[Student, TriModelSettings, dict[str, An
     return model.eval().requires_grad_(False), settings, config
 
 
-def predict(
-    weights: Path,
-    shards: list[Path],
-    labels_csv: Path,
-    heads: Mapping[str, Path],
-    predictions: Path,
-    efficiency: Path,
-    workers: int = 0,
-) -> None:
-    """Write a row for each clip, and what the network costs.
+def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Predicted:
+    """The prediction of every clip, beside what the teacher and the assistant predict.
 
     Args:
-        weights: `model.safetensors` beside its `config.json`.
-        shards: frame stores of the test split.
-        labels_csv: label of each video.
-        heads: `predictions.csv` of the heads of teacher and assistant, by these names.
-        predictions: csv to write: `video_id, label_id, pred, s_0, …` (`s_{label_id}`: probabilities), and
-            `teacher_pred`, `assistant_pred`; where videos carry several classes, `label_ids`: all of them.
-        efficiency: json to write: parameters, and GFLOPs (multiply-adds) of a clip.
+        inputs: the student, test frames and the label of each video; `predictions.csv` of the heads by role.
+        settings: none.
         workers: loader processes.
+
+    Returns:
+        Columns `video_id, label_id, pred, s_0, …`, and `teacher_pred`, `assistant_pred`; where videos carry
+        several classes, `label_ids`: all of them. As cost parameters, and GFLOPs (multiply-adds) of a clip.
 
     Raises:
         UserError: the network or the videos cannot be used, or a head did not predict one of them.
     """
-    model, settings, config = load_student(weights)
-    use_cpu(settings.cpu_threads)
-    store = FrameStore(shards)
-    check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
-    logit_NK = see(model, store, settings, workers)
+    model, trained, config = load_student(inputs.weights("student"))
+    use_cpu(trained.cpu_threads)
+    store, n_classes = FrameStore(inputs.frames("test")), len(config["classes"])
+    check_clips(store, trained.frames, trained, trained.eval_frame_sampling)
+    logit_NK = run_student(model, store, trained, workers)
     columns: dict[str, Any] = {
         "video_id": store.video_ids,
-        "label_id": read_labels(labels_csv, store.video_ids, len(config["classes"])),
+        "label_id": read_labels(inputs.labels, store.video_ids, n_classes),
         "pred": logit_NK.argmax(1).numpy(),
     }
     columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
-    columns |= label_ids_column(labels_csv, store.video_ids, len(config["classes"]))
-    columns |= {f"{name}_pred": _answers(file, store.video_ids) for name, file in heads.items()}
-    with atomic(predictions) as temporary:
-        pd.DataFrame(columns).to_csv(temporary, index=False, float_format="%.6g")
-    cost = {"params": count_parameters(model), "gflops": gflops(model, settings.frames, settings.size)}
-    write_text(efficiency, json.dumps(cost, indent=2) + "\n")
+    columns |= label_ids_column(inputs.labels, store.video_ids, n_classes)
+    columns |= {
+        f"{role}_pred": _predicted_classes(inputs.result(role), store.video_ids)
+        for role in inputs.needs.results
+    }
+    cost = {"params": count_parameters(model), "gflops": gflops(model, trained.frames, trained.size)}
+    return Predicted(columns, cost)
 
 
 @torch.inference_mode()
-def see(model: Student, store: FrameStore, settings: TriModelSettings, workers: int) -> Tensor:
+def run_student(model: Student, store: FrameStore, settings: TriModelSettings, workers: int) -> Tensor:
     """Logits (N, K) of every clip of the store, in order, in float32 and on the CPU."""
     device = Accelerator().device
     model = model.to(device)
@@ -93,12 +84,12 @@ def see(model: Student, store: FrameStore, settings: TriModelSettings, workers: 
     return torch.cat([model(batch.to(device).clips[settings.frames]).float().cpu() for batch in loader])
 
 
-def _answers(predictions: Path, video_ids: list[str]) -> Any:
-    """What a head said of each video."""
-    answers = read_predictions(predictions).set_index("video_id")["pred"]
-    if missing := [name for name in video_ids if name not in answers.index]:
+def _predicted_classes(predictions: Path, video_ids: list[str]) -> Any:
+    """Read what a head predicted for each video."""
+    found = read_predictions(predictions).set_index("video_id")["pred"]
+    if missing := [name for name in video_ids if name not in found.index]:
         raise UserError(
             f"{predictions} says nothing of {missing[0]!r}: the head was tested on other videos; make it of "
             "features of these"
         )
-    return answers.loc[video_ids].to_numpy()
+    return found.loc[video_ids].to_numpy()

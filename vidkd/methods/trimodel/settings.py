@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from vidkd.config.base import Section
 from vidkd.config.clips import NormalisedClipSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest
+from vidkd.config.teacher import GateSettings
 from vidkd.config.training import TrainingSettings
 from vidkd.config.variants import Experiment
-from vidkd.methods.probes.settings import LinearSettings
+from vidkd.methods.base import MethodSettings
+from vidkd.methods.problems import label_problems, network_problems, start_problems, view_problems
+
+if TYPE_CHECKING:
+    from vidkd.config.settings import CommonSettings
 
 TEACHER, ASSISTANT = "teacher", "assistant"
 """Rows of the two frozen networks in the tables, and what terms of theirs begin with."""
-
-
-class GateSettings(LinearSettings):
-    """The linear head of teacher and assistant on their cached features, and the gate that both pass."""
-
-    margin: float = Field(
-        10.0,
-        ge=0,
-        le=100,
-        description="The gate: points of validation top-1 above the largest class, under which a teacher or "
-        "an assistant is refused.",
-    )
 
 
 class DistillationSettings(Section):
@@ -199,13 +192,14 @@ class TriModelSettings(DistillationSettings, NormalisedClipSettings, TrainingSet
         return found
 
 
-class TriModelExperiment(Experiment):
+class TriModelExperiment(Experiment, MethodSettings):
     """Students of one teacher and one assistant: a base recipe, and variants that change a few settings."""
 
     RESERVED: ClassVar[dict[str, str]] = {
         TEACHER: "teacher is the row of the teacher",
         ASSISTANT: "assistant is the row of the assistant",
-        "heads": "heads is the folder of their heads",
+        "teachers": "teachers is the folder of their heads",
+        "export": "export is the folder of the exported student",
     }
 
     teacher: str | None = Field(
@@ -259,3 +253,21 @@ class TriModelExperiment(Experiment):
         if found:
             raise Problems(found)
         return self
+
+    def problems(self, settings: CommonSettings) -> list[Problem]:
+        """Networks that are none or of another kind, labels that the videos do not have, too many frames."""
+        if self.teacher is None:
+            return []
+        named: list[tuple[Location, str | None]] = [
+            (("trimodel", "teacher"), self.teacher), (("trimodel", "assistant"), self.assistant)
+        ]  # fmt: skip
+        found = start_problems(settings, "trimodel", self, "videomae")
+        found += network_problems(settings, named, "videomae")
+        found += view_problems(settings, "a teacher takes", [self.teacher, self.assistant])
+        if self.assistant is None:
+            text = "found null; allowed: a backbone, as there is a teacher"
+            found.append((("trimodel", "assistant"), text))
+        if self.assistant == self.teacher:
+            text = f"{self.teacher} is the teacher: name another network"
+            found.append((("trimodel", "assistant"), text))
+        return found + label_problems(settings, [(("trimodel", "label"), self.label)])

@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from vidkd.config.base import Section
 from vidkd.config.problems import problems, sentence
+from vidkd.config.teacher import GateSettings
 from vidkd.errors import UserError
-from vidkd.methods.trimodel.settings import DistillationSettings, GateSettings, TriModelSettings
+from vidkd.methods.trimodel.settings import DistillationSettings, TriModelSettings
 
 VIDEOMAE = "MCG-NJU/videomae-base"
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vidkd.backbones.download import DRIVE, DRIVE_PAGE, download
+from vidkd.backbones.fetch import Refused, Remote, fetch
 from vidkd.backbones.hub_files import newest_commit
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.start import is_weights_file
 from vidkd.config.weights import WeightsSettings
+from vidkd.engine.efficiency import count_parameters
 from vidkd.errors import UserError
-from vidkd.evaluate.efficiency import count_parameters
-from vidkd.fetch import Refused, Remote, fetch
 from vidkd.methods.trimodel.model import image_processor, load_videomae, pretrained_student, save
 from vidkd.methods.trimodel.notebook.config import TrainingArguments, TriModelConfig, student_settings
 from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
@@ -65,7 +65,7 @@ class TriModelDistillationFramework:
         self.classes = _classes(num_labels, label2id, id2label)
         self.start = located(config.student_model_name, "student", frames)
         self.backbones = {name: located(place, name, frames) for name, place in _places(config).items()}
-        download(WeightsSettings(backbones={"student": self.start, **self.backbones}, ffn={}))
+        download(WeightsSettings(backbones={"student": self.start, **self.backbones}))
         settings = student_settings(config, TrainingArguments.model_validate({}), frames)
         self.student = pretrained_student(settings, self.start, num_labels)
         self.image_processor = image_processor(self.student, settings.eval_crop)

@@ -11,19 +11,23 @@ from typing import Any, cast
 import pandas as pd
 from torch import Tensor
 
+from vidkd import lazy
 from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.source import network_files
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import DataSettings
+from vidkd.config.teacher import TeacherSettings
 from vidkd.data.label_ids import label_ids_column
 from vidkd.data.tables import read_classes
+from vidkd.engine.efficiency import count_parameters
 from vidkd.errors import UserError
-from vidkd.evaluate.classes import class_gate
-from vidkd.evaluate.efficiency import count_parameters
-from vidkd.evaluate.trimodel import LOSSES, figures
+from vidkd.evaluate.classes import class_gate, run_figures
 from vidkd.files import write_text
-from vidkd.methods.labelled import Videos
-from vidkd.methods.trimodel.fit import fit_head
+from vidkd.methods.base import Needs, Network
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.teacher import fit_teacher
+from vidkd.methods.train import Job, train
+from vidkd.methods.trimodel.model import save
 from vidkd.methods.trimodel.notebook.config import (
     TrainingArguments,
     TriModelConfig,
@@ -33,9 +37,10 @@ from vidkd.methods.trimodel.notebook.config import (
 from vidkd.methods.trimodel.notebook.models import TriModelDistillationFramework
 from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
 from vidkd.methods.trimodel.notebook.utils import LabelledClips, create_data_loaders, load_label_mappings
-from vidkd.methods.trimodel.predict import load_student, see
-from vidkd.methods.trimodel.settings import GateSettings, TriModelSettings
-from vidkd.methods.trimodel.train import Network, train
+from vidkd.methods.trimodel.plan import TriModel
+from vidkd.methods.trimodel.predict import load_student, run_student
+from vidkd.methods.trimodel.settings import TriModelSettings
+from vidkd.methods.trimodel.table import LOSSES, anomaly_precision
 from vidkd.provenance import code_digest, stamp
 
 log = logging.getLogger(__name__)
@@ -102,19 +107,15 @@ class TriModelDistillationTrainer:
             UserError: a network is refused, or the training cannot go on; see `vidkd.methods.trimodel.train`.
         """
         framework, settings, args = self.framework, self.settings, self.args
-        networks = {name: self._network(name, found) for name, found in framework.backbones.items()}
-        places = self.train_dataset.places
-        train_h5, val_h5 = self.train_dataset.file, self.eval_dataset.file
-        videos = Videos([train_h5], [val_h5], places.classes, places.labels, marked_only=False)
-        inputs = [train_h5, val_h5, places.classes, places.labels]
-        inputs += network_files(framework.start)
-        inputs += [file for network in networks.values() for file in network.files]
-        state = stamp(settings, inputs, code_digest(__name__), args.seed)
-        train(
-            settings, videos, framework.start, networks, self.weights.parent, self._about(),
-            seed=args.seed, stamp=state, workers=args.num_workers, save_steps=args.save_steps,
+        inputs = Inputs(self._needs())
+        code = code_digest(__name__, lazy.module_of(TriModel.TRAIN))
+        job = Job(
+            settings, inputs, self.weights.parent, args.seed, stamp(settings, inputs.files, code, args.seed),
+            args.num_workers, self._about(), save_steps=args.save_steps,
         )  # fmt: skip
+        train(TriModel.NAME, job)
         framework.student, _, _ = load_student(self.weights)
+        save(framework.student, framework.classes, settings.eval_crop, self.weights.with_name("network"))
         return self._last_row()
 
     def evaluate(self, dataset: LabelledClips | None = None) -> dict[str, Any]:
@@ -133,14 +134,15 @@ class TriModelDistillationTrainer:
             raise UserError(f"there is no trained student at {self.weights}: call train() first")
         student, settings, config = load_student(self.weights)
         self._check(config, dataset)
-        logit_NK = see(student, dataset.store, settings, self.args.num_workers)
+        logit_NK = run_student(student, dataset.store, settings, self.args.num_workers)
         predictions, last = _predictions(logit_NK, dataset), self._last_row()
-        found, gate = figures(predictions, config["classes"], self.config.normal), class_gate(predictions)
+        found, gate = run_figures(predictions, config["classes"]), class_gate(predictions)
+        anomalies = anomaly_precision(predictions, config["classes"], self.config.normal)
         if not gate["passed"]:
             log.warning("the student has learnt nothing: %s", gate["reason"])
         precision = {"average_precision": found["ap"]}
-        if "ap_anomaly" in found:
-            precision["average_precision_of_anomalies"] = found["ap_anomaly"]
+        if anomalies:
+            precision["average_precision_of_anomalies"] = anomalies["ap_anomaly"]
         return {
             "accuracy": found["top1"], "per_class_accuracy": found["per_class"], "f1": found["f1"],
             **precision, "clips": found["n_clips"], "largest_class": found["chance"], "result_gate": gate,
@@ -162,33 +164,45 @@ class TriModelDistillationTrainer:
         return {str(name): float(value) for name, value in history.iloc[-1].items()}
 
     def _about(self) -> dict[str, Any]:
-        """For `config.json`: where the networks came from."""
+        """What `config.json` says of the run: where the networks came from."""
         named = {"start": self.framework.start, **self.framework.backbones}
         networks = {name: found.model_dump(mode="json") for name, found in named.items()}
-        return {"variant": "notebook", "label": "class", "networks": networks}
+        return {"method": TriModel.NAME, "run": "notebook", "networks": networks}
 
-    def _network(self, name: str, backbone: BackboneSettings) -> Network:
-        """The teacher or the assistant with a head; features and head are made unless they are there."""
+    def _needs(self) -> Needs:
+        """What the training reads; the features and the head of a network that teaches are made first."""
+        networks = {"start": _network(self.framework.start)}
+        for role, backbone in self.framework.backbones.items():
+            networks[role] = _network(backbone, self._head(role, backbone))
+        frames = {"train": str(self.train_dataset.file), "val": str(self.eval_dataset.file)}
+        return Needs(frames=frames, networks=networks, **self._labels())
+
+    def _labels(self) -> dict[str, Any]:
+        places = self.train_dataset.places
+        return {"classes": str(places.classes), "labels": str(places.labels), "label": "class"}
+
+    def _head(self, role: str, backbone: BackboneSettings) -> Path:
+        """The head of the teacher or the assistant; features and head are made unless they are there."""
         stores = {"train": self.train_dataset.file, "val": self.eval_dataset.file}
-        places, folder = self.train_dataset.places, Path(self.args.output_dir) / name
-        shards = {split: [folder / f"features/{split}.h5"] for split in stores}
-        gate = GateSettings.model_validate({"margin": self.config.margin})
+        places, folder = self.train_dataset.places, Path(self.args.output_dir) / role
+        shards = {split: folder / f"features/{split}.h5" for split in stores}
+        gate = TeacherSettings.model_validate({"margin": self.config.margin, "head": "probe"})
         head = folder / "head/model.safetensors"
 
         def cache() -> None:
             for split, store in stores.items():
-                cache_shard(store, name, backbone, shards[split][0], FEATURE_BATCH, self.args.num_workers)
+                cache_shard(store, role, backbone, shards[split], FEATURE_BATCH, self.args.num_workers)
 
         def fit() -> None:
-            about = {"network": name, "label": "class"}
-            fit_head(gate, shards, places.classes, places.labels, head.parent, about, marked_only=False)
+            features = {role: {split: str(shard) for split, shard in shards.items()}}
+            fit_teacher(gate, Inputs(Needs(features=features, **self._labels())), head.parent)
 
-        code, files = code_digest(__name__), [file for (file,) in shards.values()]
+        code = code_digest(__name__)
         seen = digest_of(f"{backbone} {code}", network_files(backbone), stores.values())
-        unless_made(folder / "features", seen, files, cache)
+        unless_made(folder / "features", seen, shards.values(), cache)
         known = digest_of(f"{seen} {gate}", [places.classes, places.labels])
         unless_made(head.parent, known, [head], fit)
-        return Network(head, backbone)
+        return head
 
 
 def train_tri_model_distillation(
@@ -229,6 +243,12 @@ def train_tri_model_distillation(
     results = trainer.evaluate(test_clips)
     write_text(Path(args.output_dir) / "results.json", json.dumps(results, indent=2) + "\n")
     return framework, trainer, results
+
+
+def _network(backbone: BackboneSettings, head: Path | None = None) -> Network:
+    """A network with its files, and perhaps a head."""
+    files = tuple(str(file) for file in network_files(backbone))
+    return Network(settings=backbone, files=files, head=None if head is None else str(head))
 
 
 def _predictions(logit_NK: Tensor, dataset: LabelledClips) -> pd.DataFrame:

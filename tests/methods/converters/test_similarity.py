@@ -1,0 +1,89 @@
+"""Likeness of features against the kernels in numpy, clips joined by their names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from tests.evaluate.test_similarity import naive_cka
+from tests.methods.converters.cached import feature_of, inputs_of, make_pair, options, video_ids, write_split
+from tests.methods.converters.trained import changed, trained
+from vidkd.errors import UserError
+from vidkd.methods.converters.load import load_converter
+from vidkd.methods.converters.similarity import compare_features
+from vidkd.paths import sidecar
+from workflow_scripts import tabulate as script
+
+NAMES = ["vjepa2", "videomae", "small(videomae)"]
+
+
+@pytest.fixture
+def shards(tmp_path):
+    return make_pair(tmp_path / "cache")
+
+
+@pytest.fixture
+def weights(shards, tmp_path):
+    return trained(shards, tmp_path / "run", changed(epochs=2))
+
+
+def compared(shards, *weights):
+    """The table, of the test split."""
+    return compare_features(inputs_of(shards, {f"run{k}": file for k, file in enumerate(weights)}), {})
+
+
+def test_all_pairs_are_those_of_the_kernels(shards, weights, tmp_path):
+    table = compared(shards, weights).astype({"cka": float})
+    assert list(table[["one", "other"]].itertuples(index=False, name=None)) == [
+        (one, other) for one in NAMES for other in NAMES
+    ]
+    found = table.set_index(["one", "other"])["cka"]
+    clips = video_ids("test")
+    seen = {name: np.stack([feature_of(name, clip) for clip in clips]) for name in NAMES[:2]}
+    with torch.no_grad():
+        made = load_converter(weights)(torch.from_numpy(seen["vjepa2"])).numpy()
+    means = {name: of.mean(1, dtype=np.float64) for name, of in {**seen, NAMES[2]: made}.items()}
+    for one, other in found.index:
+        assert found[one, other] == pytest.approx(naive_cka(means[one], means[other]), abs=2e-6)
+        assert found[one, other] == found[other, one]
+    assert found[NAMES[2], "videomae"] > 0.2
+
+
+def test_without_converters_there_are_the_networks(shards, tmp_path):
+    assert len(compared(shards)) == 4
+
+
+def test_what_is_not_defined_is_empty(shards, tmp_path):
+    few = {
+        name: {"test": write_split(tmp_path / "few" / name, name, video_ids("test")[:3], n_shards=1)}
+        for name in shards
+    }
+    assert compared(few).to_csv(index=False).splitlines()[1] == "vjepa2,vjepa2,"
+
+
+def test_the_script(shards, weights, tmp_path):
+    table = tmp_path / "results/similarity.csv"
+    make = "vidkd.methods.converters.similarity:compare_features"
+    given = [*options(shards, "test"), f"--trained=small={weights}"]
+    done = CliRunner().invoke(script.main, [make, *given, f"--table={table}"])
+    assert done.exit_code == 0, done.output
+    first = table.read_bytes()
+    about = json.loads(Path(sidecar(str(table))).read_text())
+    assert {str(weights), str(weights.with_name("config.json"))} <= set(about["inputs"])
+    CliRunner().invoke(script.main, [make, *given, f"--table={table}"])
+    assert table.read_bytes() == first
+    assert {path.name for path in table.parent.iterdir()} == {table.name, f"{table.name}.provenance.json"}
+
+
+def test_a_converter_of_another_student_is_refused(shards, weights):
+    with pytest.raises(UserError, match="converts features of vjepa2"):
+        compared({"videomae": shards["videomae"]}, weights)
+    both = {split: shards["videomae"][split] for split in ("val", "test")}
+    more = {"test": [file for files in both.values() for file in files]}
+    with pytest.raises(UserError, match="vjepa2 has no features of"):
+        compared({"vjepa2": {"test": shards["vjepa2"]["val"]}, "videomae": more})

@@ -1,0 +1,33 @@
+"""Runs of methods by the functions that the scripts call, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidkd.config.base import Section
+from vidkd.methods.base import Needs
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import predict
+from vidkd.methods.train import Job, train
+
+
+def texts(paths: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(map(str, paths))
+
+
+def train_run(
+    method: str, settings: Section, needs: Needs, folder: Path, run: str = "test", **more: Any
+) -> Path:
+    """Train one run; gives its folder."""
+    given = {"seed": 0, "stamp": "a", "about": {"method": method, "run": run}} | more
+    train(method, Job(settings, Inputs(needs), folder, **given))
+    return folder
+
+
+def predict_run(method: str, needs: Needs, folder: Path, settings: Mapping[str, Any] | None = None) -> Path:
+    """Write predictions.csv and efficiency.json into a folder; gives the first."""
+    files = folder / "predictions.csv", folder / "efficiency.json"
+    predict(method, Inputs(needs), settings or {}, *files)
+    return files[0]

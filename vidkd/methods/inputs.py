@@ -1,0 +1,147 @@
+"""What a step of a run reads, opened: the files that its Needs name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidkd.data.shards import find_feature_shards, find_shards
+from vidkd.data.tables import read_classes
+from vidkd.errors import UserError
+from vidkd.methods.base import Needs, Network, shards
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files that a step reads, by name; a name that is not there is a sentence."""
+
+    needs: Needs
+
+    def frames(self, split: str) -> list[Path]:
+        """Frame stores of a split.
+
+        Raises:
+            UserError: none are named, or there are none.
+        """
+        if split not in self.needs.frames:
+            raise UserError(f"frames of {split} are needed: give --frame-stores {split}=FOLDER")
+        return find_shards([Path(file) for file in shards(self.needs.frames[split])])
+
+    def features(self, name: str, *splits: str) -> dict[str, list[Path]]:
+        """Feature stores of a network by split, all of its splits unless some are asked for.
+
+        Raises:
+            UserError: none are named, or there are none.
+        """
+        given = self.needs.features.get(name, {})
+        if missing := [split for split in splits if split not in given]:
+            raise UserError(
+                f"features of {name} of {missing[0]} are needed: give --feature-stores "
+                f"{name}.{missing[0]}=FOLDER"
+            )
+        return {
+            split: find_feature_shards([Path(file) for file in shards(given[split])])
+            for split in splits or given
+        }
+
+    @property
+    def networks_with_features(self) -> list[str]:
+        """The networks whose features are given, in their order."""
+        return list(self.needs.features)
+
+    @property
+    def classes(self) -> Path:
+        """Names of the classes.
+
+        Raises:
+            UserError: they are not named.
+        """
+        if self.needs.classes is None:
+            raise UserError("names of the classes are needed: give --class-names FILE")
+        return _there(self.needs.classes)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Class names in the order of the label ids.
+
+        Raises:
+            UserError: they are not there, or fewer than two.
+        """
+        names = read_classes(self.classes)
+        if len(names) < 2:
+            raise UserError(f"{self.classes} has {len(names)} class: a network has nothing to tell apart")
+        return names
+
+    @property
+    def labels(self) -> Path:
+        """Label of each video.
+
+        Raises:
+            UserError: it is not named.
+        """
+        if self.needs.labels is None:
+            raise UserError("the label of each video is needed: give --label-list FILE")
+        return _there(self.needs.labels)
+
+    def network(self, role: str) -> Network | None:
+        """A frozen network; None where none is given."""
+        return self.needs.networks.get(role)
+
+    def weights(self, name: str) -> Path:
+        """The weights of another run.
+
+        Raises:
+            UserError: they are not named.
+        """
+        return self.several_weights(name)[0]
+
+    def several_weights(self, name: str) -> list[Path]:
+        """Those of several runs of one name, such as the members of an ensemble.
+
+        Raises:
+            UserError: they are not named.
+        """
+        if not self.needs.weights.get(name):
+            raise UserError(f"weights of {name} are needed: give --trained {name}=FILE")
+        return [_there(file) for file in self.needs.weights[name]]
+
+    @property
+    def runs(self) -> dict[str, list[Path]]:
+        """The weights of all other runs that are given."""
+        return {name: [_there(file) for file in files] for name, files in self.needs.weights.items()}
+
+    def result(self, name: str) -> Path:
+        """Another file.
+
+        Raises:
+            UserError: it is not named.
+        """
+        return self.results(name)[0]
+
+    def results(self, name: str) -> list[Path]:
+        """Other files of one name.
+
+        Raises:
+            UserError: they are not named.
+        """
+        if not self.needs.results.get(name):
+            raise UserError(f"{name} is needed: give --file {name}=FILE")
+        return [_there(file) for file in self.needs.results[name]]
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Every file that is named, for stamps and sidecars; folders stand for themselves."""
+        return [Path(file) for file in self.needs.files()]
+
+
+def _there(file: str) -> Path:
+    """A file or folder.
+
+    Raises:
+        UserError: it does not exist.
+    """
+    path = Path(file)
+    if not path.exists():
+        raise UserError(f"{file} does not exist: name another file, or run `snakemake {file}` first.")
+    return path

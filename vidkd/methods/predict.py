@@ -1,0 +1,59 @@
+"""Predict the test split with a run of any method: a row for each clip, and what the network costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vidkd import lazy
+from vidkd.files import atomic, write_text
+from vidkd.methods.inputs import Inputs
+from vidkd.registry import find_method
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a run says of the test split.
+
+    Attributes:
+        columns: `video_id, label_id, pred, s_0, …` (`s_{label_id}`: probabilities), and a method's own.
+        cost: `params`, and `gflops` (multiply-adds) and `frames` of a clip where the network sees one.
+        digits: format of numbers with a fraction.
+    """
+
+    columns: Mapping[str, Any]
+    cost: Mapping[str, Any]
+    digits: str = "%.6g"
+
+
+def predict(
+    method: str,
+    inputs: Inputs,
+    settings: Mapping[str, Any],
+    predictions: Path,
+    efficiency: Path,
+    workers: int = 0,
+) -> None:
+    """Write `predictions.csv` and `efficiency.json` of one run.
+
+    Args:
+        method: by name.
+        inputs: the run's weights, and the test split.
+        settings: what predictions depend on beside them.
+        predictions: csv to write.
+        efficiency: json to write.
+        workers: loader processes.
+
+    Raises:
+        UserError: the network or the videos cannot be used.
+    """
+    run: Callable[[Inputs, Mapping[str, Any], int], Predicted] = lazy.load(find_method(method).PREDICT)
+    found = run(inputs, settings, workers)
+    with atomic(predictions) as temporary:
+        pd.DataFrame(dict(found.columns)).to_csv(temporary, index=False, float_format=found.digits)
+    write_text(efficiency, json.dumps(found.cost, indent=2) + "\n")

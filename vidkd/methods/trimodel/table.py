@@ -1,0 +1,223 @@
+"""What a student gains from a teacher and an assistant: figures of each run, and the tables."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sklearn.metrics import average_precision_score
+
+from vidkd.errors import UserError
+from vidkd.evaluate.classes import read_predictions
+from vidkd.evaluate.paired import Groups, comparisons, differences, read_runs
+from vidkd.evaluate.statistics import wilson_percent
+from vidkd.evaluate.tables import read_table
+from vidkd.methods.evaluate import Evaluated
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.teacher_table import head_rows
+from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
+
+log = logging.getLogger(__name__)
+
+COMPARED = ("delta", "delta_std", "delta_low", "delta_high", "p", "p_holm")
+"""Columns that compare a variant with the baseline; the baseline's own and the networks' are empty."""
+
+OVER_TEACHER = {
+    "over_teacher": "delta", "over_teacher_low": "delta_low", "over_teacher_high": "delta_high",
+    "over_teacher_p": "p",
+}  # fmt: skip
+"""Columns that compare a student of both networks with one of the teacher alone, and what they are of."""
+
+OVER_SEEDS = ("mean_class", "f1", "ap", "ap_anomaly", "agreement_teacher", "agreement_assistant")
+"""Further figures, whose mean and deviation over seeds are columns."""
+
+LOSSES = (
+    "task_loss", "teacher_feature_loss", "assistant_feature_loss", "teacher_attention_loss",
+    "assistant_attention_loss", "asymmetric_loss",
+)  # fmt: skip
+"""Terms, weighted as they are added up: the mean of the last epoch, and of it over seeds."""
+
+TIMES = ("ms_1", "ms_2")
+"""Columns of the times, by the number of threads."""
+
+
+def figures(run: Evaluated) -> dict[str, Any]:
+    """What a student's run has beside the figures of every classifier, in percent.
+
+    `agreement_teacher` and `agreement_assistant` are how often the student predicts the class that they do.
+
+    Raises:
+        UserError: no class is called as the settings say.
+    """
+    last = pd.read_csv(run.inputs.result("history")).iloc[-1]
+    about = ("label", TEACHER, ASSISTANT, "train_clips", "labelled_clips")
+    return {
+        **{name: run.config[name] for name in about},
+        **anomaly_precision(run.table, run.classes, run.settings["normal"]),
+        **{
+            f"agreement_{role}": 100 * (run.table["pred"] == run.table[f"{role}_pred"]).mean()
+            for role in (TEACHER, ASSISTANT)
+        },
+        **{name: last[name] for name in LOSSES if name in last},
+        "frames": run.config["settings"]["frames"],
+    }
+
+
+def anomaly_precision(table: pd.DataFrame, classes: Sequence[str], normal: str | None) -> dict[str, float]:
+    """`ap_anomaly`: the average precision of all classes but `normal` against it, in percent.
+
+    XD-Violence reports it of frames; here it is of videos.
+
+    Args:
+        table: predictions.
+        classes: names by label id.
+        normal: name of the class of what is nothing special; None: there is none, and no figure.
+
+    Raises:
+        UserError: no class is called `normal`.
+    """
+    if normal is None:
+        return {}
+    if normal not in classes:
+        raise UserError(f"trimodel.normal: no class is called {normal!r}; known: {', '.join(classes)}")
+    k = list(classes).index(normal)
+    return {"ap_anomaly": 100 * average_precision_score(table["label_id"] != k, 1 - table[f"s_{k}"])}
+
+
+def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """The table: a row for each variant, in their order, and one for teacher and assistant each.
+
+    Args:
+        inputs: figures and predictions of the runs and of both heads, names of the classes, and what a clip
+            costs each network.
+        settings: `baseline`, the variant that the others are compared with, and `normal`.
+
+    Raises:
+        UserError: see `read_runs` and `differences`.
+    """
+    baseline = settings["baseline"]
+    groups = read_runs(inputs.results("metrics"), "run", baseline)
+    compared = comparisons(differences(groups, baseline))
+    over_teacher = over_the_teacher(groups)
+    costs = {row["variant"]: row for row in read_table(inputs.result("latency")).to_dict("records")}
+    rows = [
+        _row(name, seeds, compared.get(name, {}) | over_teacher.get(name, {}), costs[name])
+        for name, seeds in groups.items()
+    ]
+    rows += [_frozen_row(role, inputs, settings["normal"], costs[role]) for role in (TEACHER, ASSISTANT)]
+    for row in rows:
+        row["top1_per_mparams"] = row["top1"] / (row["params"] / 1e6)
+        row["params_of_teacher"] = 100 * row["params"] / costs[TEACHER]["params"]
+    return pd.DataFrame(rows)
+
+
+def tabulate_classes(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """The accuracy of each class: a column for each variant (mean over seeds), teacher and assistant."""
+    groups = read_runs(inputs.results("metrics"), "run", settings["baseline"])
+    found = {name: pd.DataFrame(list(seeds["per_class"])).mean() for name, seeds in groups.items()}
+    found |= {role: pd.Series(_figures_of(inputs.result(role))["per_class"]) for role in (TEACHER, ASSISTANT)}
+    return pd.DataFrame(found).reindex(inputs.class_names).rename_axis("class").reset_index()
+
+
+def tabulate_networks(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """What teacher and assistant know, a row for each: accuracies in percent, and what the gate says."""
+    rows = [{"role": role} | row for role in inputs.needs.results for row in head_rows(inputs.result(role))]
+    return pd.DataFrame(rows).drop(columns=["head", "used"])
+
+
+def over_the_teacher(groups: Groups) -> dict[str, dict[str, float]]:
+    """What each student of both networks gains over that of the teacher alone: nothing where none is.
+
+    An assistant whose weights were not loaded is the control: where it gains, the log warns.
+
+    Args:
+        groups: the runs of each variant.
+
+    Returns:
+        OVER_TEACHER by variant.
+
+    Raises:
+        UserError: see `differences`.
+    """
+    taught = {
+        name: (_taught(s.iloc[0][TEACHER]), _taught(s.iloc[0][ASSISTANT])) for name, s in groups.items()
+    }
+    alone = next((name for name, by in taught.items() if by == ("loaded", "none")), None)
+    if alone is None:
+        return {}
+    both = {name: groups[name] for name, by in taught.items() if "none" not in by}
+    found = comparisons(differences({**both, alone: groups[alone]}, alone))
+    for name, row in found.items():
+        if taught[name][1] == "random" and row["delta_low"] > 0:
+            log.warning(
+                "%s: an assistant without its weights gains %.1f points (at least %.1f) over %s: then what "
+                "others gain need not be the assistant's either",
+                name, row["delta"], row["delta_low"], alone,
+            )  # fmt: skip
+    return {name: {ours: row[theirs] for ours, theirs in OVER_TEACHER.items()} for name, row in found.items()}
+
+
+def _row(
+    name: str, seeds: pd.DataFrame, comparison: Mapping[str, Any], cost: Mapping[Hashable, Any]
+) -> dict[str, Any]:
+    """The row of one variant."""
+    first, mean = seeds.iloc[0], seeds["top1"].mean()
+    low, high = wilson_percent(mean, first["n_clips"])
+    row: dict[str, Any] = {
+        "variant": name,
+        TEACHER: _taught(first[TEACHER]),
+        ASSISTANT: _taught(first[ASSISTANT]),
+        "train_clips": first["train_clips"],
+        "labelled_clips": first["labelled_clips"],
+        "seeds": len(seeds),
+        "clips": first["n_clips"],
+        "top1": mean,
+        "top1_std": seeds["top1"].std(),
+        "low": low,
+        "high": high,
+        **{column: comparison.get(column, math.nan) for column in (*COMPARED, *OVER_TEACHER)},
+    }
+    for column in OVER_SEEDS:
+        values = seeds.get(column, pd.Series(dtype=float)).astype(float)
+        row |= {column: values.mean(), f"{column}_std": values.std()}
+    row |= {name: seeds.get(name, pd.Series(dtype=float)).astype(float).mean() for name in LOSSES}
+    shown = ("chance", "frames", "params", "gflops")
+    gate = {"gate": all(gate["passed"] for gate in seeds["result_gate"])}
+    return row | gate | {name: first[name] for name in shown} | {name: cost[name] for name in TIMES}
+
+
+def _taught(weights: str) -> str:
+    """What stands for a sum of weights in the table."""
+    return weights if weights in ("none", "random") else "loaded"
+
+
+def _frozen_row(
+    role: str, inputs: Inputs, normal: str | None, cost: Mapping[Hashable, Any]
+) -> dict[str, Any]:
+    """The row of the teacher or the assistant: there is one of each, whatever the seeds."""
+    metrics, predictions = inputs.results(role)
+    found = _figures_of(metrics)
+    low, high = wilson_percent(found["top1"], found["n_clips"])
+    return {
+        "variant": role,
+        "train_clips": found["fitted_on"],
+        "labelled_clips": found["fitted_on"],
+        "seeds": 1,
+        "clips": found["n_clips"],
+        "top1": found["top1"],
+        "low": low,
+        "high": high,
+        **{column: found[column] for column in ("mean_class", "f1", "ap", "chance")},
+        **anomaly_precision(read_predictions(predictions), inputs.class_names, normal),
+        **{column: cost[column] for column in ("frames", "params", "gflops", *TIMES)},
+    }
+
+
+def _figures_of(metrics: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))
+    return found

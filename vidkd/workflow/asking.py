@@ -1,0 +1,108 @@
+"""Answers for Snakemake: sentences in place of tracebacks, digests, what its runs need of this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from vidkd.config.base import canonical
+from vidkd.config.settings import CommonSettings
+from vidkd.errors import UserError
+from vidkd.methods.base import Needs
+from vidkd.provenance import code_digest
+
+Wildcards = Any
+Result = TypeVar("Result")
+
+MOST_JOBS = 2000
+"""That a cluster is given at once."""
+
+
+def or_sentence(make: Callable[..., Result], *arguments: Any) -> Result:
+    """`make(*arguments)`; a mistake of the user ends Snakemake with its sentence instead of a traceback."""
+    try:
+        return make(*arguments)
+    except UserError as error:
+        _stop(error)
+
+
+def _stop(error: UserError) -> NoReturn:
+    print(f"Error: {error}", file=sys.stderr, flush=True)
+    raise SystemExit(2)
+
+
+def asked(function: Callable[[Wildcards], Result]) -> Callable[[Wildcards], Result]:
+    """An input or params function whose `UserError` ends Snakemake with its sentence."""
+
+    def answer(wildcards: Wildcards) -> Result:
+        return or_sentence(function, wildcards)
+
+    return answer
+
+
+def prepare_jobs(project: Path) -> None:
+    """Have every job find the project and the interpreter that runs Snakemake.
+
+    `python` in a job is that interpreter also when its environment is not activated; with --sdm conda the
+    environment of the rule goes before it.
+    """
+    for variable, folder in (("PYTHONPATH", project), ("PATH", Path(sys.executable).parent)):
+        rest = os.environ.get(variable)
+        os.environ[variable] = os.pathsep.join([str(folder), *([rest] if rest else [])])
+
+
+def code(script: str, *more: str) -> str:
+    """Digest of the code behind a rule: its script, what that imports, and lazily chosen modules."""
+    return or_sentence(code_digest, f"workflow_scripts.{script}", *more)
+
+
+def section(settings: CommonSettings, name: str) -> Callable[[Wildcards], str]:
+    """A params function: a section (`frames`) as canonical JSON.
+
+    A function, because Snakemake would take the braces of a plain string for wildcards.
+    """
+    values = canonical(attrgetter(name)(settings))
+    return lambda wildcards: values
+
+
+def files(needs: Callable[[Wildcards], Needs]) -> Callable[[Wildcards], list[str]]:
+    """An input function: the files of what a job needs."""
+    return asked(lambda wildcards: needs(wildcards).files())
+
+
+def words(needs: Callable[[Wildcards], Needs]) -> Callable[[Wildcards], str]:
+    """A params function: what a job needs, as JSON."""
+    return asked(lambda wildcards: needs(wildcards).text())
+
+
+def check_arrays(workflow: Any) -> None:
+    """Refuse a limit of jobs with which a job array would wait forever.
+
+    Array mode of Snakemake's SLURM plugin never submits the jobs of a rule that a limit holds back for
+    later (its issue 473).
+    """
+    arrays = getattr(workflow.executor_settings, "array_jobs", None)
+    if arrays and workflow.resource_settings.nodes < MOST_JOBS:
+        _stop(
+            UserError(
+                f"--jobs {workflow.resource_settings.nodes} with --slurm-array-jobs: the run could wait "
+                f"forever for jobs that were never submitted. Leave jobs at {MOST_JOBS}, or take "
+                "slurm-array-jobs out of profiles/slurm/config.yaml."
+            )
+        )
+
+
+def look_at_events_only(workflow: Any) -> None:
+    """Have a local run look for jobs to start when something has ended, and not by the clock.
+
+    For its limit of jobs in a time Snakemake (9.27) looks again a second after each look while jobs wait,
+    so that every job that ends adds one more look a second (benchmarks/bench_scheduler.py). No option
+    turns that off, and with a limit over a longer time (max-jobs-per-timespan) Snakemake waits that long
+    before it exits.
+    """
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None

@@ -1,0 +1,37 @@
+"""Put a trained run into one folder, with all that it needs to predict videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vidkd import lazy
+from vidkd.config.data import FrameSettings
+from vidkd.config.options import PATH, command, settings_options
+from vidkd.engine.logging import setup_logging
+from vidkd.methods.base import Needs
+from vidkd.methods.cli import needs_options
+from vidkd.methods.inputs import Inputs
+from vidkd.provenance import code_digest, write_sidecar
+from vidkd.registry import METHODS, find_method
+
+EXPORTED = [name for name in METHODS if find_method(name).EXPORT]
+
+
+@command
+@settings_options(FrameSettings)
+@needs_options
+@click.option("--output", type=PATH, required=True, help="Folder to write.")
+@click.argument("method", type=click.Choice(EXPORTED))
+def main(method: str, settings: FrameSettings, needs: Needs, output: Path) -> None:
+    """Export a run of METHOD; the settings say which frames of a video were kept."""
+    setup_logging()
+    inputs, entry = Inputs(needs), find_method(method).EXPORT
+    lazy.load(entry)(inputs, settings, output)
+    code = code_digest("workflow_scripts.export", lazy.module_of(entry))
+    write_sidecar(output / "config.json", settings=settings, inputs=inputs.files, code=code, needs=needs)
+
+
+if __name__ == "__main__":
+    main()
