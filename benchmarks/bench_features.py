@@ -26,9 +26,10 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from vidkd.data.shards import find_feature_shards
 from vidkd.features.batches import FeatureBatches, FeatureJoin, Order, shuffled, shuffled_by_shard
 from vidkd.features.meta import FeatureMeta
-from vidkd.features.store import FeatureStore, find_feature_shards
+from vidkd.features.store import FeatureStore
 from vidkd.features.writer import feature_writer
 
 ROUNDS = 9
@@ -201,7 +202,8 @@ MEMORY = """
 import sys
 from pathlib import Path
 import numpy as np, torch
-from vidkd.features.store import FeatureStore, find_feature_shards
+from vidkd.features.store import FeatureStore
+from vidkd.data.shards import find_feature_shards
 def memory():
     sizes = dict.fromkeys(("Private_Clean", "Private_Dirty", "Anonymous", "Rss"), 0)
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:

@@ -35,18 +35,18 @@ from vidkd.data.extract import extract_shard
 from vidkd.engine.logging import Waiting
 from vidkd.features.batches import FeatureBatch, FeatureBatches, FeatureJoin, FeatureSource
 from vidkd.features.meta import FeatureMeta
-from vidkd.features.splits import open_splits
 from vidkd.features.store import FeatureStore
 from vidkd.features.writer import feature_writer
+from vidkd.methods.base import Needs, Network, Store
 from vidkd.methods.converters.convert import ConvertedFeatures, convert, converted_meta
 from vidkd.methods.converters.load import converter_config, load_converter
 from vidkd.methods.converters.settings import ConverterSettings
-from vidkd.methods.converters.train import train as train_converter
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead
 from vidkd.methods.fusion.settings import FusionSettings
-from vidkd.methods.fusion.sources import open_sources
-from vidkd.methods.fusion.train import train as train_fusion
+from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import predict
+from vidkd.methods.train import Job, train
 
 BATCHES, ROWS, SEED, CLASSES = (32, 256), 2048, 0, 20
 STEPS = {32: 60, 256: 12}
@@ -77,15 +77,19 @@ def random_cache(path: Path, name: str, ids: list[str], shape: tuple[int, int], 
     return path
 
 
+def stores(caches: Mapping[str, Splits]) -> dict[str, dict[str, Store]]:
+    """Caches as a step is given them."""
+    return {name: {split: str(file) for split, file in of.items()} for name, of in caches.items()}
+
+
 def converters(folder: Path, caches: Mapping[str, Splits]) -> dict[str, Path]:
     """A converter for each teacher, as trained as it matters here: not at all."""
     found = {}
     for teacher in TEACHERS:
-        shards = {n: {s: [caches[n][s]] for s in ("train", "val")} for n in (STUDENT, teacher)}
-        about = {"converter": "resampler", "student": STUDENT, "teacher": teacher}
-        train_converter(
-            ConverterSettings(epochs=0, batch_size=8), shards, folder / teacher, about, seed=0, stamp=""
-        )
+        needs = Needs(features=stores({name: caches[name] for name in (STUDENT, teacher)}))
+        about = {"method": "converters", "run": f"resampler.{teacher}"}
+        settings = ConverterSettings(epochs=0, batch_size=8)
+        train("converters", Job(settings, Inputs(needs), folder / teacher, 0, "", about=about))
         found[teacher] = folder / teacher / "model.safetensors"
     return found
 
@@ -232,16 +236,17 @@ def both_modes(folder: Path) -> list[dict[str, object]]:
     converted: dict[str, Splits] = {}
     for name, path in weights.items():
         converted[name] = {split: folder / "converted" / name / f"{split}.h5" for split in VIDEOS}
-        convert(path, {split: [file] for split, file in caches[STUDENT].items()}, converted[name])
+        needs = Needs(features=stores({STUDENT: caches[STUDENT]}), weights={"converter": (str(path),)})
+        convert(Inputs(needs), converted[name])
     found, what = [], "8 x 192, 300 frames decoded"
     for batch in BATCHES:
         live = live_splits({"train": [frames["train"]]}, settings, STUDENT)["train"]
         video: dict[str, FeatureSource] = {STUDENT: live, **converting(weights, live)}
         cached = {STUDENT: caches[STUDENT], **converted}
-        stores: dict[str, FeatureSource] = {name: FeatureStore([of["train"]]) for name, of in cached.items()}
+        kept: dict[str, FeatureSource] = {name: FeatureStore([of["train"]]) for name, of in cached.items()}
         slow = row(what, "video", batch, by_part(video, batch, steps=1, warm_up=0))
-        parts = by_part(stores, batch, STEPS[batch])
-        fast = row(what, "cached, converted once", batch, parts | as_it_is(stores, batch, STEPS[batch]))
+        parts = by_part(kept, batch, STEPS[batch])
+        fast = row(what, "cached, converted once", batch, parts | as_it_is(kept, batch, STEPS[batch]))
         slow["step_ms"] = sum(v for k, v in slow.items() if k.endswith("_ms"))  # type: ignore[misc]
         fast["ratio"] = slow["step_ms"] / fast["step_ms"]  # type: ignore[operator]
         found += [slow, fast, *whole_trainings(folder, batch, frames, settings, weights, cached)]
@@ -261,14 +266,19 @@ def whole_trainings(
     classes = folder / "classes.json"
     classes.write_text("[" + ", ".join(f'"{number}"' for number in range(CLASSES)) + "]")
     taken = {}
-    for mode in ("video", "cached"):
-        start = time.perf_counter()
-        if mode == "video":
-            given = {STUDENT: live_splits({s: [file] for s, file in frames.items()}, settings, STUDENT)}
-        else:
-            given = {n: open_splits({s: [file] for s, file in of.items()}) for n, of in cached.items()}
-        sources = open_sources(own, STUDENT, given, weights, classes)
-        train_fusion(own, sources, folder / f"{mode}{batch}", {"fusion": "bench"}, seed=SEED, stamp="")
+    video = {
+        "features": {STUDENT: {}}, "networks": {STUDENT: Network(settings=settings)},
+        "frames": {split: str(file) for split, file in frames.items()},
+    }  # fmt: skip
+    given = {name: (str(file),) for name, file in weights.items()}
+    for mode, read in (("video", video), ("cached", {"features": stores(cached)})):
+        start, run_dir = time.perf_counter(), folder / f"{mode}{batch}"
+        needs = Needs(classes=str(classes), weights=given, **read)
+        about = {"method": "fusion", "run": "bench"}
+        train("fusion", Job(own, Inputs(needs), run_dir, SEED, "", about=about))
+        head = {"head": (str(run_dir / "model.safetensors"),)}
+        inputs = Inputs(needs.model_copy(update={"weights": given | head}))
+        predict("fusion", inputs, {}, run_dir / "predictions.csv", run_dir / "efficiency.json")
         taken[mode] = time.perf_counter() - start
     for name in ("model.safetensors", "predictions.csv"):
         one, other = ((folder / f"{mode}{batch}" / name).read_bytes() for mode in taken)

@@ -2,7 +2,7 @@
 
 Label files name 220,847 videos; there are no videos, for only probing opens them, and what it would write
 is made up. `ssv2` is config/experiments/ssv2.yaml; `all methods` has the demo's seven networks, converters,
-fusion heads and students besides, in as many shards as keep it below 2,000 jobs with three seeds. States:
+fusion heads and students besides, in as many shards as keep it below 2,000 jobs. States:
 nothing has run; the videos are listed; they are probed, and the manifest is built. Each figure is of one
 run: where others compute beside it, CPU seconds say more than seconds. Run: `make bench`.
 """
@@ -104,10 +104,11 @@ def plan(folder: Path, *arguments: str) -> Row:
 def targets(paths: Paths, config: dict[str, Any]) -> Iterator[str]:
     """What a person asks for; the empty name is everything."""
     summary = paths.report_table.format(table="summary")
-    yield from ("", "download_weights", paths.manifest, paths.tfd, summary)
+    yield from ("", "download_weights", paths.manifest, paths.table("ffn", "tfd"), summary)
     if "backbones" in config:
-        yield from ("features", paths.probe_table, paths.converter_table, paths.fusion_table, paths.bundle)
-        yield from (paths.student_table, paths.trimodel_table)
+        yield from ("features", paths.table("features", "probes"), paths.table("converters", "quality"))
+        yield from (paths.table("fusion", "fusion"), paths.exported("fusion", "bundle"))
+        yield from (paths.table("student", "student"), paths.table("trimodel", "trimodel"))
 
 
 def measure(folder: Path, name: str, config: dict[str, Any]) -> Iterator[Row]:

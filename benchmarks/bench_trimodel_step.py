@@ -24,7 +24,7 @@ from transformers import VideoMAEConfig, VideoMAEModel
 from vidkd.backbones.protocol import BackboneSpec, Origin
 from vidkd.backbones.videomae import VideoMAE
 from vidkd.data.clips import Batch
-from vidkd.methods.probes.model import LinearProbe
+from vidkd.methods.teacher_model import TeacherHead
 from vidkd.methods.trimodel.align import other_layers
 from vidkd.methods.trimodel.frozen import Frozen
 from vidkd.methods.trimodel.method import Distil
@@ -69,7 +69,7 @@ def frozen(
     backbone = VideoMAE(spec, VideoMAEModel(config), Origin("random", Path(), "", "", ()))
     wanted = settings.hidden_layers_to_align
     chosen = other_layers(wanted, settings.layers, layers, "depth", name)
-    head = LinearProbe(width, CLASSES).requires_grad_(False)
+    head = TeacherHead(width, CLASSES, "probe", texts=False).requires_grad_(False)
     return Frozen(backbone, head, chosen, grid_of(config), device, attention=maps)
 
 
