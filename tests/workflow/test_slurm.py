@@ -128,7 +128,7 @@ class Trouble:
         """The node of a training that has hit its time limit before goes down for ever, its jobs with it."""
         job = self.training("st8")
         log = self.project.root / "results/tiny/logs/train/ffn.st8.seed0.log"
-        if job is None or "going on from epoch" not in log.read_text():
+        if job is None or not log.exists() or "going on from epoch" not in log.read_text():
             return False
         self.drained[1] = time.time()
         slurm.scontrol("update", "NodeName=a", "State=RESUME")
