@@ -29,6 +29,22 @@ def test_what_a_killed_process_left_goes_and_that_of_a_living_one_stays(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([place.name, *names[1:]])
 
 
+def test_a_zombie_is_no_living_process(tmp_path):
+    """As what a killed machine's jobs are for a second or two: nobody has asked after their end."""
+    place = tmp_path / "table.csv"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as killed:
+        left = tmp_path / f".{place.name}.{killed.pid}.tmp"
+        left.touch()
+        with atomic(place) as temporary:
+            temporary.touch()
+        assert left.exists()
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+        with atomic(place) as temporary:
+            temporary.touch()
+    assert not left.exists()
+
+
 def test_a_folder_that_is_a_file_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):

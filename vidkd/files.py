@@ -52,12 +52,15 @@ def _sweep(path: Path) -> None:
 
 
 def _alive(process: int) -> bool:
+    """Whether it runs: a killed one keeps its number, as a zombie, until its parent asks for its end."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
+    with suppress(OSError):  # where there is no /proc
+        return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
     return True
 
 
