@@ -94,17 +94,9 @@ class Inputs:
         Raises:
             UserError: they are not named.
         """
-        return self.several_weights(name)[0]
-
-    def several_weights(self, name: str) -> list[Path]:
-        """Those of several runs of one name, such as the members of an ensemble.
-
-        Raises:
-            UserError: they are not named.
-        """
         if not self.needs.weights.get(name):
             raise UserError(f"weights of {name} are needed: give --trained {name}=FILE")
-        return [_there(file) for file in self.needs.weights[name]]
+        return _there(self.needs.weights[name][0])
 
     @property
     def runs(self) -> dict[str, list[Path]]:

@@ -15,10 +15,9 @@ from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.summary import group_runs, summarise, tabulate_classes, tabulate_costs, tabulate_gates
 from vidkd.evaluate.tables import read_table
 from vidkd.files import atomic, write_text
-from vidkd.report.cells import MARK, Cell, make_cells, shown_columns
 from vidkd.report.provenance import tabulate_benchmarks, tabulate_provenance, tabulate_settings
 from vidkd.report.references import reference_rows
-from vidkd.report.render import latex, markdown
+from vidkd.report.render import MARK, Cell, latex, make_cells, markdown, shown_columns
 from vidkd.report.sections import specs
 from vidkd.report.sources import DATA, Sources
 

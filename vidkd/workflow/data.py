@@ -21,17 +21,13 @@ from vidkd.methods.base import Plan, shards
 from vidkd.paths import Paths
 from vidkd.workflow.asking import Wildcards, code, or_sentence
 
-FIRST = 500
-"""Priority of networks that are trained here: they wait for these, and much waits for the networks."""
-
-SOURCE_SHARDS = 2
-
 
 class DataSteps:
     """The data set and the frozen networks of a configuration, asked by the rules."""
 
-    FIRST = FIRST
-    SOURCE_SHARDS = SOURCE_SHARDS
+    FIRST = 500
+    """Priority of networks that are trained here: they wait for these, and much waits for the networks."""
+    SOURCE_SHARDS = 2
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.settings, self.paths = plan, plan.settings, plan.paths
@@ -119,7 +115,7 @@ class DataSteps:
 
     def source_data(self, wildcards: Wildcards) -> str:
         """How the source's videos are listed."""
-        return canonical(DataSettings(adapter="demo", n_shards=SOURCE_SHARDS))  # type: ignore[call-arg]
+        return canonical(DataSettings(adapter="demo", n_shards=self.SOURCE_SHARDS))  # type: ignore[call-arg]
 
     def checkpoint(self, wildcards: Wildcards) -> CheckpointSettings:
         """The settings of a small network that is trained here."""
@@ -155,14 +151,9 @@ class DataSteps:
         """Cores of a job that runs it."""
         return max(self.settings.compute.workers, self.plan.backbone(wildcards.backbone).cpu_threads)
 
-    def backbone_code(self, script: str, *names: str) -> Callable[[Wildcards], str]:
-        """A params function: digest of a script and of the kinds of networks, the wildcard's unless named."""
-
-        def digest(wildcards: Wildcards) -> str:
-            used = names or (wildcards.backbone,)
-            return code(script, *dict.fromkeys(module_of(self.plan.backbone(name).kind) for name in used))
-
-        return digest
+    def backbone_code(self, wildcards: Wildcards) -> str:
+        """Digest of what caches its features, and of its own kind alone: no import names it."""
+        return code("cache_features", module_of(self.plan.backbone(wildcards.backbone).kind))
 
     def all_features(self, _wildcards: Wildcards) -> list[str]:
         """Every shard of features."""

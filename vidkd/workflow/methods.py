@@ -26,14 +26,12 @@ from vidkd.workflow.asking import Wildcards, code, or_sentence
 from vidkd.workflow.data import DataSteps
 from vidkd.workflow.report import ReportSteps
 
-TEACHERS_FIRST = 1000
-"""Priority of teachers' heads, which take seconds and let trainings begin."""
-
 
 class Workflow:
     """A configuration, asked by the rules."""
 
-    TEACHERS_FIRST = TEACHERS_FIRST
+    TEACHERS_FIRST = 1000
+    """Priority of teachers' heads, which take seconds and let trainings begin."""
 
     def __init__(self, config: Mapping[str, Any], project: Path) -> None:
         self.settings: CommonSettings = or_sentence(load_settings, config)
@@ -69,39 +67,20 @@ class Workflow:
             raise UserError(f"the configuration has no runs of {found.NAME}: {found.ABSENT}")
         return found
 
-    def _run(self, wildcards: Wildcards, known: Callable[[Method], list[str]]) -> Method:
-        found = self.method(wildcards)
-        if wildcards.run not in known(found):
-            raise UserError(f"{found.NAME} has no run {wildcards.run}; known: {', '.join(known(found))}")
-        return found
+    def needs(self, step: str) -> Callable[[Wildcards], Needs]:
+        """Make the function of wildcards that says what a step (`train`) of a run or of a method reads."""
 
-    def train_needs(self, wildcards: Wildcards) -> Needs:
-        """What a training reads."""
-        return self._run(wildcards, lambda method: method.trained()).train_needs(
-            wildcards.run, wildcards.seed
-        )
+        def of_job(wildcards: Wildcards) -> Needs:
+            method = self.method(wildcards)
+            found: Callable[..., Needs] = getattr(method, f"{step}_needs")
+            if step in ("measure", "export"):
+                return found()
+            known = method.runs() if step in ("predict", "evaluate") else method.trained()
+            if wildcards.run not in known:
+                raise UserError(f"{method.NAME} has no run {wildcards.run}; known: {', '.join(known)}")
+            return found(wildcards.run, wildcards.seed)
 
-    def predict_needs(self, wildcards: Wildcards) -> Needs:
-        """What a prediction reads."""
-        return self._run(wildcards, lambda method: method.runs()).predict_needs(wildcards.run, wildcards.seed)
-
-    def evaluate_needs(self, wildcards: Wildcards) -> Needs:
-        """What an evaluation reads."""
-        return self._run(wildcards, lambda method: method.runs()).evaluate_needs(
-            wildcards.run, wildcards.seed
-        )
-
-    def convert_needs(self, wildcards: Wildcards) -> Needs:
-        """What the features of a run are made from."""
-        return self._run(wildcards, lambda m: m.trained()).convert_needs(wildcards.run, wildcards.seed)
-
-    def measure_needs(self, wildcards: Wildcards) -> Needs:
-        """What the measurement of a method reads."""
-        return self.method(wildcards).measure_needs()
-
-    def export_needs(self, wildcards: Wildcards) -> Needs:
-        """What the export of a method reads."""
-        return self.method(wildcards).export_needs()
+        return of_job
 
     def teacher(self, wildcards: Wildcards) -> Teacher:
         """A teacher whose head is made."""
@@ -122,9 +101,9 @@ class Workflow:
         """The settings of a training as canonical JSON."""
         return self.method(wildcards).settings_text(wildcards.run)
 
-    def evaluation_settings(self, wildcards: Wildcards) -> str:
-        """What the figures of a method depend on beside its predictions."""
-        return json.dumps(self.method(wildcards).evaluation(), sort_keys=True)
+    def settings_beside(self, name: str) -> Callable[[Wildcards], str]:
+        """Make a params function: what a step depends on beside its files, such as `measure_settings`."""
+        return lambda wildcards: json.dumps(getattr(self.method(wildcards), name)(), sort_keys=True)
 
     def train_code(self, wildcards: Wildcards) -> str:
         """Digest of the code of a training."""
@@ -154,21 +133,9 @@ class Workflow:
         kinds = {module_of(network.settings.kind) for network in method.export_needs().networks.values()}
         return code("export", lazy.module_of(method.EXPORT), *sorted(kinds))
 
-    def prediction_settings(self, wildcards: Wildcards) -> str:
-        """What the predictions of a method depend on beside weights."""
-        return json.dumps(self.method(wildcards).prediction_settings(), sort_keys=True)
-
-    def measure_settings(self, wildcards: Wildcards) -> str:
-        """What a measurement depends on beside the networks."""
-        return json.dumps(self.method(wildcards).measure_settings(), sort_keys=True)
-
     def table_settings(self, wildcards: Wildcards) -> str:
         """What a table depends on beside its files."""
         return json.dumps(self.table(wildcards).settings, sort_keys=True)
-
-    def table_maker(self, wildcards: Wildcards) -> str:
-        """What makes a table."""
-        return self.table(wildcards).make
 
     def table_threads(self, wildcards: Wildcards) -> int:
         """Cores of a table: those of the network that runs for it."""
