@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vidkd.errors import UserError
 
-LEAST_FREE = 10**5
+_LEAST_FREE = 10**5
 """Bytes without which not even the log of a failed job can say that the disk is full."""
 
 
@@ -133,7 +133,7 @@ def check_writable(folder: str | Path, option: str) -> None:
         raise UserError(
             f"{option}: {nearest} cannot be written. Mend its permissions, or choose another {option}."
         )
-    if shutil.disk_usage(nearest).free < LEAST_FREE:
+    if shutil.disk_usage(nearest).free < _LEAST_FREE:
         raise UserError(f"{option}: the disk of {nearest} is full. Free space, or choose another {option}.")
 
 

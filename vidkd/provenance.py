@@ -38,7 +38,7 @@ PACKAGES = ("vidkd", "workflow_scripts")
 _IMPORTED = time.time()
 
 
-class LeftOut(NamedTuple):
+class _LeftOut(NamedTuple):
     """A module, or a package with all of its modules, that a digest does not cover."""
 
     module: str
@@ -46,20 +46,22 @@ class LeftOut(NamedTuple):
 
 
 LEFT_OUT = (
-    LeftOut("vidkd.config.settings", "its parts reach rules as canonical settings, which Snakemake compares"),
-    LeftOut("vidkd.config.load", "reads a file or refuses it"),
-    LeftOut("vidkd.config.options", "reads the canonical settings of a rule or refuses them"),
-    LeftOut("vidkd.config.problems", "words the errors"),
-    LeftOut("vidkd.config.describe", "describes settings for options, documents and errors"),
-    LeftOut("vidkd.config.generate", "writes the documents of the settings"),
-    LeftOut("vidkd.provenance", "describes results, never makes them"),
-    LeftOut("vidkd.code_cache", "keeps digests, never makes them"),
-    LeftOut("vidkd.paths", "a moved artefact is a new target already"),
-    LeftOut("vidkd.engine.logging", "writes to the log only"),
-    LeftOut("vidkd.methods.base", "says what steps read, which reaches a job as its needs"),
-    LeftOut("vidkd.methods.cli", "options of command lines"),
-    LeftOut("vidkd.engine.trackers", "shows the history that is written anyhow"),
-    LeftOut("vidkd.errors", "an error leaves no artefact"),
+    _LeftOut(
+        "vidkd.config.settings", "its parts reach rules as canonical settings, which Snakemake compares"
+    ),
+    _LeftOut("vidkd.config.load", "reads a file or refuses it"),
+    _LeftOut("vidkd.config.options", "reads the canonical settings of a rule or refuses them"),
+    _LeftOut("vidkd.config.problems", "words the errors"),
+    _LeftOut("vidkd.config.describe", "describes settings for options, documents and errors"),
+    _LeftOut("vidkd.config.generate", "writes the documents of the settings"),
+    _LeftOut("vidkd.provenance", "describes results, never makes them"),
+    _LeftOut("vidkd.code_cache", "keeps digests, never makes them"),
+    _LeftOut("vidkd.paths", "a moved artefact is a new target already"),
+    _LeftOut("vidkd.engine.logging", "writes to the log only"),
+    _LeftOut("vidkd.methods.base", "says what steps read, which reaches a job as its needs"),
+    _LeftOut("vidkd.methods.cli", "options of command lines"),
+    _LeftOut("vidkd.engine.trackers", "shows the history that is written anyhow"),
+    _LeftOut("vidkd.errors", "an error leaves no artefact"),
 )
 
 # Not references: its defaults stand for values that config/references.yaml leaves out.

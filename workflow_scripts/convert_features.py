@@ -15,7 +15,7 @@ from vidkd.methods.inputs import Inputs
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.registry import METHODS, find_method
 
-CONVERTING = [name for name in METHODS if find_method(name).CONVERT]
+_CONVERTING = [name for name in METHODS if find_method(name).CONVERT]
 
 
 @command
@@ -23,7 +23,7 @@ CONVERTING = [name for name in METHODS if find_method(name).CONVERT]
 @click.option("--output-train", type=PATH, required=True, help="The shard of converted features of train.")
 @click.option("--output-val", type=PATH, required=True, help="The shard of converted features of val.")
 @click.option("--output-test", type=PATH, required=True, help="The shard of converted features of test.")
-@click.argument("method", type=click.Choice(CONVERTING))
+@click.argument("method", type=click.Choice(_CONVERTING))
 def main(method: str, needs: Needs, output_train: Path, output_val: Path, output_test: Path) -> None:
     """Cache the features that a run of METHOD makes of those of a network."""
     setup_logging()

@@ -16,14 +16,14 @@ from vidkd.methods.inputs import Inputs
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.registry import METHODS, find_method
 
-EXPORTED = [name for name in METHODS if find_method(name).EXPORT]
+_EXPORTED = [name for name in METHODS if find_method(name).EXPORT]
 
 
 @command
 @settings_options(FrameSettings)
 @needs_options
 @click.option("--output", type=PATH, required=True, help="Folder to write.")
-@click.argument("method", type=click.Choice(EXPORTED))
+@click.argument("method", type=click.Choice(_EXPORTED))
 def main(method: str, settings: FrameSettings, needs: Needs, output: Path) -> None:
     """Export a run of METHOD; the settings say which frames of a video were kept."""
     setup_logging()

@@ -17,7 +17,7 @@ from vidkd.methods.inputs import Inputs
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.registry import METHODS, find_method
 
-MEASURED = [name for name in METHODS if find_method(name).MEASURE]
+_MEASURED = [name for name in METHODS if find_method(name).MEASURE]
 
 
 @command
@@ -25,7 +25,7 @@ MEASURED = [name for name in METHODS if find_method(name).MEASURE]
 @click.option("--settings", default="{}", metavar="JSON", help="What the measurement depends on.")
 @click.option("--rounds", type=click.IntRange(min=2), default=30, help="How often each is timed.")
 @click.option("--output", type=PATH, required=True, help="Table of costs, CSV.")
-@click.argument("method", type=click.Choice(MEASURED))
+@click.argument("method", type=click.Choice(_MEASURED))
 def main(method: str, needs: Needs, settings: str, rounds: int, output: Path) -> None:
     """Time one clip through each network of METHOD, in turn, on one thread and on two."""
     setup_logging()

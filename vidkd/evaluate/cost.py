@@ -32,8 +32,8 @@ from vidkd.engine.efficiency import count_parameters, gflops_of
 from vidkd.engine.logging import progress
 from vidkd.files import atomic
 
-THREADS = (1, 2)
-WARM_UP = 3
+_THREADS = (1, 2)
+_WARM_UP = 3
 """Rounds that are not counted."""
 
 CPU = torch.device("cpu")
@@ -96,9 +96,9 @@ def measure(parts: Sequence[Part], rounds: int) -> list[Row]:
     torch.set_num_threads(1)
     rows = {part.name: _fixed(part) for part in parts}
     runs = {part.name: part.run for part in parts}
-    for threads in THREADS:
+    for threads in _THREADS:
         torch.set_num_threads(threads)
-        for name, taken in time_rounds(runs, rounds, f"rounds with {threads} threads").items():
+        for name, taken in _time_rounds(runs, rounds, f"rounds with {threads} threads").items():
             columns = (f"ms_{threads}", f"ms_{threads}_low", f"ms_{threads}_high")
             times = zip(columns, quartiles(taken), strict=True)
             rows[name] |= {column: f"{value:.3f}" for column, value in times}
@@ -133,7 +133,7 @@ def _size_mb(files: Iterable[Path]) -> float | None:
 # ---- time
 
 
-def time_rounds(
+def _time_rounds(
     parts: Mapping[str, Callable[[], object]], rounds: int, label: str = "rounds"
 ) -> dict[str, list[float]]:
     """Milliseconds of each part in each round.
@@ -141,10 +141,10 @@ def time_rounds(
     Every round runs every part once, so that what else the machine does falls on all of them.
     """
     taken: dict[str, list[float]] = {name: [] for name in parts}
-    for number in progress(range(WARM_UP + rounds), label):
+    for number in progress(range(_WARM_UP + rounds), label):
         for name, run in parts.items():
             seconds = _timed(run)
-            if number >= WARM_UP:
+            if number >= _WARM_UP:
                 taken[name].append(1e3 * seconds)
     return taken
 

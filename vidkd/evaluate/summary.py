@@ -21,7 +21,7 @@ from vidkd.evaluate.paired import Groups, comparisons, differences, seeds_more
 from vidkd.evaluate.statistics import bootstrap_p, mcnemar_p, mean_interval, wilson_percent
 from vidkd.evaluate.tables import read_table
 
-FIGURES = ("top1", "top5", "mean_class", "f1", "f1_weighted", "ap", "ece")
+_FIGURES = ("top1", "top5", "mean_class", "f1", "f1_weighted", "ap", "ece")
 """Figures of `metrics.json` in percent, whose mean and deviation over seeds are columns."""
 
 COMPARED = (
@@ -119,7 +119,7 @@ def _row(seeds: pd.DataFrame) -> dict[str, Any]:
     row: dict[str, Any] = {
         "seeds": len(seeds), "clips": len(right_N), "frames": first.get("frames", math.nan)
     }  # fmt: skip
-    for name in FIGURES:
+    for name in _FIGURES:
         values = seeds[name].astype(float)
         row |= {name: values.mean(), f"{name}_std": values.std()}
         row |= interval if name == "top1" else {}

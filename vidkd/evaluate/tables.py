@@ -1,11 +1,9 @@
-"""The tables of results: their rows of networks that teach, read back, and shown to people."""
+"""The tables of results, read back and shown to people."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -35,25 +33,3 @@ def read_table(path: Path) -> pd.DataFrame:
 def number(column: str, value: float) -> str:
     """A value of a column, with as many digits as mean something there."""
     return format(value, next((shown for names, shown in _FORMATS if names.match(column)), ".1f"))
-
-
-def head_rows(metrics: Path) -> list[dict[str, Any]]:
-    """Make a row for each head of a network that teaches: accuracies in percent, and the gate's answer."""
-    run = json.loads(metrics.read_text(encoding="utf-8"))
-    return [
-        {
-            "network": run["network"],
-            "label": run["label"],
-            "head": head,
-            "used": head == run["head"],
-            "fitted_on": run["fitted_on"],
-            "val_top1": run[f"val_{head}"],
-            "val_largest_class": run["val_largest_class"],
-            "test_top1": run[f"test_{head}"],
-            "test_largest_class": run["test_largest_class"],
-            "margin": gate["margin"],
-            "gate": gate["passed"],
-            "reason": gate["reason"],
-        }
-        for head, gate in run["gates"].items()
-    ]

@@ -88,7 +88,7 @@ def nothing_more(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-class MethodGroup(click.Group):
+class _MethodGroup(click.Group):
     """A command for each method, made when it is asked for."""
 
     def __init__(self, make: Callable[[type[Method]], click.Command], **more: Any) -> None:
@@ -110,7 +110,7 @@ class MethodGroup(click.Group):
 
 def method_group(make: Callable[[type[Method]], click.Command]) -> click.Group:
     """A group whose commands `make` makes; its docstring is the help of the group."""
-    return MethodGroup(make, help=make.__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+    return _MethodGroup(make, help=make.__doc__, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 def named_places(given: Iterable[str], option: str) -> dict[str, list[Path]]:

@@ -12,12 +12,12 @@ import pandas as pd
 
 from vidkd.paths import sidecar
 
-MAKING = ("model.safetensors", "predictions.csv")
+_MAKING = ("model.safetensors", "predictions.csv")
 """Files of a run whose provenance is told, the first that is there: an ensemble has no weights of its own."""
 
-ALL = "all variants"
+_ALL = "all variants"
 
-MADE_BY = (
+_MADE_BY = (
     "method", "variant", "seed", "commit", "changed_since", "code", "settings", "device", "python", "torch",
     "snakemake", "wall_s", "memory_mb",
 )  # fmt: skip
@@ -30,7 +30,7 @@ def tabulate_provenance(metrics: Sequence[Path]) -> pd.DataFrame:
         method, variant, seed = path.parts[-4:-1]
         row = {"method": method, "variant": variant, "seed": int(seed.removeprefix("seed"))}
         rows += [row | _made_by(record) for record in _records(path)]
-    return pd.DataFrame(rows, columns=list(MADE_BY))
+    return pd.DataFrame(rows, columns=list(_MADE_BY))
 
 
 def tabulate_settings(metrics: Sequence[Path]) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def tabulate_settings(metrics: Sequence[Path]) -> pd.DataFrame:
         values = pd.DataFrame(variants).fillna("")
         for setting, by_variant in values.iterrows():
             alike = by_variant.nunique() == 1
-            named = {ALL: by_variant.iloc[0]} if alike else by_variant.to_dict()
+            named = {_ALL: by_variant.iloc[0]} if alike else by_variant.to_dict()
             rows += [
                 {"method": method, "setting": setting, "variant": variant, "value": value}
                 for variant, value in named.items()
@@ -68,7 +68,7 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, s
 
 def _records(metrics: Path) -> Iterator[dict[str, Any]]:
     """The record of the run beside `metrics`, if it has one."""
-    for name in MAKING:
+    for name in _MAKING:
         file = Path(sidecar(str(metrics.with_name(name))))
         if file.is_file():
             yield json.loads(file.read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ COLUMNS = (
     "protocol", "source",
 )  # fmt: skip
 
-WORDS = {
+_WORDS = {
     "frames": "{} frames",
     "clips": "{} clips",
     "crops": "{} crops",
@@ -104,8 +104,8 @@ def _row(reference: Reference, name: str, row: Mapping[Any, Any], frames: float)
 
 def in_words(protocol: Protocol) -> str:
     """What a source says of its protocol: `16 frames, 1 clip, 1 crop, 224 px, ...`."""
-    values = {name: getattr(protocol, name) for name in WORDS}
-    words = {name: WORDS[name].format(value) for name, value in values.items() if value is not None}
+    values = {name: getattr(protocol, name) for name in _WORDS}
+    words = {name: _WORDS[name].format(value) for name, value in values.items() if value is not None}
     return ", ".join(text.removesuffix("s") if values[name] == 1 else text for name, text in words.items())
 
 

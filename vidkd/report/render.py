@@ -20,7 +20,7 @@ from vidkd.evaluate.tables import number
 MARK = "*"
 """Beside the gain of a variant that differs from the baseline."""
 
-EMPTY = "–"
+_EMPTY = "–"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _cell(row: Mapping[Hashable, Any], column: Column, best: bool) -> Cell:
     if isinstance(value, bool):
         return Cell("yes" if value else "no", str(value))
     if isinstance(value, float) and math.isnan(value):
-        return Cell(EMPTY, "")
+        return Cell(_EMPTY, "")
     if not isinstance(value, (int, float)):
         return Cell(str(value), str(value))
     text = number(column.key, value)
@@ -102,7 +102,7 @@ def _cell(row: Mapping[Hashable, Any], column: Column, best: bool) -> Cell:
 
 PACKAGES = ("booktabs", "graphicx", "longtable", "textcomp")
 
-LONG = 40
+_LONG = 40
 """Rows of a table that still fits a page."""
 
 _TABLE = r"""\begin{table}
@@ -169,7 +169,7 @@ def latex(
     lines = [" & ".join(_bold(cell, _LATEX, r"\textbf{{{}}}") for cell in row) + r" \\" for row in cells]
     head = " & ".join(_escaped(column.title, _LATEX) for column in columns)
     caption = _escaped(" ".join([f"{title}.", *notes]), _LATEX)
-    form = _LONG_TABLE if len(lines) > LONG else _TABLE
+    form = _LONG_TABLE if len(lines) > _LONG else _TABLE
     words = {"NAME": name, "CAPTION": caption, "KINDS": "l" + "r" * (len(columns) - 1), "HEAD": head}
     words["ROWS"] = "\n".join(lines)
     return re.sub("|".join(words), lambda found: words[found[0]], form)

@@ -22,7 +22,7 @@ from vidkd.provenance import code_digest
 Wildcards = Any
 Result = TypeVar("Result")
 
-MOST_JOBS = 2000
+_MOST_JOBS = 2000
 """That a cluster is given at once."""
 
 
@@ -90,11 +90,11 @@ def check_arrays(workflow: Any) -> None:
     later (its issue 473).
     """
     arrays = getattr(workflow.executor_settings, "array_jobs", None)
-    if arrays and workflow.resource_settings.nodes < MOST_JOBS:
+    if arrays and workflow.resource_settings.nodes < _MOST_JOBS:
         _stop(
             UserError(
                 f"--jobs {workflow.resource_settings.nodes} with --slurm-array-jobs: the run could wait "
-                f"forever for jobs that were never submitted. Leave jobs at {MOST_JOBS}, or take "
+                f"forever for jobs that were never submitted. Leave jobs at {_MOST_JOBS}, or take "
                 "slurm-array-jobs out of profiles/slurm/config.yaml."
             )
         )

@@ -11,10 +11,11 @@ import pandas as pd
 
 from vidkd.evaluate.paired import comparisons, differences, read_runs
 from vidkd.evaluate.statistics import wilson_percent
-from vidkd.evaluate.tables import head_rows, read_table
+from vidkd.evaluate.tables import read_table
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.settings import TEACHER
+from vidkd.methods.teacher_table import head_rows
 
 COMPARED = ("delta", "delta_std", "delta_low", "delta_high", "p", "p_holm")
 """Columns that compare a variant with the baseline; the baseline's own and the teacher's are empty."""

@@ -16,9 +16,10 @@ from vidkd.errors import UserError
 from vidkd.evaluate.classes import read_predictions
 from vidkd.evaluate.paired import Groups, comparisons, differences, read_runs
 from vidkd.evaluate.statistics import wilson_percent
-from vidkd.evaluate.tables import head_rows, read_table
+from vidkd.evaluate.tables import read_table
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.teacher_table import head_rows
 from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 
 log = logging.getLogger(__name__)
