@@ -23,7 +23,7 @@ _Entry = tuple[str, list[str]]
 
 
 def find(key: str) -> _Entry | None:
-    """The digest and the imports of a module, if they are known."""
+    """Return the digest and the imports of a module, if they are known."""
     return _entries().get(key)
 
 

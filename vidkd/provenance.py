@@ -76,7 +76,7 @@ _IGNORED_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
 
 
 def code_digest(module: str, *more: str) -> str:
-    """Digest of everything inside the project that `module` and `more` import.
+    """Digest everything inside the project that `module` and `more` import.
 
     `more` names entries of lazy registries, which no import statement mentions.
 
@@ -88,7 +88,7 @@ def code_digest(module: str, *more: str) -> str:
 
 @cache
 def digest_closure(root: str, modules: tuple[str, ...]) -> str:
-    """`code_digest` for a project whose packages lie in the folder `root`."""
+    """Do the same for a project whose packages lie in the folder `root`."""
     for name in modules:
         if _source(root, name) is None:
             raise UserError(f"there is no module {name} in {root}: correct the code(...) of the rule")
@@ -190,7 +190,7 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def serialise(node: object) -> str:
-    """A syntax tree as text: the same on every Python version, without what cannot matter.
+    """Write a syntax tree as text: the same on every Python version, without what cannot matter.
 
     `ast.dump` would not do: versions differ in the empty fields they have and print.
     """
@@ -292,7 +292,7 @@ def write_sidecar(
 
 
 def stamp(settings: BaseModel, inputs: Iterable[str | Path], code: str, seed: int) -> str:
-    """Digest of all that the result of a run depends on; a resume state of another stamp is not used.
+    """Digest all that the result of a run depends on; a resume state of another stamp is not used.
 
     Raises:
         UserError: an input does not exist.
@@ -302,7 +302,7 @@ def stamp(settings: BaseModel, inputs: Iterable[str | Path], code: str, seed: in
 
 
 def file_sha256(path: str | Path) -> str:
-    """SHA-256 of the bytes of a file."""
+    """Compute the SHA-256 of the bytes of a file."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

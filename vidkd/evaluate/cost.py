@@ -65,7 +65,7 @@ class Part:
 def clip_part(
     name: str, networks: Sequence[nn.Module], frames: int, size: int, files: Iterable[Path]
 ) -> Part:
-    """Networks on the CPU that see a random clip one after the other.
+    """Put together networks on the CPU that see a random clip one after the other.
 
     Args:
         name: in the table.
@@ -80,14 +80,14 @@ def clip_part(
 
 
 def random_clips(number: int, frames: int, size: int) -> Tensor:
-    """Random pixels: uint8 (number, T, 3, size, size), always the same."""
+    """Make random pixels: uint8 (number, T, 3, size, size), always the same."""
     generator = torch.Generator().manual_seed(0)
     shape = (number, frames, 3, size, size)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
 def measure(parts: Sequence[Part], rounds: int) -> list[Row]:
-    """The row of each part; see above.
+    """Measure the row of each part; see above.
 
     Args:
         parts: in the order of the rows; every round times each of them once.
@@ -150,7 +150,7 @@ def _time_rounds(
 
 
 def quartiles(milliseconds: list[float]) -> tuple[float, float, float]:
-    """Median, lower and upper quartile."""
+    """Return the median, the lower and the upper quartile."""
     low, middle, high = statistics.quantiles(milliseconds, n=4)
     return middle, low, high
 
@@ -175,7 +175,7 @@ def _wait() -> None:
 
 @torch.inference_mode()
 def peak_mb(run: Callable[[], object], device: torch.device) -> float | None:
-    """Megabytes (10^6 bytes) that a run takes at most; None: this device or build of PyTorch cannot tell.
+    """Measure the megabytes (10^6 bytes) that a run takes at most; None: this device or build cannot tell.
 
     Counted is what PyTorch allocates for it: activations, results, and the scratch memory of operators.
     Weights and inputs are there before and are not counted, nor is what MKL or cuBLAS reserve for themselves.

@@ -16,7 +16,7 @@ _Score = Callable[[Batch], Mapping[int, Tensor]]
 
 @torch.inference_mode()
 def score_clips(score: _Score, batches: Iterable[Batch], device: torch.device) -> dict[int, Tensor]:
-    """Scores (clips, K) of all batches by frame count, float32 and on the CPU."""
+    """Compute scores (clips, K) of all batches by frame count, float32 and on the CPU."""
     found = in_order(
         [
             {count: score_BK.float().cpu() for count, score_BK in score(batch.to(device)).items()}

@@ -31,7 +31,7 @@ _AT_ONCE = 10**7
 
 
 def wilson(share: float, count: float) -> tuple[float, float]:
-    """The 95% score interval of Wilson (1927) for a share of `count` independent cases, 0 to 1.
+    """Compute the 95% score interval of Wilson (1927) for a share of `count` independent cases, 0 to 1.
 
     Args:
         share: 0 to 1.
@@ -44,13 +44,13 @@ def wilson(share: float, count: float) -> tuple[float, float]:
 
 
 def wilson_percent(percent: float, count: float) -> tuple[float, float]:
-    """The same for a share in percent."""
+    """Compute the same for a share in percent."""
     low, high = wilson(percent / 100, count)
     return 100 * low, 100 * high
 
 
 def sign_flip_p(difference_N: NDArray[np.int64]) -> float:
-    """Two-sided p of the hypothesis that both classifiers are right equally often, by flipping signs.
+    """Compute the two-sided p that both classifiers are right equally often, by flipping signs.
 
     Under it each clip's difference is as likely to be negative. All 2^N flips are counted where they are
     fewer than _RESAMPLES, otherwise as many are drawn, always the same ones.
@@ -69,7 +69,7 @@ def sign_flip_p(difference_N: NDArray[np.int64]) -> float:
 
 
 def mcnemar_p(difference_N: NDArray[np.int64]) -> float:
-    """Two-sided p of McNemar's exact test (1947): of the clips that only one gets right, as many are of each.
+    """Compute the two-sided p of McNemar's exact test (1947): of clips that only one gets right, each has half.
 
     With several seeds a clip counts once, for the one of which more seeds are right.
 
@@ -81,7 +81,7 @@ def mcnemar_p(difference_N: NDArray[np.int64]) -> float:
 
 
 def bootstrap_p(difference_N: NDArray[np.int64]) -> float:
-    """Two-sided p of the hypothesis that the mean over clips is 0, by the bootstrap of `mean_interval`.
+    """Compute the two-sided p that the mean over clips is 0, by the bootstrap of `mean_interval`.
 
     Twice the share of resamples whose mean is not on the side of the observed one; at least 2 / 10,000.
     """
@@ -93,7 +93,7 @@ def bootstrap_p(difference_N: NDArray[np.int64]) -> float:
 
 
 def mean_interval(difference_N: NDArray[np.int64]) -> tuple[float, float]:
-    """95% interval of the mean over clips, by the percentile bootstrap."""
+    """Compute the 95% interval of the mean over clips, by the percentile bootstrap."""
     if len(difference_N) < 2:
         return math.nan, math.nan
     found = _bootstrap(np.mean, difference_N).confidence_interval
@@ -101,7 +101,7 @@ def mean_interval(difference_N: NDArray[np.int64]) -> tuple[float, float]:
 
 
 def ratio_interval(above_N: NDArray[np.int64], below_N: NDArray[np.int64]) -> tuple[float, float]:
-    """95% interval of the ratio of two means over the same clips, by the percentile bootstrap.
+    """Compute the 95% interval of the ratio of two means over the same clips, by the percentile bootstrap.
 
     Only for a `below_N` whose mean is above zero with its whole interval: the ratio has no meaning near it.
     Resamples in which it is not above zero, fewer than 2.5% then, count as beyond both ends.
@@ -116,7 +116,7 @@ def ratio_interval(above_N: NDArray[np.int64], below_N: NDArray[np.int64]) -> tu
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Each p adjusted for as many comparisons as there are (Holm 1979).
+    """Adjust each p for as many comparisons as there are (Holm 1979).
 
     Where nothing differs, a table has one below 0.05 or several in 5% of cases, not each of its rows.
     """

@@ -84,7 +84,7 @@ def needs_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def nothing_more(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For methods without further options by hand."""
+    """Add nothing: for methods without further options by hand."""
     return function
 
 
@@ -96,11 +96,11 @@ class _MethodGroup(click.Group):
         self.make = make
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The methods."""
+        """List the methods."""
         return list(METHODS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a method."""
+        """Make the command of a method."""
         if cmd_name not in METHODS:
             return None
         command = self.make(find_method(cmd_name))
@@ -109,12 +109,12 @@ class _MethodGroup(click.Group):
 
 
 def method_group(make: Callable[[type[Method]], click.Command]) -> click.Group:
-    """A group whose commands `make` makes; its docstring is the help of the group."""
+    """Make a group whose commands `make` makes; its docstring is the help of the group."""
     return _MethodGroup(make, help=make.__doc__, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 def named_places(given: Iterable[str], option: str) -> dict[str, list[Path]]:
-    """Files or folders by name, in the order in which they were given.
+    """Read files or folders by name, in the order in which they were given.
 
     Args:
         given: texts NAME=FILE; a name may come several times.
@@ -133,7 +133,7 @@ def named_places(given: Iterable[str], option: str) -> dict[str, list[Path]]:
 
 
 def named_files(given: Iterable[str], option: str) -> dict[str, Path]:
-    """One file by name.
+    """Read one file by name.
 
     Raises:
         UserError: a text has no name or no file, a name comes twice, or there is no such file.
@@ -147,7 +147,7 @@ def named_files(given: Iterable[str], option: str) -> dict[str, Path]:
 
 
 def named_words(given: Iterable[str], option: str) -> dict[str, str]:
-    """One word by name.
+    """Read one word by name.
 
     Raises:
         UserError: a text has no name or no word.

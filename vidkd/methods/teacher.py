@@ -227,7 +227,7 @@ def gate(top1: float, largest: float, margin: float) -> dict[str, Any]:
 
 
 def largest_class(label_N: NDArray[np.int32]) -> float:
-    """Share in percent of the most frequent class."""
+    """Return the share in percent of the most frequent class."""
     return float(100 * np.bincount(label_N).max() / len(label_N))
 
 

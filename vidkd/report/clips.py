@@ -61,7 +61,7 @@ def draw_clips(inputs: Inputs, figures: Sequence[Path]) -> None:
 
 
 def chosen_clips(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of CLIPS clips, as many of each class as can be, in the order of the classes."""
+    """Choose the rows of CLIPS clips, as many of each class as can be, in the order of the classes."""
     table = table.sort_values("video_id")
     turn = table.groupby("label_id").cumcount().rename("turn")
     order = pd.concat([table, turn], axis="columns").sort_values(["turn", "label_id"], kind="stable")

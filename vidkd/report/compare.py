@@ -51,7 +51,7 @@ _Records = Mapping[str, Mapping[str, str]]
 
 
 def compare(one: Path, other: Path, tolerance: float = 0.0) -> str:
-    """The page; sections without a difference are left out.
+    """Write the page; sections without a difference are left out.
 
     Args:
         one: results folder A.

@@ -21,7 +21,7 @@ _SEVERAL = 12
 
 
 def draw_confusion(inputs: Inputs, figures: Sequence[Path]) -> None:
-    """A matrix for each: of the clips of a class (row), how many percent get which class (column).
+    """Draw a matrix for each: of the clips of a class (row), how many percent get which class (column).
 
     Args:
         inputs: predictions of a run by the name over its matrix, and class names.

@@ -47,7 +47,7 @@ _Runs = Mapping[str, Sequence[pd.DataFrame]]
 
 
 def draw_curves(inputs: Inputs, figures: Sequence[Path]) -> None:
-    """A curve for each variant in every panel: mean over its runs, by the share of training.
+    """Draw a curve for each variant in every panel: mean over its runs, by the share of training.
 
     Variants differ in how many epochs they have; what they have in common is that they end.
 
@@ -96,7 +96,7 @@ def _panel_columns(runs: _Runs) -> list[str]:
 
 
 def panel_title(column: str) -> str:
-    """What a column of `history.csv` is, in words."""
+    """Say in words what a column of `history.csv` is."""
     if column in _TITLES:
         return _TITLES[column]
     words = [_WORDS.get(word, word) for word in column.split("_")]

@@ -70,7 +70,7 @@ def _height(recall: pd.DataFrame) -> float:
 
 
 def class_label(name: str) -> str:
-    """The name of a class on two lines at most."""
+    """Write the name of a class on two lines at most."""
     return "\n".join(textwrap.wrap(name, _NAME, max_lines=2, placeholder=" …"))
 
 

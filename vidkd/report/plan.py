@@ -41,7 +41,7 @@ RULES = (
 
 
 def planned(active: Sequence[Method], plan: Plan) -> Sources:
-    """All that a configuration has results of."""
+    """List all that a configuration has results of."""
     classified = [method for method in active if method.COMPARED]
     return Sources(
         metrics=[Path(file) for method in active for file in method.every("metrics")],
@@ -60,7 +60,7 @@ def planned(active: Sequence[Method], plan: Plan) -> Sources:
 
 
 def planned_figures(active: Sequence[Method], plan: Plan) -> dict[str, Figure]:
-    """Every figure but that of the rules, by name."""
+    """List every figure but that of the rules, by name."""
     classified = [method for method in active if method.COMPARED]
     figures = {"clips": _figure("clips:draw_clips", _data(plan), _CLIPS, "Data")}
     if classified:
@@ -108,7 +108,7 @@ def drawn_of(active: Sequence[Method], plan: Plan) -> dict[str, list[str]]:
 
 
 def captions(figures: dict[str, Figure]) -> dict[str, str]:
-    """What each figure shows, that of the rules included."""
+    """Say what each figure shows, that of the rules included."""
     return {"dag": RULES} | {name: figure.caption for name, figure in figures.items()}
 
 

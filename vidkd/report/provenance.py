@@ -24,7 +24,7 @@ _MADE_BY = (
 
 
 def tabulate_provenance(metrics: Sequence[Path]) -> pd.DataFrame:
-    """A row for each run: what its weights, or its predictions where it has none, say that made them."""
+    """Make a row for each run: what its weights, or else its predictions, say that made them."""
     rows = []
     for path in metrics:
         method, variant, seed = path.parts[-4:-1]
@@ -34,7 +34,7 @@ def tabulate_provenance(metrics: Sequence[Path]) -> pd.DataFrame:
 
 
 def tabulate_settings(metrics: Sequence[Path]) -> pd.DataFrame:
-    """A row for each setting of each variant; once where all variants of a method have the same."""
+    """Make a row for each setting of each variant; once where all variants of a method have the same."""
     rows = []
     for method, variants in _settings(metrics).items():
         values = pd.DataFrame(variants).fillna("")
@@ -76,7 +76,7 @@ def _records(metrics: Path) -> Iterator[dict[str, Any]]:
 
 
 def tabulate_benchmarks(folder: Path) -> pd.DataFrame:
-    """A row for each rule: jobs, seconds of all, and the most memory of one, in MB."""
+    """Make a row for each rule: jobs, seconds of all, and the most memory of one, in MB."""
     rows = []
     for rule in sorted(path for path in folder.iterdir() if path.is_dir()):
         # A rule that is running has a folder, but no file yet.

@@ -39,7 +39,7 @@ class Cell:
 
 
 def shown_columns(table: pd.DataFrame, columns: Sequence[Column]) -> list[Column]:
-    """Those that the table has a value in, each pattern once for every key that it matches.
+    """Choose the columns that the table has a value in, each pattern once for every key that it matches.
 
     Without `columns`, all that have a value, under their own names.
     """
@@ -55,7 +55,7 @@ def shown_columns(table: pd.DataFrame, columns: Sequence[Column]) -> list[Column
 
 
 def make_cells(table: pd.DataFrame, columns: Sequence[Column], group: str | None = None) -> list[list[Cell]]:
-    """The cells of each row.
+    """Make the cells of each row.
 
     Args:
         table: as it is in the csv.
@@ -146,7 +146,7 @@ _MARKDOWN = {character: f"\\{character}" for character in "\\`*_{}[]<>|#"}
 def markdown(
     title: str, notes: Sequence[str], columns: Sequence[Column], cells: Sequence[Sequence[Cell]]
 ) -> str:
-    """The table under its title and above its notes; the best of a column is bold."""
+    """Write the table under its title and above its notes; the best of a column is bold."""
     head = [_escaped(column.title, _MARKDOWN) for column in columns]
     rules = ["---", *["---:"] * (len(columns) - 1)]
     rows = [[_bold(cell, _MARKDOWN, "**{}**") for cell in row] for row in cells]
@@ -162,7 +162,7 @@ def latex(
     columns: Sequence[Column],
     cells: Sequence[Sequence[Cell]],
 ) -> str:
-    """The table, labelled `tab:name`, for a document with the packages PACKAGES.
+    """Write the table, labelled `tab:name`, for a document with the packages PACKAGES.
 
     As wide as the text, or over several pages where it is long.
     """

@@ -61,7 +61,7 @@ class Sources:
         yield from map(str, self.metrics)
 
     def there(self) -> Sources:
-        """Those that exist."""
+        """Keep those that exist."""
 
         def existing(named: Mapping[str, Path]) -> dict[str, Path]:
             return {name: path for name, path in named.items() if path.is_file()}
@@ -79,7 +79,7 @@ class Sources:
 
 
 def missing(plan: Sources, there: Sources, figures: Sequence[Path], config: Path) -> list[str]:
-    """What of the plan of a configuration is not there, a sentence for each method and each table.
+    """Say what of the plan of a configuration is not there, a sentence for each method and each table.
 
     Args:
         plan: all of it.
@@ -106,7 +106,7 @@ def missing(plan: Sources, there: Sources, figures: Sequence[Path], config: Path
 
 
 def current_figures(folder: Path, figures: Mapping[str, Sequence[str]]) -> list[Path]:
-    """The figures in a folder that are no older than what they are drawn of.
+    """Find the figures in a folder that are no older than what they are drawn of.
 
     Args:
         folder: of the figures.

@@ -58,7 +58,7 @@ class Published:
 def build_tables(
     sources: Sources, benchmarks: Path | None = None, published: Published | None = None
 ) -> dict[str, pd.DataFrame]:
-    """The tables by name, in the order of the page.
+    """Build the tables by name, in the order of the page.
 
     Args:
         sources: see there.
@@ -88,7 +88,7 @@ def build_tables(
 
 
 def show(name: str, table: pd.DataFrame) -> tuple[list[Column], list[list[Cell]], list[str]]:
-    """Columns and cells of a table as it is shown, and the notes below it."""
+    """Choose columns and cells of a table as it is shown, and the notes below it."""
     spec = specs()[name]
     if spec.only is not None:
         table = table[table[spec.only[0]] == spec.only[1]]
@@ -98,7 +98,7 @@ def show(name: str, table: pd.DataFrame) -> tuple[list[Column], list[list[Cell]]
 
 
 def read_report_table(path: Path) -> pd.DataFrame:
-    """A table of results; what is excluded is text, whatever it looks like."""
+    """Read a table of results; what is excluded is text, whatever it looks like."""
     if path.name == "excluded.csv":
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     return read_table(path)

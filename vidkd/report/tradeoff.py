@@ -33,7 +33,7 @@ _DISTANCES, _DIRECTIONS = (1.0, 1.5, 2.2, 3.0, 4.0), 16
 
 
 def draw_tradeoff(inputs: Inputs, figures: Sequence[Path]) -> None:
-    """A point for each row of the table; those of one variant at several frame counts are joined.
+    """Draw a point for each row of the table; those of one variant at several frame counts are joined.
 
     A variant has a number beside its point of the most frames, and the legend says whose it is.
 
@@ -85,7 +85,7 @@ def _scale(axes: Axes) -> None:
 
 
 def short_number(value: float) -> str:
-    """A number with the letter of its power of a thousand, where it has one."""
+    """Write a number with the letter of its power of a thousand, where it has one."""
     letters = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
     return next((f"{value / of:g} {letter}" for of, letter in letters if value >= of), f"{value:g}")
 

@@ -27,7 +27,7 @@ _MOST_JOBS = 2000
 
 
 def or_sentence(make: Callable[..., Result], *arguments: Any) -> Result:
-    """`make(*arguments)`; a mistake of the user ends Snakemake with its sentence instead of a traceback."""
+    """Call `make(*arguments)`; a mistake of the user ends Snakemake with its sentence, not a traceback."""
     try:
         return make(*arguments)
     except UserError as error:
@@ -40,7 +40,7 @@ def _stop(error: UserError) -> NoReturn:
 
 
 def asked(function: Callable[[Wildcards], Result]) -> Callable[[Wildcards], Result]:
-    """An input or params function whose `UserError` ends Snakemake with its sentence."""
+    """Make an input or params function whose `UserError` ends Snakemake with its sentence."""
 
     def answer(wildcards: Wildcards) -> Result:
         return or_sentence(function, wildcards)
@@ -60,12 +60,12 @@ def prepare_jobs(project: Path) -> None:
 
 
 def code(script: str, *more: str) -> str:
-    """Digest of the code behind a rule: its script, what that imports, and lazily chosen modules."""
+    """Digest the code behind a rule: its script, what that imports, and lazily chosen modules."""
     return or_sentence(code_digest, f"workflow_scripts.{script}", *more)
 
 
 def section(settings: CommonSettings, name: str) -> Callable[[Wildcards], str]:
-    """A params function: a section (`frames`) as canonical JSON.
+    """Make a params function: a section (`frames`) as canonical JSON.
 
     A function, because Snakemake would take the braces of a plain string for wildcards.
     """
@@ -74,12 +74,12 @@ def section(settings: CommonSettings, name: str) -> Callable[[Wildcards], str]:
 
 
 def files(needs: Callable[[Wildcards], Needs]) -> Callable[[Wildcards], list[str]]:
-    """An input function: the files of what a job needs."""
+    """Make an input function: the files of what a job needs."""
     return asked(lambda wildcards: needs(wildcards).files())
 
 
 def words(needs: Callable[[Wildcards], Needs]) -> Callable[[Wildcards], str]:
-    """A params function: what a job needs, as JSON."""
+    """Make a params function: what a job needs, as JSON."""
     return asked(lambda wildcards: needs(wildcards).text())
 
 

@@ -61,7 +61,7 @@ class Workflow:
         return [method for method in self.methods.values() if method.active]
 
     def method(self, wildcards: Wildcards) -> Method:
-        """The method that a job is of."""
+        """Find the method that a job is of."""
         found = self.methods[wildcards.method]
         if not found.active:
             raise UserError(f"the configuration has no runs of {found.NAME}: {found.ABSENT}")
@@ -83,11 +83,11 @@ class Workflow:
         return of_job
 
     def teacher(self, wildcards: Wildcards) -> Teacher:
-        """A teacher whose head is made."""
+        """Find the teacher whose head is made."""
         return self.method(wildcards).teachers()[wildcards.teacher]
 
     def table(self, wildcards: Wildcards) -> Table:
-        """The table whose file is asked for."""
+        """Find the table whose file is asked for."""
         path = f"{self.settings.results_dir}/{wildcards.folder}/{wildcards.table}.csv"
         for method in self.active:
             for table in method.tables().values():
@@ -106,14 +106,14 @@ class Workflow:
         return lambda wildcards: json.dumps(getattr(self.method(wildcards), name)(), sort_keys=True)
 
     def train_code(self, wildcards: Wildcards) -> str:
-        """Digest of the code of a training."""
+        """Digest the code of a training."""
         method = self.method(wildcards)
         return code(
             "train", lazy.module_of(method.TRAIN), *method.modules_of(method.settings_of(wildcards.run))
         )
 
     def step_code(self, script: str, step: str) -> Callable[[Wildcards], str]:
-        """A params function: digest of a script and of a method's own module for it (`PREDICT`)."""
+        """Make a params function: digest of a script and of a method's own module for it (`PREDICT`)."""
 
         def digest(wildcards: Wildcards) -> str:
             entry = getattr(self.method(wildcards), step)
@@ -122,13 +122,13 @@ class Workflow:
         return digest
 
     def table_code(self, wildcards: Wildcards) -> str:
-        """Digest of what makes a table."""
+        """Digest what makes a table."""
         table = self.table(wildcards)
         kinds = [module_of(self.plan.backbone(table.network).kind)] if table.network else []
         return code("tabulate", lazy.module_of(table.make), *kinds)
 
     def export_code(self, wildcards: Wildcards) -> str:
-        """Digest of what exports a run, and of the kinds of its networks."""
+        """Digest what exports a run, and the kinds of its networks."""
         method = self.method(wildcards)
         kinds = {module_of(network.settings.kind) for network in method.export_needs().networks.values()}
         return code("export", lazy.module_of(method.EXPORT), *sorted(kinds))
@@ -192,18 +192,18 @@ class Workflow:
         return self.method(wildcards).gpus(wildcards.run)
 
     def launch(self, wildcards: Wildcards) -> str:
-        """What starts the processes of a training, where there are several."""
+        """Say what starts the processes of a training, where there are several."""
         if self.processes == 1 or not self.method(wildcards).SHARED:
             return ""
         return f"torch.distributed.run --standalone --nproc_per_node={self.processes} -m "
 
     def teacher_code(self, wildcards: Wildcards) -> str:
-        """Digest of what makes a teacher's head."""
+        """Digest what makes a teacher's head."""
         kind = self.plan.backbone(self.teacher(wildcards).backbone).kind
         return code("fit_teacher", module_of(kind))
 
     def weights_settings(self, wildcards: Wildcards) -> str:
-        """All weights that are made elsewhere, as canonical JSON."""
+        """List all weights that are made elsewhere, as canonical JSON."""
         starts = {
             f"{method.NAME}.{run}": source
             for method in self.active
@@ -213,7 +213,7 @@ class Workflow:
         return canonical(WeightsSettings(backbones=self.settings.backbones, starts=starts))
 
     def final_output(self) -> list[str]:
-        """What a run is for: the page, tables it does not show, and networks to use elsewhere."""
+        """List what a run is for: the page, tables it does not show, and networks to use elsewhere."""
         tables = [table.path for method in self.active for table in method.tables().values()]
         return [self.paths.report, *tables, *(m.exported for m in self.active if m.exports)]
 
@@ -223,11 +223,11 @@ class Workflow:
         return self.alternatives(method.EXPORTED for method in self.active if method.exports)
 
     def alternatives(self, names: Iterable[str]) -> str:
-        """A wildcard's constraint: one of these names and nothing else."""
+        """Write a wildcard's constraint: one of these names and nothing else."""
         return "|".join(map(re.escape, dict.fromkeys(names))) or "(?!)"
 
     def constraints(self) -> dict[str, str]:
-        """What each wildcard may be."""
+        """Say what each wildcard may be."""
         runs = [run for method in self.active for run in method.runs()]
         labels = [label for method in self.active for label in method.listed_labels]
         tables = [Path(table.path).stem for method in self.active for table in method.tables().values()]

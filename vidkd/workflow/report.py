@@ -41,7 +41,7 @@ class ReportSteps:
         return planned(self.active, self.plan)
 
     def figure(self, wildcards: Wildcards) -> Figure:
-        """The figure that is drawn."""
+        """Find the figure that is drawn."""
         found = self.figures.get(wildcards.figure)
         if found is None:
             raise UserError(
@@ -50,11 +50,11 @@ class ReportSteps:
         return found
 
     def figure_code(self, wildcards: Wildcards) -> str:
-        """Digest of what draws a figure."""
+        """Digest what draws a figure."""
         return code("draw", lazy.module_of(self.figure(wildcards).draw))
 
     def report_tables(self, kind: str) -> list[str]:
-        """The tables of the report as csv, md or tex."""
+        """List the tables of the report as csv, md or tex."""
         files = (self.paths.report_table.format(table=name) for name in self.sources.made)
         return [str(Path(file).with_suffix(f".{kind}")) for file in files]
 
@@ -82,11 +82,11 @@ class ReportSteps:
         )
 
     def report_code(self, script: str) -> str:
-        """Digest of a script of the report, and of what it shows of each method."""
+        """Digest a script of the report, and what it shows of each method."""
         return code(script, *report_modules())
 
     def captions(self, wildcards: Wildcards) -> str:
-        """What every figure shows, as JSON."""
+        """Say what every figure shows, as JSON."""
         return json.dumps(captions(self.figures))
 
     def rule_graph(self, rules: Iterable[Any], targets: Iterable[str]) -> str:
@@ -94,11 +94,11 @@ class ReportSteps:
         return json.dumps(rule_graph(rules, targets))
 
     def project_file(self, *parts: str) -> str:
-        """A file of the project, as seen from the folder of the run."""
+        """Name a file of the project, as seen from the folder of the run."""
         return os.path.relpath(self.project.joinpath(*parts))
 
     def project_files(self, *folder: str) -> list[str]:
-        """Files of the project that are not Python, which no code digest covers."""
+        """List files of the project that are not Python, which no code digest covers."""
         return sorted(os.path.relpath(file) for file in self.project.joinpath(*folder).iterdir())
 
 
