@@ -69,7 +69,7 @@ def sign_flip_p(difference_N: NDArray[np.int64]) -> float:
 
 
 def mcnemar_p(difference_N: NDArray[np.int64]) -> float:
-    """Compute the two-sided p of McNemar's exact test (1947): of clips that only one gets right, each has half.
+    """Compute the two-sided p of McNemar's exact test (1947): clips that only one gets right are halved.
 
     With several seeds a clip counts once, for the one of which more seeds are right.
 
