@@ -155,6 +155,12 @@ def named_words(given: Iterable[str], option: str) -> dict[str, str]:
     return {name: str(places[0]) for name, places in named_places(given, option).items()}
 
 
+def method_argument(step: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the argument METHOD: one of the methods, or of those that have a step (`EXPORT`)."""
+    names = [name for name in METHODS if not step or getattr(find_method(name), step)]
+    return click.argument("method", type=click.Choice(names))
+
+
 def _by_name(given: Sequence[str], option: str) -> dict[str, list[str]]:
     return {name: [str(place) for place in places] for name, places in named_places(given, option).items()}
 
