@@ -62,7 +62,8 @@ def planned(active: Sequence[Method], plan: Plan) -> Sources:
 def planned_figures(active: Sequence[Method], plan: Plan) -> dict[str, Figure]:
     """List every figure but that of the rules, by name."""
     classified = [method for method in active if method.COMPARED]
-    figures = {"clips": _figure("clips:draw_clips", _data(plan), _CLIPS, "Data")}
+    videos = Needs(frames=plan.frames("test"), classes=plan.classes)
+    figures = {"clips": _figure("clips:draw_clips", videos, _CLIPS, "Data")}
     if classified:
         table = {"table": (plan.paths.report_table.format(table="per_class"),)}
         figures["per_class"] = _figure(
@@ -114,10 +115,6 @@ def captions(figures: dict[str, Figure]) -> dict[str, str]:
 
 def _figure(draw: str, needs: Needs, caption: str, category: str) -> Figure:
     return Figure(draw=f"vidkd.report.{draw}", needs=needs, caption=caption, category=category)
-
-
-def _data(plan: Plan) -> Needs:
-    return Needs(frames=plan.frames("test"), classes=plan.classes)
 
 
 def _runs(method: Method) -> Needs:
