@@ -1,6 +1,6 @@
 rule export:
     input:
-        files(flow.export_needs),
+        files(flow.needs("export")),
         # Not read: a direct input of the checkpoint's listing, see extract_frames.
         listed=paths.classes,
     output:
@@ -20,7 +20,7 @@ rule export:
     params:
         settings=section(cfg, "frames"),
         code=flow.export_code,
-        needs=words(flow.export_needs),
+        needs=words(flow.needs("export")),
     shell:
         "python -m workflow_scripts.export {wildcards.method} --needs {params.needs:q} --output {output.folder}"
         " --settings {params.settings:q} > {log} 2>&1"

@@ -1,6 +1,6 @@
 rule evaluate:
     input:
-        files(flow.evaluate_needs),
+        files(flow.needs("evaluate")),
         # Not read: a direct input of the checkpoint's listing, see extract_frames.
         listed=paths.classes,
     output:
@@ -17,9 +17,9 @@ rule evaluate:
         mem_mb=flow.evaluate_memory,
         runtime=cfg.compute.runtime,
     params:
-        settings=flow.evaluation_settings,
+        settings=flow.settings_beside("evaluation"),
         code=flow.step_code("evaluate", "EVALUATE"),
-        needs=words(flow.evaluate_needs),
+        needs=words(flow.needs("evaluate")),
     shell:
         "python -m workflow_scripts.evaluate {wildcards.method} --run {wildcards.run} --seed {wildcards.seed}"
         " --needs {params.needs:q} --metrics {output.metrics} --settings {params.settings:q} > {log} 2>&1"
@@ -27,7 +27,7 @@ rule evaluate:
 
 rule measure:
     input:
-        files(flow.measure_needs),
+        files(flow.needs("measure")),
         # Not read: a direct input of the checkpoint's listing, see extract_frames.
         listed=paths.classes,
     output:
@@ -45,9 +45,9 @@ rule measure:
         mem_mb=cfg.compute.mem_mb,
         runtime=60,
     params:
-        settings=flow.measure_settings,
+        settings=flow.settings_beside("measure_settings"),
         code=flow.step_code("measure", "MEASURE"),
-        needs=words(flow.measure_needs),
+        needs=words(flow.needs("measure")),
         rounds=cfg.latency.rounds,
     shell:
         "python -m workflow_scripts.measure {wildcards.method} --needs {params.needs:q} --rounds {params.rounds}"
@@ -75,7 +75,7 @@ rule tabulate:
     params:
         settings=flow.table_settings,
         code=flow.table_code,
-        make=flow.table_maker,
+        make=lambda wildcards: flow.table(wildcards).make,
         needs=words(lambda wildcards: flow.table(wildcards).needs),
     shell:
         "python -m workflow_scripts.tabulate {params.make} --needs {params.needs:q} --table {output.table}"

@@ -22,7 +22,7 @@ rule cache_features:
         runtime=cfg.compute.runtime,
     params:
         settings=flow.data.backbone_settings,
-        code=flow.data.backbone_code("cache_features"),
+        code=flow.data.backbone_code,
     shell:
         "python -m workflow_scripts.cache_features --backbone {wildcards.backbone} --frames-store {input.frames}"
         " --output {output.features} --batch {resources.batch} --workers {resources.workers}"

@@ -2,7 +2,7 @@
 
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from vidkd.stale_locks import drop_stale_locks
+from vidkd.workflow.asking import drop_stale_locks
 
 # Not in the jobs of a run, and not when one is planned only.
 if workflow.exec_mode == ExecMode.DEFAULT and not workflow.dryrun:

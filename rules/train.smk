@@ -34,7 +34,7 @@ rule fit_teacher:
 
 rule train:
     input:
-        files(flow.train_needs),
+        files(flow.needs("train")),
         # Waits for the checks of the data set; a check made anew is no reason to train anew.
         checked=ancient(paths.excluded),
         # Not read: a direct input of the listing of list_videos, a Snakemake checkpoint; see extract_frames.
@@ -60,7 +60,7 @@ rule train:
     params:
         settings=flow.run_settings,
         code=flow.train_code,
-        needs=words(flow.train_needs),
+        needs=words(flow.needs("train")),
         run_dir=run.folder,
     shell:
         "python -m {resources.launch}workflow_scripts.train {wildcards.method} --run {wildcards.run}"
@@ -70,7 +70,7 @@ rule train:
 
 rule predict:
     input:
-        files(flow.predict_needs),
+        files(flow.needs("predict")),
         # Not read: a direct input of the checkpoint's listing, see extract_frames.
         listed=paths.classes,
     output:
@@ -89,9 +89,9 @@ rule predict:
         mem_mb=cfg.compute.mem_mb,
         runtime=cfg.compute.runtime,
     params:
-        settings=flow.prediction_settings,
+        settings=flow.settings_beside("prediction_settings"),
         code=flow.step_code("predict", "PREDICT"),
-        needs=words(flow.predict_needs),
+        needs=words(flow.needs("predict")),
     shell:
         "python -m workflow_scripts.predict {wildcards.method} --run {wildcards.run} --workers {resources.workers}"
         " --needs {params.needs:q} --predictions {output.predictions} --efficiency {output.efficiency}"
@@ -100,7 +100,7 @@ rule predict:
 
 rule convert_features:
     input:
-        files(flow.convert_needs),
+        files(flow.needs("convert")),
         # Not read: a direct input of the checkpoint's listing, see extract_frames.
         listed=paths.classes,
     output:
@@ -120,7 +120,7 @@ rule convert_features:
         runtime=cfg.compute.runtime,
     params:
         code=flow.step_code("convert_features", "CONVERT"),
-        needs=words(flow.convert_needs),
+        needs=words(flow.needs("convert")),
     shell:
         "python -m workflow_scripts.convert_features {wildcards.method} --needs {params.needs:q} --output-train {output.train}"
         " --output-val {output.val} --output-test {output.test} > {log} 2>&1"

@@ -18,36 +18,17 @@ import yaml
 
 from tests.data.feature_files import other, write_shard
 from tests.workflow.conftest import Project, copy_project
+from tests.workflow.test_dag import rule_graph
 from vidkd.config.load import load_settings
 from vidkd.paths import Paths
 from vidkd.registry import METHODS, find_method
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-ADDING = (ROOT / "docs/adding.md").read_text(encoding="utf-8")
 DOCUMENTS = {
-    name: (ROOT / name).read_text(encoding="utf-8")
-    for name in (
-        "README.md",
-        "docs/adding.md",
-        "docs/videos.md",
-        "docs/clips.md",
-        "docs/features.md",
-        "docs/weights.md",
-        "docs/checkpoints.md",
-        "docs/probes.md",
-        "docs/fusion.md",
-        "docs/report.md",
-        "docs/comparing.md",
-        "docs/several_gpus.md",
-        "docs/student.md",
-        "docs/trimodel.md",
-        "docs/reliability.md",
-        "docs/scale.md",
-        "docs/cluster.md",
-        "config/README.md",
-    )
+    str(file.relative_to(ROOT)): file.read_text(encoding="utf-8")
+    for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "config/README.md")
 }
+README, ADDING = DOCUMENTS["README.md"], DOCUMENTS["docs/adding.md"]
 
 
 # ---- README
@@ -69,12 +50,9 @@ def test_the_picture_has_every_stage_and_what_it_waits_for(tmp_path):
     """Of several ways from one stage to another the longest is drawn."""
     picture = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]
     drawn = set(re.findall(r"^\s*(\w+) --> (\w+)$", picture, re.MULTILINE))
-    graph = copy_project(tmp_path).snakemake("all", "--rulegraph").stdout
-    names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', graph, re.MULTILINE))
-    edges = [(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)]
+    _, edges = rule_graph(copy_project(tmp_path), "config/config.yaml")
     stage = stages()
-    between = {(stage[a], stage[b]) for a, b in edges if "all" not in (a, b)}
-    whole = networkx.DiGraph((a, b) for a, b in between if a != b)
+    whole = networkx.DiGraph({(stage[a], stage[b]) for a, b in edges if stage[a] != stage[b]})
     assert drawn == set(networkx.transitive_reduction(whole).edges)
     assert set(whole) == set(stage.values())
 

@@ -6,14 +6,15 @@ import sys
 
 import pytest
 
+from tests.mounts import small_disk
 from vidkd.errors import UserError
 from vidkd.files import atomic, atomic_folder, write_text
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     write_text(tmp_path / "a/b.txt", "old")
-    with pytest.raises(RuntimeError):
-        _die_half_way(tmp_path / "a/b.txt")
+    with pytest.raises(RuntimeError), atomic(tmp_path / "a/b.txt") as temporary:
+        _fail_in(temporary, RuntimeError)
     assert (tmp_path / "a/b.txt").read_text() == "old"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
 
@@ -51,32 +52,18 @@ def test_a_folder_that_is_a_file_is_a_sentence(tmp_path):
         write_text(tmp_path / "file/x.txt", "x")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"this machine mounts no tmpfs: {mounted.stderr.decode().strip()}")
-    try:
+    with small_disk(tmp_path / "disk", 65536) as disk:
         with pytest.raises(UserError, match="No space left"):
             write_text(disk / "big.txt", "x" * 1_000_000)
         assert not list(disk.iterdir())
         write_text(disk / "small.txt", "x")
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_torchvision_imports_beside_this_torch():
     code = "import vidkd.torchvision_ops, torchvision; print(torchvision.models.resnet18().fc)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Linear" in done.stdout
-
-
-def _die_half_way(path):
-    with atomic(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
 
 
 def test_a_folder_is_put_in_place_whole(tmp_path):
@@ -98,7 +85,7 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path):
     place.mkdir()
     (place / "old").touch()
     with pytest.raises(UserError, match=r"cannot write .*network: half-way"), atomic_folder(place) as folder:
-        _fail_in(folder)
+        _fail_in(folder / "new", OSError)
     assert [file.name for file in tmp_path.rglob("*")] == ["network", "old"]
 
 
@@ -111,6 +98,6 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
         pass
 
 
-def _fail_in(folder):
-    (folder / "new").touch()
-    raise OSError("half-way")
+def _fail_in(file, error):
+    file.write_text("half")
+    raise error("half-way")

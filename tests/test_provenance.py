@@ -337,46 +337,39 @@ def test_sidecar(tmp_path):
     ]
 
 
-def test_an_input_is_hashed_once_and_again_when_it_changes(tmp_path):
-    made, artefact = tmp_path / "made", tmp_path / "artefact"
-    made.write_bytes(b"old")
+@pytest.fixture
+def made(tmp_path):
+    """A file with its provenance."""
+    (tmp_path / "made").write_bytes(b"old")
+    write_sidecar(tmp_path / "made", settings={"a": 1}, inputs=[], code="c")
+    return tmp_path / "made"
+
+
+def digest_in_sidecar(made):
+    """What the provenance of another file says of it, when that is written now."""
+    artefact = made.with_name("artefact")
     artefact.write_bytes(b"x")
-    write_sidecar(made, settings={}, inputs=[], code="c")
+    write_sidecar(artefact, settings={}, inputs=[made], code="c")
+    return json.loads(made.with_name("artefact.provenance.json").read_text())["inputs"][str(made)]
 
-    def recorded():
-        write_sidecar(artefact, settings={}, inputs=[made], code="c")
-        return json.loads((tmp_path / "artefact.provenance.json").read_text())["inputs"][str(made)]
 
-    assert recorded() == hashlib.sha256(b"old").hexdigest()
+@pytest.mark.parametrize("times", [None, (1, 1)], ids=["newer", "older"])
+def test_an_input_is_hashed_again_when_a_file_of_its_size_replaces_it(made, times):
+    assert digest_in_sidecar(made) == hashlib.sha256(b"old").hexdigest()
     time.sleep(0.02)
     made.write_bytes(b"new")
-    assert recorded() == hashlib.sha256(b"new").hexdigest()
+    os.utime(made, times)
+    assert digest_in_sidecar(made) == hashlib.sha256(b"new").hexdigest()
 
 
-def test_an_input_replaced_by_an_older_file_of_its_size_is_hashed_again(tmp_path):
-    made, artefact = tmp_path / "made", tmp_path / "artefact"
-    made.write_bytes(b"old")
-    artefact.write_bytes(b"x")
-    write_sidecar(made, settings={}, inputs=[], code="c")
-    made.write_bytes(b"new")
-    os.utime(made, (1, 1))
-    write_sidecar(artefact, settings={}, inputs=[made], code="c")
-    record = json.loads((tmp_path / "artefact.provenance.json").read_text())
-    assert record["inputs"][str(made)] == hashlib.sha256(b"new").hexdigest()
-
-
-def test_an_input_that_was_only_touched_is_hashed_once_more_and_no_more(tmp_path, monkeypatch):
+def test_an_input_that_was_only_touched_is_hashed_once_more_and_no_more(made, monkeypatch):
     """Snakemake touches what a job wrote."""
-    made, artefact = tmp_path / "made", tmp_path / "artefact"
-    made.write_bytes(b"old")
-    artefact.write_bytes(b"x")
-    write_sidecar(made, settings={"a": 1}, inputs=[], code="c")
     os.utime(made, ns=(1, 10**18))
     read = []
     monkeypatch.setattr(provenance, "file_sha256", lambda path: read.append(path) or file_sha256(path))
     for _ in range(3):
-        write_sidecar(artefact, settings={}, inputs=[made], code="c")
+        digest_in_sidecar(made)
     assert [path for path in read if path == made] == [made]
-    record = json.loads((tmp_path / "made.provenance.json").read_text())
+    record = json.loads(made.with_name("made.provenance.json").read_text())
     assert record["artefact"]["mtime_ns"] == 10**18
     assert record["settings"] == {"a": 1}

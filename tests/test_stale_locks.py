@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from vidkd.stale_locks import drop_stale_locks
+from vidkd.workflow.asking import drop_stale_locks
 
 HOLDS = """
 import sys
 from pathlib import Path
-from vidkd.stale_locks import drop_stale_locks
+from vidkd.workflow.asking import drop_stale_locks
 drop_stale_locks(Path(sys.argv[1]))
 print("holds", flush=True)
 sys.stdin.read()

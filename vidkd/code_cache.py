@@ -16,18 +16,18 @@ from pathlib import Path
 from vidkd.errors import UserError
 from vidkd.files import write_text
 
-MOST = 5000
+_MOST = 5000
 """Entries, after which it starts anew: each change of a module adds one."""
 
-Entry = tuple[str, list[str]]
+_Entry = tuple[str, list[str]]
 
 
-def find(key: str) -> Entry | None:
-    """The digest and the imports of a module, if they are known."""
+def find(key: str) -> _Entry | None:
+    """Return the digest and the imports of a module, if they are known."""
     return _entries().get(key)
 
 
-def keep(key: str, entry: Entry) -> None:
+def keep(key: str, entry: _Entry) -> None:
     """Have later processes know them."""
     if not _added:
         atexit.register(_write)
@@ -35,7 +35,7 @@ def keep(key: str, entry: Entry) -> None:
     _entries()[key] = entry
 
 
-_added: dict[str, Entry] = {}
+_added: dict[str, _Entry] = {}
 
 
 def _file() -> Path:
@@ -43,7 +43,7 @@ def _file() -> Path:
 
 
 @cache
-def _entries() -> dict[str, Entry]:
+def _entries() -> dict[str, _Entry]:
     try:
         found = json.loads(_file().read_text(encoding="utf-8"))
         return {
@@ -55,4 +55,4 @@ def _entries() -> dict[str, Entry]:
 
 def _write() -> None:
     with suppress(UserError, RuntimeError):
-        write_text(_file(), json.dumps(_entries() if len(_entries()) <= MOST else _added))
+        write_text(_file(), json.dumps(_entries() if len(_entries()) <= _MOST else _added))

@@ -1,16 +1,16 @@
-"""Writing files so that a killed job leaves either the old file or none."""
+"""Files and folders: a killed job leaves either the old one or none; what comes from elsewhere is checked."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidkd.errors import UserError
 
-LEAST_FREE = 10**5
+_LEAST_FREE = 10**5
 """Bytes without which not even the log of a failed job can say that the disk is full."""
 
 
@@ -133,8 +133,29 @@ def check_writable(folder: str | Path, option: str) -> None:
         raise UserError(
             f"{option}: {nearest} cannot be written. Mend its permissions, or choose another {option}."
         )
-    if shutil.disk_usage(nearest).free < LEAST_FREE:
+    if shutil.disk_usage(nearest).free < _LEAST_FREE:
         raise UserError(f"{option}: the disk of {nearest} is full. Free space, or choose another {option}.")
+
+
+def check_inside(folder: Path, names: Iterable[object]) -> None:
+    """Refuse a folder that comes from elsewhere and would have files of other folders read.
+
+    Args:
+        folder: the folder.
+        names: what its own files name in it.
+
+    Raises:
+        UserError: a name leads out of it, or a link in it does.
+    """
+    top = Path(os.path.realpath(folder))
+    named = {str(name): folder / str(name) for name in names}
+    there = {str(path.relative_to(folder)): path for path in folder.rglob("*")}
+    for name, path in (named | there).items():
+        if not Path(os.path.realpath(path)).is_relative_to(top):
+            raise UserError(
+                f"{folder}: {name} leads out of the folder. Where you trust who made it, copy what is meant "
+                "into it."
+            )
 
 
 def fsync_folder(folder: Path) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 
 def module_of(entry: str) -> str:
-    """The module of an entry, which no import statement mentions: to digest its code."""
+    """Name the module of an entry, which no import statement mentions: to digest its code."""
     return entry.partition(":")[0]
 
 
 def load(entry: str) -> Any:
-    """What an entry names."""
+    """Import what an entry names."""
     module, _, name = entry.partition(":")
     return getattr(import_module(module), name)

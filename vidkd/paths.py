@@ -186,5 +186,5 @@ class Paths:
 
 
 def sidecar(artefact: str) -> str:
-    """The provenance file beside `artefact`."""
+    """Name the provenance file beside `artefact`."""
     return f"{artefact}.provenance.json"

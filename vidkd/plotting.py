@@ -22,7 +22,7 @@ MARKERS = "osD^vP*Xh<>pd"
 
 
 def panels(figure: Figure, count: int, columns: int) -> list[Axes]:
-    """So many axes in rows of `columns`; the places that are left in the last row stay empty."""
+    """Make so many axes in rows of `columns`; the places that are left in the last row stay empty."""
     axes = figure.subplots(-(-count // columns), columns, squeeze=False).ravel()
     for place in axes[count:]:
         place.set_axis_off()

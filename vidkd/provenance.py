@@ -38,7 +38,7 @@ PACKAGES = ("vidkd", "workflow_scripts")
 _IMPORTED = time.time()
 
 
-class LeftOut(NamedTuple):
+class _LeftOut(NamedTuple):
     """A module, or a package with all of its modules, that a digest does not cover."""
 
     module: str
@@ -46,20 +46,22 @@ class LeftOut(NamedTuple):
 
 
 LEFT_OUT = (
-    LeftOut("vidkd.config.settings", "its parts reach rules as canonical settings, which Snakemake compares"),
-    LeftOut("vidkd.config.load", "reads a file or refuses it"),
-    LeftOut("vidkd.config.options", "reads the canonical settings of a rule or refuses them"),
-    LeftOut("vidkd.config.problems", "words the errors"),
-    LeftOut("vidkd.config.describe", "describes settings for options, documents and errors"),
-    LeftOut("vidkd.config.generate", "writes the documents of the settings"),
-    LeftOut("vidkd.provenance", "describes results, never makes them"),
-    LeftOut("vidkd.code_cache", "keeps digests, never makes them"),
-    LeftOut("vidkd.paths", "a moved artefact is a new target already"),
-    LeftOut("vidkd.engine.logging", "writes to the log only"),
-    LeftOut("vidkd.methods.base", "says what steps read, which reaches a job as its needs"),
-    LeftOut("vidkd.methods.cli", "options of command lines"),
-    LeftOut("vidkd.engine.trackers", "shows the history that is written anyhow"),
-    LeftOut("vidkd.errors", "an error leaves no artefact"),
+    _LeftOut(
+        "vidkd.config.settings", "its parts reach rules as canonical settings, which Snakemake compares"
+    ),
+    _LeftOut("vidkd.config.load", "reads a file or refuses it"),
+    _LeftOut("vidkd.config.options", "reads the canonical settings of a rule or refuses them"),
+    _LeftOut("vidkd.config.problems", "words the errors"),
+    _LeftOut("vidkd.config.describe", "describes settings for options, documents and errors"),
+    _LeftOut("vidkd.config.generate", "writes the documents of the settings"),
+    _LeftOut("vidkd.provenance", "describes results, never makes them"),
+    _LeftOut("vidkd.code_cache", "keeps digests, never makes them"),
+    _LeftOut("vidkd.paths", "a moved artefact is a new target already"),
+    _LeftOut("vidkd.engine.logging", "writes to the log only"),
+    _LeftOut("vidkd.methods.base", "says what steps read, which reaches a job as its needs"),
+    _LeftOut("vidkd.methods.cli", "options of command lines"),
+    _LeftOut("vidkd.engine.trackers", "shows the history that is written anyhow"),
+    _LeftOut("vidkd.errors", "an error leaves no artefact"),
 )
 
 # Not references: its defaults stand for values that config/references.yaml leaves out.
@@ -74,7 +76,7 @@ _IGNORED_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
 
 
 def code_digest(module: str, *more: str) -> str:
-    """Digest of everything inside the project that `module` and `more` import.
+    """Digest everything inside the project that `module` and `more` import.
 
     `more` names entries of lazy registries, which no import statement mentions.
 
@@ -86,7 +88,7 @@ def code_digest(module: str, *more: str) -> str:
 
 @cache
 def digest_closure(root: str, modules: tuple[str, ...]) -> str:
-    """`code_digest` for a project whose packages lie in the folder `root`."""
+    """Do the same for a project whose packages lie in the folder `root`."""
     for name in modules:
         if _source(root, name) is None:
             raise UserError(f"there is no module {name} in {root}: correct the code(...) of the rule")
@@ -188,7 +190,7 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def serialise(node: object) -> str:
-    """A syntax tree as text: the same on every Python version, without what cannot matter.
+    """Write a syntax tree as text: the same on every Python version, without what cannot matter.
 
     `ast.dump` would not do: versions differ in the empty fields they have and print.
     """
@@ -290,7 +292,7 @@ def write_sidecar(
 
 
 def stamp(settings: BaseModel, inputs: Iterable[str | Path], code: str, seed: int) -> str:
-    """Digest of all that the result of a run depends on; a resume state of another stamp is not used.
+    """Digest all that the result of a run depends on; a resume state of another stamp is not used.
 
     Raises:
         UserError: an input does not exist.
@@ -300,7 +302,7 @@ def stamp(settings: BaseModel, inputs: Iterable[str | Path], code: str, seed: in
 
 
 def file_sha256(path: str | Path) -> str:
-    """SHA-256 of the bytes of a file."""
+    """Compute the SHA-256 of the bytes of a file."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

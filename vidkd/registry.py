@@ -24,7 +24,7 @@ METHODS = {
 
 
 def find_method(name: str) -> type[Method]:
-    """A method, which is made of a plan."""
+    """Import a method, which is made of a plan."""
     found: type[Method] = lazy.load(METHODS[name])
     return found
 

@@ -9,7 +9,7 @@ import click
 
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.config.settings import ReportSettings
-from vidkd.name_value import named_files
+from vidkd.methods.cli import named_files
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.registry import report_modules
 from vidkd.report.page import build_page

@@ -10,12 +10,10 @@ from vidkd import lazy
 from vidkd.config.options import PATH, command
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.base import Needs
-from vidkd.methods.cli import needs_options
+from vidkd.methods.cli import method_argument, needs_options
 from vidkd.methods.inputs import Inputs
 from vidkd.provenance import code_digest, write_sidecar
-from vidkd.registry import METHODS, find_method
-
-CONVERTING = [name for name in METHODS if find_method(name).CONVERT]
+from vidkd.registry import find_method
 
 
 @command
@@ -23,7 +21,7 @@ CONVERTING = [name for name in METHODS if find_method(name).CONVERT]
 @click.option("--output-train", type=PATH, required=True, help="The shard of converted features of train.")
 @click.option("--output-val", type=PATH, required=True, help="The shard of converted features of val.")
 @click.option("--output-test", type=PATH, required=True, help="The shard of converted features of test.")
-@click.argument("method", type=click.Choice(CONVERTING))
+@method_argument("CONVERT")
 def main(method: str, needs: Needs, output_train: Path, output_val: Path, output_test: Path) -> None:
     """Cache the features that a run of METHOD makes of those of a network."""
     setup_logging()

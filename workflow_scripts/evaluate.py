@@ -11,11 +11,11 @@ from vidkd import lazy
 from vidkd.config.options import PATH, command
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.base import Needs
-from vidkd.methods.cli import needs_options
+from vidkd.methods.cli import method_argument, needs_options
 from vidkd.methods.evaluate import evaluate
 from vidkd.methods.inputs import Inputs
 from vidkd.provenance import code_digest, write_sidecar
-from vidkd.registry import METHODS, find_method
+from vidkd.registry import find_method
 
 
 @command
@@ -24,7 +24,7 @@ from vidkd.registry import METHODS, find_method
 @click.option("--run", required=True, help="Name of the run.")
 @click.option("--seed", type=int, required=True, help="Seed of the run.")
 @click.option("--metrics", type=PATH, required=True, help="Figures of the run, JSON.")
-@click.argument("method", type=click.Choice(list(METHODS)))
+@method_argument()
 def main(method: str, needs: Needs, settings: str, run: str, seed: int, metrics: Path) -> None:
     """Evaluate one run of METHOD."""
     setup_logging()

@@ -11,19 +11,17 @@ from vidkd.config.data import FrameSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.base import Needs
-from vidkd.methods.cli import needs_options
+from vidkd.methods.cli import method_argument, needs_options
 from vidkd.methods.inputs import Inputs
 from vidkd.provenance import code_digest, write_sidecar
-from vidkd.registry import METHODS, find_method
-
-EXPORTED = [name for name in METHODS if find_method(name).EXPORT]
+from vidkd.registry import find_method
 
 
 @command
 @settings_options(FrameSettings)
 @needs_options
 @click.option("--output", type=PATH, required=True, help="Folder to write.")
-@click.argument("method", type=click.Choice(EXPORTED))
+@method_argument("EXPORT")
 def main(method: str, settings: FrameSettings, needs: Needs, output: Path) -> None:
     """Export a run of METHOD; the settings say which frames of a video were kept."""
     setup_logging()

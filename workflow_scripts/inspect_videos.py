@@ -10,14 +10,14 @@ from vidkd.config.data import FrameSettings
 from vidkd.config.options import PATH, command
 from vidkd.data.inspect import SIDE, describe, inspect_video, videos_at, write_sheet
 
-MOST_ROWS = 500
-SHEET = click.Path(dir_okay=False, path_type=Path)
+_MOST_ROWS = 500
+_SHEET = click.Path(dir_okay=False, path_type=Path)
 
 
 @command
 @click.option("--per-video", type=click.IntRange(1, 64), default=8, help="Frames sampled of each video.")
 @click.option("--min-frames", type=click.IntRange(1), default=1, help="A video with fewer is excluded.")
-@click.option("--sheet", type=SHEET, help=f"Write a contact sheet (png) of the first {MOST_ROWS} videos.")
+@click.option("--sheet", type=_SHEET, help=f"Write a contact sheet (png) of the first {_MOST_ROWS} videos.")
 @click.argument("places", metavar="PATH...", nargs=-1, required=True, type=PATH)
 @click.pass_context
 def main(
@@ -35,7 +35,7 @@ def main(
         video = inspect_video(path, settings)
         click.echo(describe(video) + "\n")
         total, excluded = total + 1, excluded + (video.problem is not None)
-        shown += [video] if sheet and len(shown) < MOST_ROWS else []
+        shown += [video] if sheet and len(shown) < _MOST_ROWS else []
     if sheet:
         write_sheet(shown, sheet)
         click.echo(f"contact sheet: {sheet}")

@@ -12,12 +12,10 @@ from vidkd.config.options import PATH, command
 from vidkd.engine.logging import setup_logging
 from vidkd.evaluate.cost import measure, write_rows
 from vidkd.methods.base import Needs
-from vidkd.methods.cli import needs_options
+from vidkd.methods.cli import method_argument, needs_options
 from vidkd.methods.inputs import Inputs
 from vidkd.provenance import code_digest, write_sidecar
-from vidkd.registry import METHODS, find_method
-
-MEASURED = [name for name in METHODS if find_method(name).MEASURE]
+from vidkd.registry import find_method
 
 
 @command
@@ -25,7 +23,7 @@ MEASURED = [name for name in METHODS if find_method(name).MEASURE]
 @click.option("--settings", default="{}", metavar="JSON", help="What the measurement depends on.")
 @click.option("--rounds", type=click.IntRange(min=2), default=30, help="How often each is timed.")
 @click.option("--output", type=PATH, required=True, help="Table of costs, CSV.")
-@click.argument("method", type=click.Choice(MEASURED))
+@method_argument("MEASURE")
 def main(method: str, needs: Needs, settings: str, rounds: int, output: Path) -> None:
     """Time one clip through each network of METHOD, in turn, on one thread and on two."""
     setup_logging()

@@ -33,7 +33,7 @@ def main(config: Path, folder: Path | None) -> None:
     if not there.compared:
         raise UserError(f"{settings.results_dir} has no evaluated run of {config}: start with snakemake.")
     folder = folder or Path(paths.report).with_name("preview")
-    benchmarks = Path(paths.benchmark("any")).parents[1]
+    benchmarks = Path(paths.benchmarks)
     known = load_references(ROOT / "config" / "references.yaml")
     kinds = {name: backbone.kind for name, backbone in settings.backbones.items()}
     published = Published(known, settings.data.adapter, kinds)

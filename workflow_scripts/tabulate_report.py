@@ -8,7 +8,7 @@ import click
 
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.config.references import load_references
-from vidkd.name_value import named_files, named_words
+from vidkd.methods.cli import named_files, named_words
 from vidkd.provenance import code_digest, write_sidecar
 from vidkd.registry import report_modules
 from vidkd.report.sources import Sources

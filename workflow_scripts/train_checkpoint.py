@@ -15,14 +15,14 @@ from vidkd.data.shards import find_shards
 from vidkd.engine.logging import setup_logging
 from vidkd.provenance import code_digest, stamp, write_sidecar
 
-SEVERAL = {"multiple": True, "required": True}
+_SEVERAL = {"multiple": True, "required": True}
 
 
 @command
 @settings_options(CheckpointSettings)
-@click.option("--train", type=PATH, **SEVERAL, help="Frame stores to train on.")
-@click.option("--val", type=PATH, **SEVERAL, help="Frame stores that choose the epoch.")
-@click.option("--annotations", type=INPUT, **SEVERAL, help="The tables that name these videos.")
+@click.option("--train", type=PATH, **_SEVERAL, help="Frame stores to train on.")
+@click.option("--val", type=PATH, **_SEVERAL, help="Frame stores that choose the epoch.")
+@click.option("--annotations", type=INPUT, **_SEVERAL, help="The tables that name these videos.")
 @click.option("--classes", type=INPUT, required=True, help="Class names, JSON.")
 @click.option("--run-dir", type=PATH, required=True, help="Folder of the run.")
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Loader processes.")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest import mock
 from xml.etree import ElementTree
@@ -26,12 +24,13 @@ def words(svg: Path) -> list[str]:
     return [element.text for element in texts if (element.text or "").strip()]
 
 
-@contextmanager
-def saved_figures(module: ModuleType) -> Iterator[list[Figure]]:
-    """The figures that a module saves, which are not written."""
+def figure_of(draw: Callable[..., None], *arguments: object) -> Figure:
+    """The figure that a function saves, which is not written."""
     found: list[Figure] = []
-    with mock.patch.object(module, "save_figure", lambda figure, *_: found.append(figure)):
-        yield found
+    with mock.patch.dict(draw.__globals__, save_figure=lambda figure, *_: found.append(figure)):
+        draw(*arguments, [])
+    (figure,) = found
+    return figure
 
 
 def given(results: Mapping[str, Path | Sequence[Path]], frames: Sequence[Path] = (), **more: Any) -> Inputs:

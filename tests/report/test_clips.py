@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, assert_refused, given, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, assert_refused, figure_of, given, words
 from vidkd.config.data import FrameSettings
 from vidkd.data.frame_writer import StoredClip, frame_writer
 from vidkd.report import clips
@@ -65,9 +65,8 @@ def inputs(shards, classes, predictions):
     return given({"kd": predictions}, shards, classes=str(classes))
 
 
-def shown(found):
+def shown(figure):
     """Titles, and which clip and frames are below each, from the colours."""
-    (figure,) = found
     heading, *titles = (text.get_text() for text in figure.texts)
     images = [axes.images[0].get_array() for axes in figure.axes]
     rows = [images[start : start + 8] for start in range(0, len(images), 8)]
@@ -79,9 +78,8 @@ def shown(found):
 
 def test_the_sheet_has_as_many_clips_of_each_class_as_can_be(inputs, monkeypatch):
     monkeypatch.setattr(clips, "CLIPS", 6)
-    with saved_figures(clips) as found:
-        clips.draw_clips(inputs, [])
-    heading, titles, times = shown(found)
+    figure = figure_of(clips.draw_clips, inputs)
+    heading, titles, times = shown(figure)
     assert heading == "6 of the 7 test clips"
     # Of the four classes first one each, then the second of those that have one.
     assert titles == [
@@ -98,9 +96,8 @@ def test_more_classes_than_places_show_one_clip_of_the_first():
 
 
 def test_mistakes_are_the_most_confident_first(inputs):
-    with saved_figures(clips) as found:
-        clips.draw_mistakes(inputs, [])
-    heading, titles, _ = shown(found)
+    figure = figure_of(clips.draw_mistakes, inputs)
+    heading, titles, _ = shown(figure)
     assert heading == "kd: 4 of its 4 mistakes on the 7 test clips"
     assert titles == [
         ("bee $5 → ant, p = 0.93", "v2"), ("ant → bee $5, p = 0.70", "v6"), ("ant → cat, p = 0.50", "v1"),
@@ -110,9 +107,8 @@ def test_mistakes_are_the_most_confident_first(inputs):
 
 def test_no_more_mistakes_than_there_is_room_for(inputs, monkeypatch):
     monkeypatch.setattr(clips, "MISTAKES", 2)
-    with saved_figures(clips) as found:
-        clips.draw_mistakes(inputs, [])
-    heading, titles, _ = shown(found)
+    figure = figure_of(clips.draw_mistakes, inputs)
+    heading, titles, _ = shown(figure)
     assert heading == "kd: 2 of its 4 mistakes on the 7 test clips"
     assert [name for _, name in titles] == ["v2", "v6"]
 
@@ -121,9 +117,8 @@ def test_without_scores_mistakes_stand_in_the_order_of_their_names(inputs, predi
     table = pd.read_csv(predictions)
     table = table.drop(columns=["label_ids", "s_0", "s_1", "s_2", "s_3"]).rename(columns={"pred": "pred_16f"})
     table.to_csv(predictions, index=False)
-    with saved_figures(clips) as found:
-        clips.draw_mistakes(inputs, [])
-    assert shown(found)[1][0] == ("ant → cat", "v1")
+    figure = figure_of(clips.draw_mistakes, inputs)
+    assert shown(figure)[1][0] == ("ant → cat", "v1")
 
 
 def test_where_there_is_no_mistake_the_figure_says_so(inputs, predictions, tmp_path):
@@ -141,9 +136,7 @@ def test_predictions_of_other_videos_are_refused(inputs, shards, tmp_path):
 
 def test_frames_are_as_high_as_they_are_wide_for(shards):
     images = np.zeros((8, 30, 15, 3), np.uint8)
-    with saved_figures(clips) as found:
-        clips.draw_strips("both", [("tall", images), ("wide", images.transpose(0, 2, 1, 3))], [])
-    (figure,) = found
+    figure = figure_of(clips.draw_strips, "both", [("tall", images), ("wide", images.transpose(0, 2, 1, 3))])
     width, height = figure.get_size_inches()
     for axes, ratio in zip(figure.axes, [2] * 8 + [0.5] * 8, strict=True):
         box = axes.get_position()

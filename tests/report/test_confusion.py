@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from tests.report.drawn import assert_draws_the_same_twice, assert_refused, given, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, assert_refused, figure_of, given, words
 from vidkd.report import confusion
 
 CLASSES = ["ant", "$bee_$", "cat"]
@@ -38,9 +38,8 @@ def predictions(tmp_path):
 
 def test_squares_are_shares_of_the_clips_of_a_class(predictions, tmp_path):
     files, expected = predictions
-    with saved_figures(confusion) as found:
-        confusion.draw_confusion(inputs_of(files, tmp_path), [])
-    for axes, (name, (label, pred)) in zip(found[0].axes, expected.items(), strict=True):
+    figure = figure_of(confusion.draw_confusion, inputs_of(files, tmp_path))
+    for axes, (name, (label, pred)) in zip(figure.axes, expected.items(), strict=True):
         counts = confusion_matrix(label, pred, labels=[0, 1, 2])
         assert axes.get_title() == name
         drawn = np.ma.filled(axes.images[0].get_array(), np.nan)
@@ -51,11 +50,10 @@ def test_squares_are_shares_of_the_clips_of_a_class(predictions, tmp_path):
 
 def test_many_classes_have_no_names(predictions, tmp_path):
     files, _ = predictions
-    with saved_figures(confusion) as found:
-        many = [f"class {k}" for k in range(30)]
-        confusion.draw_confusion(inputs_of(files, tmp_path, many), [])
-    assert found[0].axes[0].images[0].get_array().shape == (30, 30)
-    assert not found[0].axes[0].texts
+    many = [f"class {k}" for k in range(30)]
+    figure = figure_of(confusion.draw_confusion, inputs_of(files, tmp_path, many))
+    assert figure.axes[0].images[0].get_array().shape == (30, 30)
+    assert not figure.axes[0].texts
 
 
 def test_the_script(predictions, tmp_path):

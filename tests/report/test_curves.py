@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, assert_refused, given, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, assert_refused, figure_of, given, words
 from vidkd.report import curves
 
 DRAW = "vidkd.report.curves:draw_curves"
@@ -45,9 +45,8 @@ def lines(figure):
 
 
 def test_points_are_means_over_seeds_at_shares_of_training(histories):
-    with saved_figures(curves) as found:
-        curves.draw_curves(given(histories), [])
-    panels = lines(found[0])
+    figure = figure_of(curves.draw_curves, given(histories))
+    panels = lines(figure)
     assert list(panels) == [
         "task term", "KL term at 4 frames", "validation loss", "validation top-1 (%)",
         "validation top-1 (%) at 4 frames",
@@ -62,9 +61,8 @@ def test_of_a_sweep_only_the_trial_that_was_taken_is_drawn(tmp_path):
     path = tmp_path / "history.csv"
     path.write_text("trial,trial_lr,epoch,ce_loss\n0,1,1,5\n0,1,2,4\n1,2,1,3\n1,2,2,2\n")
     path.with_name("config.json").write_text(json.dumps({"trial": 1}))
-    with saved_figures(curves) as found:
-        curves.draw_curves(given({"head": path}), [])
-    assert lines(found[0]) == {"cross-entropy term": {"head": [[0.5, 3], [1, 2]]}}
+    figure = figure_of(curves.draw_curves, given({"head": path}))
+    assert lines(figure) == {"cross-entropy term": {"head": [[0.5, 3], [1, 2]]}}
 
 
 @pytest.mark.parametrize(

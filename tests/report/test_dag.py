@@ -16,7 +16,7 @@ import networkx as nx
 import pytest
 
 from vidkd.report.dag import LETTER, PAGE, STEP, draw_dag, place_rules
-from vidkd.report.rule_graph import rule_graph
+from vidkd.workflow.report import rule_graph
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -147,6 +147,7 @@ def test_every_number_of_every_table_is_in_its_csv(finished, page):
                 if NUMBER.fullmatch(values[key]) and " to " not in text:
                     found += compare(text, values[key], values.get(f"{key}_std", ""))
     assert found > 300
+    assert {row[0][0] for row in page.tables["summary"][1:]} == set(SURE)
     # No published result is of these videos.
     assert set(page.tables) == set(tables_of(finished)) - {"references"}
 
@@ -328,11 +329,15 @@ def half(tmp_path):
     return file, tmp_path / "results"
 
 
-def test_a_preview_shows_what_is_there_and_says_what_is_missing(half):
-    config, results = half
+def preview(config, results):
     done = CliRunner().invoke(preview_report.main, [f"--config={config}"])
     assert done.exit_code == 0, done.output
-    page = Page((results / "report/preview/index.html").read_text())
+    return Page((results / "report/preview/index.html").read_text())
+
+
+def test_a_preview_shows_what_is_there_and_says_what_is_missing(half):
+    _, results = half
+    page = preview(*half)
     top = page.words.partition("Summary of all methods")[0]
     assert f"student: 1 of 2 runs are evaluated; not yet {results}/student/distilled/seed0" in top
     assert f"ffn: 0 of 4 runs are evaluated; not yet {results}/ffn/ffn/seed0" in top
@@ -348,37 +353,25 @@ def test_a_preview_compares_no_variants_of_different_seeds(half):
         folder = results / "student" / "distilled" / f"seed{seed}"
         shutil.rmtree(folder, ignore_errors=True)
         write_run(folder, predictions(seed, 2.0), seed, {"lr": 0.1})
-    done = CliRunner().invoke(preview_report.main, [f"--config={config}"])
-    assert done.exit_code == 0, done.output
+    preview(*half)
     table = pd.read_csv(results / "report/preview/tables/summary.csv").set_index("variant")
     assert table["seeds"].to_dict() == {"ce": 1, "distilled": 2}
     assert "delta" not in table
 
 
 def test_a_preview_shows_no_figure_that_is_older_than_its_runs(half):
-    config, results = half
-    figures = results / "report/figures"
+    _, results = half
+    figures, table = results / "report/figures", results / "any_frame.csv"
+    table.write_text(GIVEN["any_frame"])
     for name in ("curves_student", "confusion_student", "curves_fusion", "clips"):
-        draw_tfd(
-            given({"table": any_frame(results)}), [figures / f"{name}.{kind}" for kind in ("svg", "png")]
-        )
+        draw_tfd(given({"table": table}), [figures / f"{name}.{kind}" for kind in ("svg", "png")])
     old = (results / "student/ce/seed0/metrics.json").stat().st_mtime - 60
     os.utime(figures / "curves_student.svg", (old, old))
-    done = CliRunner().invoke(preview_report.main, [f"--config={config}"])
-    assert done.exit_code == 0, done.output
-    ids = Page((results / "report/preview/index.html").read_text()).ids
-    assert {name for name in ids if name.startswith("figure-")} == {
-        "figure-clips",
-        "figure-confusion_student",
-    }
-    words = Page((results / "report/preview/index.html").read_text()).words
-    assert re.search(r"figures that are not drawn yet, or older than their runs: [^.]*curves_student", words)
-
-
-def any_frame(results):
-    file = results / "any_frame.csv"
-    file.write_text(GIVEN["any_frame"])
-    return file
+    page = preview(*half)
+    shown = {name for name in page.ids if name.startswith("figure-")}
+    assert shown == {"figure-clips", "figure-confusion_student"}
+    told = r"figures that are not drawn yet, or older than their runs: [^.]*curves_student"
+    assert re.search(told, page.words)
 
 
 def test_a_preview_of_nothing_is_refused(tmp_path):
@@ -388,7 +381,3 @@ def test_a_preview_of_nothing_is_refused(tmp_path):
     assert done.exit_code != 0
     assert "has no evaluated run of" in done.output
     assert not (tmp_path / "none").exists()
-
-
-def test_every_method_of_the_fixtures_is_on_the_page(page):
-    assert {row[0][0] for row in page.tables["summary"][1:]} == set(SURE)

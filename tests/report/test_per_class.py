@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, given, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, figure_of, given, words
 from vidkd.report import per_class
 
 HEADER = "method,variant,class,clips,precision,recall,f1\n"
@@ -34,9 +34,7 @@ def table_of(tmp_path, recall):
 
 
 def drawn(path):
-    with saved_figures(per_class) as found:
-        per_class.draw_per_class(given({"table": path}), [])
-    return found[0].axes
+    return figure_of(per_class.draw_per_class, given({"table": path})).axes
 
 
 def test_bars_are_recalls_of_the_table(tmp_path):

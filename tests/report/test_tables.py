@@ -13,8 +13,7 @@ import pytest
 
 from tests.report.results import BASELINES, CLASSES, CLIPS, SURE, tabulate, write_results
 from vidkd.evaluate.specs import Column
-from vidkd.report.cells import make_cells, shown_columns
-from vidkd.report.render import PACKAGES, latex, markdown
+from vidkd.report.render import PACKAGES, latex, make_cells, markdown, shown_columns
 from vidkd.report.sections import specs
 
 NEEDS_LATEX = pytest.mark.skipif(

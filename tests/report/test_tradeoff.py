@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from tests.report.drawn import assert_draws_the_same_twice, given, saved_figures, words
+from tests.report.drawn import assert_draws_the_same_twice, figure_of, given, words
 from vidkd.report import tradeoff
 from vidkd.report.tradeoff import free_places
 
@@ -36,9 +36,7 @@ def points(axes):
 
 
 def test_points_are_rows_of_the_table_and_those_of_a_variant_are_joined(table):
-    with saved_figures(tradeoff) as found:
-        tradeoff.draw_tradeoff(given({"table": table}), [])
-    (figure,) = found
+    figure = figure_of(tradeoff.draw_tradeoff, given({"table": table}))
     times, params = figure.axes
     # One has no time, and one no accuracy.
     assert points(times) == [[[10, 70], [20, 80]], [[40, 75]], [[5.5, 55]]]
@@ -52,9 +50,7 @@ def test_points_are_rows_of_the_table_and_those_of_a_variant_are_joined(table):
 
 
 def test_the_number_beside_a_point_is_that_of_the_legend(table):
-    with saved_figures(tradeoff) as found:
-        tradeoff.draw_tradeoff(given({"table": table}), [])
-    (figure,) = found
+    figure = figure_of(tradeoff.draw_tradeoff, given({"table": table}))
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
         "1  ffn: ffn, 4 to 8 frames", "2  ffn: tsm", "3  student: ce", "4  trimodel: both",
@@ -104,9 +100,8 @@ def test_the_script(table, tmp_path):
 def test_an_axis_of_any_length_has_a_few_ticks(table, factor):
     lines = TABLE.replace("1,1,1,5.5,", f"1,1,1,{40 / factor},").splitlines()
     table.write_text("\n".join([lines[0], lines[3], lines[6]]) + "\n")
-    with saved_figures(tradeoff) as found:
-        tradeoff.draw_tradeoff(given({"table": table}), [])
-    axes = found[0].axes[0]
+    figure = figure_of(tradeoff.draw_tradeoff, given({"table": table}))
+    axes = figure.axes[0]
     low, high = axes.get_xlim()
     shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
     assert 2 <= len(shown) <= 9

@@ -1,4 +1,4 @@
-"""The configurations that come with the project."""
+"""The configurations that come with the project, and mistakes in one: Snakemake ends with one sentence."""
 
 from __future__ import annotations
 
@@ -110,3 +110,39 @@ def test_demo_seeds_repeats_the_demo():
     assert seeds.ffn.base == demo.ffn.base
     assert {name: seeds.ffn.variants[name] for name in demo.ffn.variants} == demo.ffn.variants
     assert seeds.seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--config", "ffn={base: {lr: -1}}"], "ffn.base.lr"),
+        (["--config", "ffn={base: {lrr: 1}}"], "lr"),
+    ],
+)
+def test_sentence_without_traceback(ffn_alone, arguments, sentence):
+    done = ffn_alone.dry_run("--configfile", TINY, *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_failed_job_says_why_on_the_screen(project):
+    """One training video cannot cover the classes of the other splits, so the listing fails."""
+    project.replace(TINY, "train: 48, val: 24, test: 24", "train: 1, val: 24, test: 24")
+    done = project.snakemake("results/tiny/data/classes.json", "--cores", "1", "--configfile", TINY)
+    assert done.returncode == 1
+    assert "Error: " in done.stderr
+    assert "is not one of the" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_experiment_does_not_inherit_from_the_demo(project):
+    """Snakemake merges configuration files; the demo's flip labels would be wrong for real data."""
+    project.replace(
+        "Snakefile", "##### stages #####", "print('FLIP', cfg.ffn.base.flip_labels, cfg.results_dir)"
+    )
+    alone = project.dry_run("--quiet", "all", "--configfile", TINY)
+    demo = project.dry_run("--quiet", "all")
+    assert "FLIP {} results/tiny" in alone.stdout
+    assert "move_left" in demo.stdout

@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 
 DAG = Paths("results/tiny").figure.format(figure="dag")
 REDRAWN = {"draw_dag": 1, "build_report": 1}
-EVALUATED = "        files(flow.evaluate_needs),\n        manifest=ancient(paths.manifest),\n"
+EVALUATED = '        files(flow.needs("evaluate")),\n'
+WITH_MANIFEST = f"{EVALUATED}        manifest=ancient(paths.manifest),\n"
 
 
 def rule_graph(project: Project, configuration: str) -> tuple[set[str], set[tuple[str, str]]]:
@@ -79,7 +80,7 @@ def test_the_same_graph_is_not_drawn_again(tiny, file, old, new):
 
 def test_another_input_is_drawn(tiny):
     with tiny.project.restored("rules/evaluate.smk"):
-        tiny.project.replace("rules/evaluate.smk", "        files(flow.evaluate_needs),\n", EVALUATED)
+        tiny.project.replace("rules/evaluate.smk", EVALUATED, WITH_MANIFEST)
         assert tiny.project.plan().items() >= REDRAWN.items()
 
 

@@ -1,16 +1,20 @@
-"""The same configuration gives the same bytes, whatever the machine is told about cores."""
+"""The same configuration gives the same bytes, whatever the machine is told about cores and curves."""
 
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 
-from tests.workflow.conftest import TINY, copy_project
+from tests.engine.test_trackers import EVENTS, curves
+from tests.workflow.conftest import TINY, Project, copy_project
+from vidkd.engine.run import RUN_FILES
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 
 TABLE = "results/tiny/ffn/tfd.csv"
+RUN = "results/tiny/ffn/st4/seed0"
 
 # They tell when and how long, on what machine.
 OF_THE_MACHINE = re.compile(
@@ -58,3 +62,18 @@ def test_training_never_sees_the_test_split(tiny):
     for stage, options in commands:
         assert ("frames/test" in options) == (stage == "predict")
         assert ("frames/train" in options) == (stage == "train")
+
+
+def test_a_training_of_the_workflow_writes_curves_and_the_same_files(tiny, tmp_path):
+    """`compute.trackers` reaches the training."""
+    project = Project(tmp_path / "copy")
+    shutil.copytree(tiny.project.root, project.root, symlinks=True)
+    before = {name: (project.root / RUN / name).read_bytes() for name in RUN_FILES}
+    project.replace(TINY, "gpus: 0,", "gpus: 0, trackers: [tensorboard],")
+    history = f"{RUN}/history.csv"
+    done = project.snakemake(history, "--forcerun", "train", "--cores", "2", "--configfile", TINY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rule train:" in done.stdout + done.stderr
+    assert {name: (project.root / RUN / name).read_bytes() for name in RUN_FILES} == before
+    header = before["history.csv"].decode().splitlines()[0].split(",")
+    assert sorted(curves(project.root / RUN / EVENTS)) == sorted(header)

@@ -75,7 +75,7 @@ CHANGES = [
     Change("of another method", ALL, TINY, "distilled: {}", "distilled: {temperature: 3}", {}),
     Change("another order of keys", ALL, TINY, "lr: 1.5e-3\n    size: 48", "size: 48\n    lr: 0.0015", {}),
     # The report.
-    Change("report tables", ALL, "vidkd/report/cells.py", *CODE, REPORT),
+    Change("report tables", ALL, "vidkd/report/render.py", *CODE, REPORT),
     Change("report title", ALL, TINY, "frames: {per", 'report: {title: "Tiny"}\n\nframes: {per', PAGE),
     Change("report code", ALL, "vidkd/report/page.py", *CODE, PAGE),
     Change("report template", ALL, "vidkd/report/templates/page.html", "<body>", "<body >", PAGE),

@@ -21,7 +21,7 @@ _BY_COUNT = re.compile(r"^(?:pred_(\d+)f|s(\d+)_0)$")
 
 
 def read_predictions(predictions: Path) -> pd.DataFrame:
-    """The predictions of one run; video ids are text, even `007` and `nan`.
+    """Read the predictions of one run; video ids are text, even `007` and `nan`.
 
     Of predictions at several frame counts (FFN's: `pred_16f, s16_0, …`) those at one, see `reported_count`.
 
@@ -44,14 +44,14 @@ def read_predictions(predictions: Path) -> pd.DataFrame:
 
 
 def reported_count(table: pd.DataFrame) -> int | None:
-    """The largest frame count with scores, else with predictions; None where predictions are of one count."""
+    """Find the largest frame count with scores, else with predictions; None where there is one count."""
     found = [match for name in table.columns if (match := _BY_COUNT.match(name))]
     scored = [int(match[2]) for match in found if match[2]]
     return max(scored or [int(match[1]) for match in found], default=None)
 
 
 def class_figures(table: pd.DataFrame) -> dict[str, float]:
-    """Clips, and in percent: top-1, the mean of the classes' own, and the share of the largest class."""
+    """Count clips; in percent, top-1, the mean of the classes' own, and the share of the largest class."""
     right = table["pred"] == table["label_id"]
     return {
         "n_clips": len(table),
@@ -62,7 +62,7 @@ def class_figures(table: pd.DataFrame) -> dict[str, float]:
 
 
 def run_figures(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
-    """Every figure of a classifier, accuracies in percent; None where the predictions have no scores.
+    """Compute every figure of a classifier, accuracies in percent; None where it needs scores and has none.
 
     Args:
         table: predictions, a row for each clip.
@@ -87,24 +87,24 @@ def run_figures(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def top_k_share(table: pd.DataFrame, k: int) -> float:
-    """How often, in percent, the label is among the `k` best; equal scores go by class number."""
+    """Say how often, in percent, the label is among the `k` best; equal scores go by class number."""
     best = np.argsort(-_scores(table), axis=1, kind="stable")[:, :k]
     return 100 * float((best == table["label_id"].to_numpy()[:, None]).any(axis=1).mean())
 
 
 def macro_f1(table: pd.DataFrame) -> float:
-    """Mean in percent of the F1 of every class that is a label or is predicted."""
+    """Average, in percent, the F1 of every class that is a label or is predicted."""
     return float(_per_class(table)["f1"].mean())
 
 
 def weighted_f1(table: pd.DataFrame) -> float:
-    """The same weighted by the clips of each class."""
+    """Average the same weighted by the clips of each class."""
     found = _per_class(table)
     return float(np.average(found["f1"], weights=found["clips"]))
 
 
 def per_class(table: pd.DataFrame, classes: int) -> pd.DataFrame:
-    """Of each of so many classes `clips`, and in percent `precision, recall, f1`.
+    """Tabulate of each of so many classes `clips`, and in percent `precision, recall, f1`.
 
     Empty where there is nothing to divide by: recall without a clip, precision without a prediction.
     """
@@ -112,14 +112,14 @@ def per_class(table: pd.DataFrame, classes: int) -> pd.DataFrame:
 
 
 def confusion(table: pd.DataFrame, classes: int) -> NDArray[np.int64]:
-    """(K, K): how many clips of the class of a row get the class of a column."""
+    """Count (K, K): how many clips of the class of a row get the class of a column."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (table["label_id"].to_numpy(), table["pred"].to_numpy()), 1)
     return counts
 
 
 def calibration_error(table: pd.DataFrame) -> float | None:
-    """Expected calibration error in percent: how far confidence is from accuracy, mean over clips.
+    """Compute the expected calibration error in percent: how far confidence is from accuracy, over clips.
 
     Naeini et al. 2015; BINS bins of equal width. None where the predictions have no scores.
     """
@@ -135,7 +135,7 @@ def calibration_error(table: pd.DataFrame) -> float | None:
 
 
 def average_precision(table: pd.DataFrame) -> float | None:
-    """Mean in percent, over the classes that some clip carries, of the average precision of each.
+    """Average, in percent, over the classes that some clip carries, the average precision of each.
 
     Of the clips that carry a class (`label_ids` where clips may carry several) against all others. None where
     the predictions have no scores.
@@ -153,7 +153,7 @@ def average_precision(table: pd.DataFrame) -> float | None:
 
 
 def carried_classes(table: pd.DataFrame) -> list[set[int]]:
-    """All classes of each clip: of `label_ids` where the predictions have it, else its label."""
+    """List all classes of each clip: of `label_ids` where the predictions have it, else its label."""
     if "label_ids" not in table:
         return [{label_id} for label_id in table["label_id"]]
     return [set(map(int, str(text).split(";"))) for text in table["label_ids"]]
@@ -182,6 +182,6 @@ def _per_class(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def class_gate(table: pd.DataFrame) -> dict[str, Any]:
-    """Failed when all predictions are one class: such a run has learnt nothing."""
+    """Judge whether a run has learnt anything: it has not where all its predictions are one class."""
     stuck = table["pred"].nunique() == 1
     return {"passed": not stuck, "reason": "every clip gets the same class" if stuck else ""}

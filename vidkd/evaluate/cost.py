@@ -32,8 +32,8 @@ from vidkd.engine.efficiency import count_parameters, gflops_of
 from vidkd.engine.logging import progress
 from vidkd.files import atomic
 
-THREADS = (1, 2)
-WARM_UP = 3
+_THREADS = (1, 2)
+_WARM_UP = 3
 """Rounds that are not counted."""
 
 CPU = torch.device("cpu")
@@ -65,7 +65,7 @@ class Part:
 def clip_part(
     name: str, networks: Sequence[nn.Module], frames: int, size: int, files: Iterable[Path]
 ) -> Part:
-    """Networks on the CPU that see a random clip one after the other.
+    """Put together networks on the CPU that see a random clip one after the other.
 
     Args:
         name: in the table.
@@ -80,14 +80,14 @@ def clip_part(
 
 
 def random_clips(number: int, frames: int, size: int) -> Tensor:
-    """Random pixels: uint8 (number, T, 3, size, size), always the same."""
+    """Make random pixels: uint8 (number, T, 3, size, size), always the same."""
     generator = torch.Generator().manual_seed(0)
     shape = (number, frames, 3, size, size)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
 def measure(parts: Sequence[Part], rounds: int) -> list[Row]:
-    """The row of each part; see above.
+    """Measure the row of each part; see above.
 
     Args:
         parts: in the order of the rows; every round times each of them once.
@@ -96,9 +96,9 @@ def measure(parts: Sequence[Part], rounds: int) -> list[Row]:
     torch.set_num_threads(1)
     rows = {part.name: _fixed(part) for part in parts}
     runs = {part.name: part.run for part in parts}
-    for threads in THREADS:
+    for threads in _THREADS:
         torch.set_num_threads(threads)
-        for name, taken in time_rounds(runs, rounds, f"rounds with {threads} threads").items():
+        for name, taken in _time_rounds(runs, rounds, f"rounds with {threads} threads").items():
             columns = (f"ms_{threads}", f"ms_{threads}_low", f"ms_{threads}_high")
             times = zip(columns, quartiles(taken), strict=True)
             rows[name] |= {column: f"{value:.3f}" for column, value in times}
@@ -133,7 +133,7 @@ def _size_mb(files: Iterable[Path]) -> float | None:
 # ---- time
 
 
-def time_rounds(
+def _time_rounds(
     parts: Mapping[str, Callable[[], object]], rounds: int, label: str = "rounds"
 ) -> dict[str, list[float]]:
     """Milliseconds of each part in each round.
@@ -141,16 +141,16 @@ def time_rounds(
     Every round runs every part once, so that what else the machine does falls on all of them.
     """
     taken: dict[str, list[float]] = {name: [] for name in parts}
-    for number in progress(range(WARM_UP + rounds), label):
+    for number in progress(range(_WARM_UP + rounds), label):
         for name, run in parts.items():
             seconds = _timed(run)
-            if number >= WARM_UP:
+            if number >= _WARM_UP:
                 taken[name].append(1e3 * seconds)
     return taken
 
 
 def quartiles(milliseconds: list[float]) -> tuple[float, float, float]:
-    """Median, lower and upper quartile."""
+    """Return the median, the lower and the upper quartile."""
     low, middle, high = statistics.quantiles(milliseconds, n=4)
     return middle, low, high
 
@@ -175,7 +175,7 @@ def _wait() -> None:
 
 @torch.inference_mode()
 def peak_mb(run: Callable[[], object], device: torch.device) -> float | None:
-    """Megabytes (10^6 bytes) that a run takes at most; None: this device or build of PyTorch cannot tell.
+    """Measure the megabytes (10^6 bytes) that a run takes at most; None: this device or build cannot tell.
 
     Counted is what PyTorch allocates for it: activations, results, and the scratch memory of operators.
     Weights and inputs are there before and are not counted, nor is what MKL or cuBLAS reserve for themselves.

@@ -24,7 +24,7 @@ Groups = Mapping[str, pd.DataFrame]
 
 
 def read_runs(metrics: Sequence[Path], name: str, baseline: str) -> dict[str, pd.DataFrame]:
-    """The runs of each variant, in their order.
+    """Read the runs of each variant, in their order.
 
     Args:
         metrics: `metrics.json` of each run, beside its `predictions.csv`.
@@ -45,7 +45,7 @@ def read_runs(metrics: Sequence[Path], name: str, baseline: str) -> dict[str, pd
 
 
 def differences(groups: Groups, baseline: str) -> dict[str, pd.DataFrame]:
-    """Of each variant but the baseline, by clip and seed: 1 if only it is right, -1 if only the baseline is.
+    """Compare each variant with the baseline, by clip and seed: 1 if only it is right, -1 if only that is.
 
     Raises:
         UserError: a variant has other seeds, clips or labels than the baseline, or of its own runs two have
@@ -60,7 +60,7 @@ def differences(groups: Groups, baseline: str) -> dict[str, pd.DataFrame]:
 
 
 def comparisons(compared: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
-    """What each variant gains, in points of top-1, between which ends (95%), and how surely.
+    """Say what each variant gains, in points of top-1, between which ends (95%), and how surely.
 
     Args:
         compared: see `differences`.
@@ -87,7 +87,7 @@ def comparisons(compared: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any
 
 
 def seeds_more(difference: pd.DataFrame) -> NDArray[np.int64]:
-    """For each clip, how many more seeds of the one are right."""
+    """Count for each clip how many more seeds of the one are right."""
     return difference.sum(axis="columns").to_numpy()
 
 

@@ -18,7 +18,7 @@ _BLOCK = 1024
 
 
 def unbiased_cka(one_ND: Tensor, other_NE: Tensor) -> float:
-    """Linear centred kernel alignment with the unbiased estimator of HSIC; 1 for a rotated and scaled copy.
+    """Compute linear centred kernel alignment, HSIC unbiased; it is 1 for a rotated and scaled copy.
 
     Kornblith et al., "Similarity of Neural Network Representations Revisited", 2019; the estimator is Song et
     al., "Feature Selection via Dependence Maximization", 2012, equation 5. Its expectation is 0 for
@@ -36,7 +36,7 @@ def unbiased_cka(one_ND: Tensor, other_NE: Tensor) -> float:
 
 
 def retrieval_top1(query_ND: Tensor, gallery_ND: Tensor) -> float:
-    """How often, in percent, the gallery's feature that is nearest to a query by cosine is of the same clip.
+    """Say how often, in percent, the feature of the gallery nearest to a query by cosine is of its clip.
 
     Args:
         query_ND: a feature of each clip.

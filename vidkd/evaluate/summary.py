@@ -21,7 +21,7 @@ from vidkd.evaluate.paired import Groups, comparisons, differences, seeds_more
 from vidkd.evaluate.statistics import bootstrap_p, mcnemar_p, mean_interval, wilson_percent
 from vidkd.evaluate.tables import read_table
 
-FIGURES = ("top1", "top5", "mean_class", "f1", "f1_weighted", "ap", "ece")
+_FIGURES = ("top1", "top5", "mean_class", "f1", "f1_weighted", "ap", "ece")
 """Figures of `metrics.json` in percent, whose mean and deviation over seeds are columns."""
 
 COMPARED = (
@@ -31,7 +31,7 @@ COMPARED = (
 
 
 def group_runs(metrics: Sequence[Path]) -> dict[str, dict[str, pd.DataFrame]]:
-    """Method → variant → its runs, a row for each seed with its `path`, in the order of the files."""
+    """Group runs by method and variant: a row for each seed with its `path`, in the order of the files."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for run in _read(metrics):
         found.setdefault(run["method"], {}).setdefault(run["run"], []).append(run)
@@ -42,7 +42,7 @@ def group_runs(metrics: Sequence[Path]) -> dict[str, dict[str, pd.DataFrame]]:
 
 
 def summarise(runs: Mapping[str, Groups], baselines: Mapping[str, str]) -> pd.DataFrame:
-    """A row for each variant of each method.
+    """Make a row for each variant of each method.
 
     Args:
         runs: see `group_runs`.
@@ -65,7 +65,7 @@ def summarise(runs: Mapping[str, Groups], baselines: Mapping[str, str]) -> pd.Da
 
 
 def tabulate_classes(runs: Mapping[str, Groups], classes_json: Mapping[str, Path]) -> pd.DataFrame:
-    """A row for each class of each variant: precision, recall and F1 in percent, mean over seeds."""
+    """Make a row for each class of each variant: precision, recall and F1 in percent, mean over seeds."""
     parts = []
     for method, groups in runs.items():
         classes = read_classes(classes_json[method])
@@ -82,7 +82,7 @@ def tabulate_classes(runs: Mapping[str, Groups], classes_json: Mapping[str, Path
 
 
 def tabulate_costs(latency_csv: Mapping[str, Path], summary: pd.DataFrame) -> pd.DataFrame:
-    """A row for whatever a clip was timed through, by method, with its top-1 where it is a variant.
+    """Make a row for whatever a clip was timed through, by method, with its top-1 where it is a variant.
 
     Args:
         latency_csv: by method; its first column is the variant.
@@ -95,7 +95,7 @@ def tabulate_costs(latency_csv: Mapping[str, Path], summary: pd.DataFrame) -> pd
 
 
 def tabulate_gates(metrics: Sequence[Path]) -> pd.DataFrame:
-    """A row for each run: whether it is told from a constant answer, and what is said of it if not."""
+    """Make a row for each run: whether it is told from a constant answer, and what is said of it if not."""
     rows = [
         {"method": run["method"], "variant": run["run"], "seed": run["seed"], **run["result_gate"]}
         for run in _read(metrics)
@@ -119,7 +119,7 @@ def _row(seeds: pd.DataFrame) -> dict[str, Any]:
     row: dict[str, Any] = {
         "seeds": len(seeds), "clips": len(right_N), "frames": first.get("frames", math.nan)
     }  # fmt: skip
-    for name in FIGURES:
+    for name in _FIGURES:
         values = seeds[name].astype(float)
         row |= {name: values.mean(), f"{name}_std": values.std()}
         row |= interval if name == "top1" else {}

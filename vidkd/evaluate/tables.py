@@ -26,10 +26,10 @@ TEXT = (
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of results; an empty cell is NaN."""
+    """Read a table of results; an empty cell is NaN."""
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT, str))
 
 
 def number(column: str, value: float) -> str:
-    """A value of a column, with as many digits as mean something there."""
+    """Format a value of a column, with as many digits as mean something there."""
     return format(value, next((shown for names, shown in _FORMATS if names.match(column)), ".1f"))

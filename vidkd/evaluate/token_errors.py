@@ -45,19 +45,19 @@ class TokenErrors:
         self._mean_cosine += _cosines(self._mean_TD[None], target_BTD)
 
     def cosine(self) -> float:
-        """Mean cosine between a predicted token and the true one."""
+        """Return the mean cosine between a predicted token and the true one."""
         return self._cosine / self._clips
 
     def cosine_of_mean(self) -> float:
-        """The same of the constant prediction."""
+        """Return the mean cosine of the constant prediction."""
         return self._mean_cosine / self._clips
 
     def r2(self) -> float:
-        """R², at most 1; NaN where all clips are the same."""
+        """Return R², at most 1; NaN where all clips are the same."""
         return self._r2(self._error)
 
     def r2_of_mean(self) -> float:
-        """The same of the constant prediction: 0 if it is the very mean, or less."""
+        """Return R² of the constant prediction, at most 0."""
         return self._r2(self._squares)
 
     def _r2(self, error: float) -> float:

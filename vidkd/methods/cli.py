@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from vidkd.config.data import SPLITS
 from vidkd.config.options import PATH, checked
 from vidkd.errors import UserError
 from vidkd.methods.base import Method, Needs, Network, Store
-from vidkd.name_value import named_places
 from vidkd.registry import METHODS, find_method
 
 FRAMES, CLASSES = "results/frames", "results/data/classes.json"
@@ -85,11 +84,11 @@ def needs_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def nothing_more(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For methods without further options by hand."""
+    """Add nothing: for methods without further options by hand."""
     return function
 
 
-class MethodGroup(click.Group):
+class _MethodGroup(click.Group):
     """A command for each method, made when it is asked for."""
 
     def __init__(self, make: Callable[[type[Method]], click.Command], **more: Any) -> None:
@@ -97,11 +96,11 @@ class MethodGroup(click.Group):
         self.make = make
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The methods."""
+        """List the methods."""
         return list(METHODS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a method."""
+        """Make the command of a method."""
         if cmd_name not in METHODS:
             return None
         command = self.make(find_method(cmd_name))
@@ -110,8 +109,56 @@ class MethodGroup(click.Group):
 
 
 def method_group(make: Callable[[type[Method]], click.Command]) -> click.Group:
-    """A group whose commands `make` makes; its docstring is the help of the group."""
-    return MethodGroup(make, help=make.__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+    """Make a group whose commands `make` makes; its docstring is the help of the group."""
+    return _MethodGroup(make, help=make.__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def named_places(given: Iterable[str], option: str) -> dict[str, list[Path]]:
+    """Read files or folders by name, in the order in which they were given.
+
+    Args:
+        given: texts NAME=FILE; a name may come several times.
+        option: for the message.
+
+    Raises:
+        UserError: a text has no name, or no file.
+    """
+    found: dict[str, list[Path]] = {}
+    for text in given:
+        name, equals, place = text.partition("=")
+        if not (name and equals and place):
+            raise UserError(f"{option}: found {text!r}; allowed: NAME=FILE")
+        found.setdefault(name, []).append(Path(place))
+    return found
+
+
+def named_files(given: Iterable[str], option: str) -> dict[str, Path]:
+    """Read one file by name.
+
+    Raises:
+        UserError: a text has no name or no file, a name comes twice, or there is no such file.
+    """
+    places = named_places(given, option)
+    if twice := [name for name, files in places.items() if len(files) > 1]:
+        raise UserError(f"{option}: {twice[0]} is given twice: one file each")
+    if missing := [files[0] for files in places.values() if not files[0].is_file()]:
+        raise UserError(f"{option}: there is no file {missing[0]}")
+    return {name: files[0] for name, files in places.items()}
+
+
+def named_words(given: Iterable[str], option: str) -> dict[str, str]:
+    """Read one word by name.
+
+    Raises:
+        UserError: a text has no name or no word.
+    """
+    return {name: str(places[0]) for name, places in named_places(given, option).items()}
+
+
+def method_argument(step: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the argument METHOD: one of the methods, or of those that have a step (`EXPORT`)."""
+    names = [name for name in METHODS if not step or getattr(find_method(name), step)]
+    return click.argument("method", type=click.Choice(names))
 
 
 def _by_name(given: Sequence[str], option: str) -> dict[str, list[str]]:

@@ -69,12 +69,9 @@ def _classified(
 ) -> dict[str, Any]:
     """The figures of any classifier, what it costs, and what its method adds or says otherwise."""
     table = read_predictions(inputs.result("predictions"))
-    config = json.loads(inputs.result("config").read_text(encoding="utf-8")) if _has(inputs, "config") else {}
+    trained = "config" in inputs.needs.results
+    config = json.loads(inputs.result("config").read_text(encoding="utf-8")) if trained else {}
     classes = config.get("classes") or read_classes(inputs.classes)
     cost = json.loads(inputs.result("efficiency").read_text(encoding="utf-8"))
     found = {**run_figures(table, classes), **cost, "result_gate": class_gate(table)}
     return found | (own(Evaluated(table, config, classes, inputs, settings)) if own else {})
-
-
-def _has(inputs: Inputs, name: str) -> bool:
-    return name in inputs.needs.results

@@ -19,7 +19,7 @@ class Inputs:
     needs: Needs
 
     def frames(self, split: str) -> list[Path]:
-        """Frame stores of a split.
+        """Find the frame stores of a split.
 
         Raises:
             UserError: none are named, or there are none.
@@ -29,7 +29,7 @@ class Inputs:
         return find_shards([Path(file) for file in shards(self.needs.frames[split])])
 
     def features(self, name: str, *splits: str) -> dict[str, list[Path]]:
-        """Feature stores of a network by split, all of its splits unless some are asked for.
+        """Find the feature stores of a network by split, of all its splits unless some are asked for.
 
         Raises:
             UserError: none are named, or there are none.
@@ -85,26 +85,18 @@ class Inputs:
         return _there(self.needs.labels)
 
     def network(self, role: str) -> Network | None:
-        """A frozen network; None where none is given."""
+        """Return a frozen network; None where none is given."""
         return self.needs.networks.get(role)
 
     def weights(self, name: str) -> Path:
-        """The weights of another run.
-
-        Raises:
-            UserError: they are not named.
-        """
-        return self.several_weights(name)[0]
-
-    def several_weights(self, name: str) -> list[Path]:
-        """Those of several runs of one name, such as the members of an ensemble.
+        """Find the weights of another run.
 
         Raises:
             UserError: they are not named.
         """
         if not self.needs.weights.get(name):
             raise UserError(f"weights of {name} are needed: give --trained {name}=FILE")
-        return [_there(file) for file in self.needs.weights[name]]
+        return _there(self.needs.weights[name][0])
 
     @property
     def runs(self) -> dict[str, list[Path]]:
@@ -112,7 +104,7 @@ class Inputs:
         return {name: [_there(file) for file in files] for name, files in self.needs.weights.items()}
 
     def result(self, name: str) -> Path:
-        """Another file.
+        """Find another file.
 
         Raises:
             UserError: it is not named.
@@ -120,7 +112,7 @@ class Inputs:
         return self.results(name)[0]
 
     def results(self, name: str) -> list[Path]:
-        """Other files of one name.
+        """Find other files of one name.
 
         Raises:
             UserError: they are not named.

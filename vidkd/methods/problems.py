@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vidkd.config.data import WITH_LABELS
 from vidkd.config.problems import Location, Problem, nearest, too_many_frames
@@ -20,7 +20,7 @@ Named = Iterable[tuple[Location, str | None]]
 def start_problems(
     settings: CommonSettings, section: str, experiment: Experiment, kind: str
 ) -> list[Problem]:
-    """Variants that start from a network that is none, or ask for more frames than are kept."""
+    """List variants that start from a network that is none, or ask for more frames than are kept."""
     named: Named = [
         ((section, "variants", name, "backbone"), experiment.variant(name).backbone)
         for name in experiment.variants
@@ -29,7 +29,7 @@ def start_problems(
 
 
 def frame_problems(settings: CommonSettings, section: str, experiment: Experiment) -> list[Problem]:
-    """Variants that ask for more frames than are kept."""
+    """List variants that ask for more frames than are kept."""
     found: list[Problem] = []
     for name in experiment.variants:
         variant = experiment.variant(name)
@@ -42,7 +42,7 @@ def frame_problems(settings: CommonSettings, section: str, experiment: Experimen
 
 
 def network_problems(settings: CommonSettings, named: Named, kind: str | None = None) -> list[Problem]:
-    """Names that are no backbones, or of another kind."""
+    """List names that are no backbones, or of another kind."""
     found: list[Problem] = []
     for where, name in named:
         if name is None:
@@ -56,7 +56,7 @@ def network_problems(settings: CommonSettings, named: Named, kind: str | None = 
 
 
 def view_problems(settings: CommonSettings, who: str, names: Iterable[str | None]) -> list[Problem]:
-    """Networks of which one view is wanted and several are cached; `who` wants it (`a teacher takes`)."""
+    """List networks with several cached views of which one is wanted; `who` wants it (`a teacher takes`)."""
     text = f"{who} one view and one crop: cache it a second time, under another name"
     return [
         (("backbones", name, "views" if used.views > 1 else "crops"), text)
@@ -66,7 +66,7 @@ def view_problems(settings: CommonSettings, who: str, names: Iterable[str | None
 
 
 def label_problems(settings: CommonSettings, labels: Named) -> list[Problem]:
-    """Labels of videos that have one only, and names that name no file."""
+    """List labels of videos that have one only, and names that name no file."""
     found: list[Problem] = []
     named = [(where, name) for where, name in labels if name is not None]
     if settings.data.adapter not in WITH_LABELS:
@@ -74,9 +74,3 @@ def label_problems(settings: CommonSettings, labels: Named) -> list[Problem]:
         found += [(where, text) for where, _ in named]
     wrong = [(where, name) for where, name in named if not re.fullmatch(NAME, name)]
     return found + [(where, f"found {name!r}; allowed: {NAME}") for where, name in wrong]
-
-
-def variant_problem(name: str | None, known: Iterable[Any]) -> str | None:
-    """The sentence for a name that no variant has; None where one has it or nothing is named."""
-    names = list(known)
-    return None if name is None or name in names else f"no variant is named {name!r}; {nearest(name, names)}"

@@ -27,12 +27,12 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 
 
 def words_of(label: str) -> str:
-    """A label as words: `ApplyEyeMakeup` and `apply_eye-makeup` are `apply eye makeup`."""
+    """Take a label apart into words: `ApplyEyeMakeup` and `apply_eye-makeup` are `apply eye makeup`."""
     return " ".join(_WORDS.findall(label)).lower()
 
 
 def class_words(classes: Sequence[str], given: Mapping[str, str]) -> list[str]:
-    """The words of each class: those that are given, or the label taken apart.
+    """Find the words of each class: those that are given, or the label taken apart.
 
     Args:
         classes: labels in the order of their ids.
@@ -70,7 +70,7 @@ def class_words(classes: Sequence[str], given: Mapping[str, str]) -> list[str]:
 
 @torch.no_grad()
 def text_features(network: CLIP, words: Sequence[str], templates: Sequence[str]) -> Tensor:
-    """A unit vector (K, D) for each class: the mean of its prompts' unit vectors (Radford et al. 2021)."""
+    """Compute a unit vector (K, D) for each class: the mean of its prompts' ones (Radford et al. 2021)."""
     prompts = [template.replace("{}", of) for of in words for template in templates]
     parts = [
         network.encode_texts(prompts[start : start + PROMPTS]) for start in range(0, len(prompts), PROMPTS)

@@ -66,7 +66,7 @@ def fit_teacher(settings: TeacherSettings, inputs: Inputs, run_dir: Path) -> Non
     use_cpu(settings.cpu_threads)
     name, stores = _stores(inputs)
     joins = {split: FeatureJoin({split: store}) for split, store in stores.items()}
-    labels = split_labels(inputs.labels, len(classes), joins, marked_only=inputs.needs.marked_only)
+    labels = _split_labels(inputs.labels, len(classes), joins, marked_only=inputs.needs.marked_only)
     meta, clip = stores["train"].meta, _clip(settings, inputs)
     if clip is not None:
         _check_cached(clip, meta)
@@ -130,7 +130,7 @@ def _check_cached(network: Backbone, meta: FeatureMeta) -> None:
         )
 
 
-def split_labels(
+def _split_labels(
     labels_csv: Path, n_classes: int, joins: Mapping[str, FeatureJoin], *, marked_only: bool
 ) -> dict[str, NDArray[np.int32]]:
     """Read the label ids of the videos of each split, in their order; training videos may be UNLABELLED.
@@ -227,7 +227,7 @@ def gate(top1: float, largest: float, margin: float) -> dict[str, Any]:
 
 
 def largest_class(label_N: NDArray[np.int32]) -> float:
-    """Share in percent of the most frequent class."""
+    """Return the share in percent of the most frequent class."""
     return float(100 * np.bincount(label_N).max() / len(label_N))
 
 

@@ -65,7 +65,7 @@ class TeacherHead(nn.Module):
         return TeacherOutput(self.logits(feature_BD, self.head), feature_BD, frame_BTD)
 
     def logits(self, feature_BD: Tensor, head: Head) -> Tensor:
-        """Logits (B, K) of one of `heads`; those of average are logarithms of probabilities."""
+        """Compute logits (B, K) of one of `heads`; those of average are logarithms of probabilities."""
         if head == "zero_shot":
             zero_shot_BK: Tensor = self.scale * F.normalize(feature_BD, dim=1) @ self.text.T
             return zero_shot_BK

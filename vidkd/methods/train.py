@@ -113,7 +113,7 @@ class Job:
             self.holding.add(self.state_dir)
 
     def fitted(self, result: Progress, settings: TrainingSettings, **about: object) -> Fitted:
-        """The best epoch of a training.
+        """Take the best epoch of a training.
 
         Args:
             result: of `loop`; the weights are those of the network, without the method around it.

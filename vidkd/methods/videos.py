@@ -48,7 +48,7 @@ class Predictor(Protocol):
         """Which of the kept frames it sees, in any order and perhaps more than once."""
 
     def logits_of(self, videos: DecodedVideos) -> torch.Tensor:
-        """Logits (B, K) of decoded videos."""
+        """Compute logits (B, K) of decoded videos."""
 
 
 class Excluded(NamedTuple):
@@ -77,7 +77,7 @@ class Prediction:
     excluded: Excluded | None = None
 
     def row(self) -> Row:
-        """As a line of a table, by `COLUMNS`."""
+        """Write it as a line of a table, by `COLUMNS`."""
         # A name may be any bytes; those that are no text would end the table in the middle.
         name = os.fsencode(self.path).decode("utf-8", "backslashreplace")
         if self.excluded is not None:
@@ -89,7 +89,7 @@ class Prediction:
 
 
 def videos_of(places: Iterable[Path]) -> list[Path]:
-    """The videos that are asked for: of a folder all at any depth, or itself where its images are one.
+    """List the videos that are asked for: of a folder all at any depth, or itself where its images are one.
 
     Raises:
         UserError: none is named, or a folder cannot be listed.

@@ -24,19 +24,19 @@ from vidkd.plotting import STYLE, save_figure
 CLIPS, MISTAKES = 12, 8
 """Clips of the contact sheet, and mistakes, at most."""
 
-FRAMES = 8
+_FRAMES = 8
 """Of each clip, evenly spaced."""
 
-Strip = tuple[str, NDArray[np.uint8]]
+_Strip = tuple[str, NDArray[np.uint8]]
 """A title, and frames (T, H, W, 3)."""
 
-FRAME, MARGIN, LINE = 0.84, 0.15, 0.17
+_FRAME, _MARGIN, _LINE = 0.84, 0.15, 0.17
 """Width of a frame, space at the sides and height of a line, in inches."""
 
-DPI = 100
+_DPI = 100
 """Of the pixels, those inside an svg as well: a page holds a few hundred frames."""
 
-LETTERS = 90
+_LETTERS = 90
 """Of a title on one line."""
 
 
@@ -54,14 +54,14 @@ def draw_clips(inputs: Inputs, figures: Sequence[Path]) -> None:
     table = pd.DataFrame({"video_id": store.video_ids, "label_id": store.label_ids})
     chosen = chosen_clips(table)
     strips = [
-        (classes[label_id], frames_of(store, row))
+        (classes[label_id], _frames_of(store, row))
         for row, label_id in zip(chosen.index.tolist(), chosen["label_id"], strict=True)
     ]
     draw_strips(f"{len(strips)} of the {len(store)} test clips", strips, figures)
 
 
 def chosen_clips(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of CLIPS clips, as many of each class as can be, in the order of the classes."""
+    """Choose the rows of CLIPS clips, as many of each class as can be, in the order of the classes."""
     table = table.sort_values("video_id")
     turn = table.groupby("label_id").cumcount().rename("turn")
     order = pd.concat([table, turn], axis="columns").sort_values(["turn", "label_id"], kind="stable")
@@ -80,20 +80,20 @@ def draw_mistakes(inputs: Inputs, figures: Sequence[Path]) -> None:
     """
     (name,) = inputs.needs.results
     table, classes = read_predictions(inputs.result(name)), read_classes(inputs.classes)
-    wrong = mistakes(table)
+    wrong = _mistakes(table)
     if wrong.empty:
-        draw_words(f"{name} makes no mistake on the {len(table)} test clips.", figures)
+        _draw_words(f"{name} makes no mistake on the {len(table)} test clips.", figures)
         return
     store = FrameStore(inputs.frames("test"))
     shown = [row for _, row in wrong.head(MISTAKES).iterrows()]
     strips = [
-        (mistake_title(row, classes), frames_of(store, row_of(store, row["video_id"]))) for row in shown
+        (_mistake_title(row, classes), _frames_of(store, _row_of(store, row["video_id"]))) for row in shown
     ]
     heading = f"{name}: {len(shown)} of its {len(wrong)} mistakes on the {len(table)} test clips"
     draw_strips(heading, strips, figures)
 
 
-def mistakes(table: pd.DataFrame) -> pd.DataFrame:
+def _mistakes(table: pd.DataFrame) -> pd.DataFrame:
     """The rows whose class no label of the clip is, the most confident first.
 
     Their `p` is the score of the class that they get, NaN where the predictions have no scores.
@@ -105,13 +105,13 @@ def mistakes(table: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values(["p", "video_id"], ascending=[False, True])
 
 
-def mistake_title(row: pd.Series, classes: Sequence[str]) -> str:
+def _mistake_title(row: pd.Series, classes: Sequence[str]) -> str:
     """Label, prediction, and how sure it was."""
     sure = "" if pd.isna(row["p"]) else f", p = {row['p']:.2f}"
     return f"{classes[row['label_id']]} → {classes[row['pred']]}{sure}"
 
 
-def row_of(store: FrameStore, video_id: str) -> int:
+def _row_of(store: FrameStore, video_id: str) -> int:
     """Number of a video in a store.
 
     Raises:
@@ -122,41 +122,41 @@ def row_of(store: FrameStore, video_id: str) -> int:
     return store.video_ids.index(video_id)
 
 
-def frames_of(store: FrameStore, row: int) -> np.ndarray:
-    """FRAMES evenly spaced frames of a clip: uint8 (FRAMES, H, W, 3)."""
-    return store.clip(row, segment_centres(store.per_video, FRAMES))
+def _frames_of(store: FrameStore, row: int) -> np.ndarray:
+    """_FRAMES evenly spaced frames of a clip: uint8 (_FRAMES, H, W, 3)."""
+    return store.clip(row, segment_centres(store.per_video, _FRAMES))
 
 
-def draw_strips(heading: str, strips: Sequence[Strip], figures: Sequence[Path]) -> None:
+def draw_strips(heading: str, strips: Sequence[_Strip], figures: Sequence[Path]) -> None:
     """Draw `strips`, one or more, each with the same number of frames, below a heading."""
     columns = len(strips[0][1])
-    width = columns * FRAME + 2 * MARGIN
-    titles = [textwrap.wrap(title, LETTERS) for title, _ in strips]
+    width = columns * _FRAME + 2 * _MARGIN
+    titles = [textwrap.wrap(title, _LETTERS) for title, _ in strips]
     heights = [
-        LINE * (len(title) + 0.9) + FRAME * frames.shape[1] / frames.shape[2]
+        _LINE * (len(title) + 0.9) + _FRAME * frames.shape[1] / frames.shape[2]
         for title, (_, frames) in zip(titles, strips, strict=True)
     ]
-    total = sum(heights) + 2 * LINE + MARGIN
+    total = sum(heights) + 2 * _LINE + _MARGIN
     with mpl.rc_context(STYLE):
         # Placed by hand: the frames of all strips are equally wide.
-        figure, top = Figure(figsize=(width, total)), total - 2 * LINE
-        figure.text(MARGIN / width, 1 - 0.5 * LINE / total, heading, va="top", parse_math=False)
+        figure, top = Figure(figsize=(width, total)), total - 2 * _LINE
+        figure.text(_MARGIN / width, 1 - 0.5 * _LINE / total, heading, va="top", parse_math=False)
         for title, (_, frames), height in zip(titles, strips, heights, strict=True):
             top -= height
             text: Any = {"fontsize": 9, "va": "top", "parse_math": False}
-            figure.text(MARGIN / width, (top + height - 0.75 * LINE) / total, "\n".join(title), **text)
+            figure.text(_MARGIN / width, (top + height - 0.75 * _LINE) / total, "\n".join(title), **text)
             for column, image in enumerate(frames):
-                left, tall = MARGIN + column * FRAME, FRAME * image.shape[0] / image.shape[1]
-                box = (left / width, top / total, 0.97 * FRAME / width, 0.97 * tall / total)
+                left, tall = _MARGIN + column * _FRAME, _FRAME * image.shape[0] / image.shape[1]
+                box = (left / width, top / total, 0.97 * _FRAME / width, 0.97 * tall / total)
                 axes = figure.add_axes(box)
                 axes.imshow(image, aspect="auto")
                 axes.set_axis_off()
-        save_figure(figure, figures, DPI)
+        save_figure(figure, figures, _DPI)
 
 
-def draw_words(text: str, figures: Sequence[Path]) -> None:
+def _draw_words(text: str, figures: Sequence[Path]) -> None:
     """A sentence in the place of strips, where there is none to draw."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8 * FRAME + 2 * MARGIN, 0.6))
+        figure = Figure(figsize=(8 * _FRAME + 2 * _MARGIN, 0.6))
         figure.text(0.5, 0.5, text, ha="center", va="center", parse_math=False)
         save_figure(figure, figures)

@@ -19,19 +19,19 @@ from vidkd.errors import UserError
 from vidkd.evaluate.tables import read_table
 from vidkd.paths import sidecar
 
-SUFFIX = sidecar("")
-NAMES, CELLS = 12, 40
+_SUFFIX = sidecar("")
+_NAMES, _CELLS = 12, 40
 """How many names a line has at most, and how many cells are listed."""
 
-SECTIONS = {
+_SECTIONS = {
     "code": "Code", "git": "Code", "inputs": "Inputs", "packages": "Versions", "python": "Versions",
     "platform": "Processor", "device": "Processor",
 }  # fmt: skip
-"""Where a difference in a part of the sidecar is listed; other parts are settings, but for IGNORED."""
+"""Where a difference in a part of the sidecar is listed; other parts are settings, but for _IGNORED."""
 
-IGNORED = ("artefact", "wall_s", "peak_memory_mb")
+_IGNORED = ("artefact", "wall_s", "peak_memory_mb")
 
-KINDS = ("*.safetensors", "*.onnx", "predictions.csv", "*.h5")
+_KINDS = ("*.safetensors", "*.onnx", "predictions.csv", "*.h5")
 """Files that are compared byte for byte."""
 
 TABLES = re.compile(
@@ -43,15 +43,15 @@ TABLES = re.compile(
 VARYING = re.compile(r"ms(_|$)|peak_|wall_|seconds$|p(_|$)")
 """Columns of times and memory, which no run has twice, and of p, whose ratios mean nothing."""
 
-CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 """What a terminal would obey instead of showing it: a results folder of others may have names with it."""
 
-Records = Mapping[str, Mapping[str, str]]
+_Records = Mapping[str, Mapping[str, str]]
 """The sidecar of each file that has one, by the file's place in the folder: JSON by dotted name."""
 
 
 def compare(one: Path, other: Path, tolerance: float = 0.0) -> str:
-    """The page; sections without a difference are left out.
+    """Write the page; sections without a difference are left out.
 
     Args:
         one: results folder A.
@@ -61,17 +61,17 @@ def compare(one: Path, other: Path, tolerance: float = 0.0) -> str:
     Raises:
         UserError: one of them is no results folder.
     """
-    a, b = read_records(one), read_records(other)
+    a, b = _read_records(one), _read_records(other)
     shared = sorted(a.keys() & b.keys())
     sections = {"In one folder only": [*_only("A", a, b), *_only("B", b, a)], **_changes(a, b, shared)}
     sections |= {"Bytes": _bytes(a, b, shared), "Tables": _tables(one, other, tolerance)}
     head = f"# Comparison of two results folders\n\nA: `{one}`\n\nB: `{other}`\n\n"
     head += f"{len(shared)} files with provenance are in both. Sections without a difference are left out."
     blocks = [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
-    return CONTROL.sub("?", "\n\n".join([head, *blocks]).replace("<", r"\<")) + "\n"
+    return _CONTROL.sub("?", "\n\n".join([head, *blocks]).replace("<", r"\<")) + "\n"
 
 
-def read_records(folder: Path) -> Records:
+def _read_records(folder: Path) -> _Records:
     """The sidecars of a results folder; paths in them that lie in it begin with `results:`.
 
     Raises:
@@ -79,10 +79,10 @@ def read_records(folder: Path) -> Records:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: give the results folder of a run, such as results")
-    records = {file.removesuffix(SUFFIX): _record(folder / file) for file in _visible(folder, f"*{SUFFIX}")}
+    records = {file.removesuffix(_SUFFIX): _record(folder / file) for file in _visible(folder, f"*{_SUFFIX}")}
     if not records:
         raise UserError(
-            f"{folder} is no results folder: no file in it has its provenance (*{SUFFIX}) beside it; give "
+            f"{folder} is no results folder: no file in it has its provenance (*{_SUFFIX}) beside it; give "
             "the results_dir of a configuration"
         )
     inputs = {name for record in records.values() for name in record.get("inputs", {})}
@@ -131,18 +131,18 @@ def _unit(file: str) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     found = sorted(set(names))
-    more = [f"and {len(found) - NAMES} more"] if len(found) > NAMES else []
-    return ", ".join(found[:NAMES] + more)
+    more = [f"and {len(found) - _NAMES} more"] if len(found) > _NAMES else []
+    return ", ".join(found[:_NAMES] + more)
 
 
-def _only(name: str, one: Records, other: Records) -> list[str]:
+def _only(name: str, one: _Records, other: _Records) -> list[str]:
     """The runs and files that the other folder lacks; of a run that is in both, the files."""
     units = {_unit(file) for file in other}
     more = [file if _unit(file) in units else _unit(file) for file in one.keys() - other.keys()]
     return [f"- {name}: {_listed(more)}"] if more else []
 
 
-def _changes(a: Records, b: Records, shared: Iterable[str]) -> dict[str, list[str]]:
+def _changes(a: _Records, b: _Records, shared: Iterable[str]) -> dict[str, list[str]]:
     """By section a line for each set of runs and files that have the same changes in their sidecars."""
     units: dict[tuple[str, str], set[str]] = defaultdict(set)
     for file in shared:
@@ -150,22 +150,22 @@ def _changes(a: Records, b: Records, shared: Iterable[str]) -> dict[str, list[st
             before, after = (record[file].get(name, "absent") for record in (a, b))
             part, _, rest = name.partition(".")
             made_here = part == "inputs" and (_place(rest, a) or _place(rest, b))  # compared itself
-            if before != after and part not in IGNORED and not made_here:
+            if before != after and part not in _IGNORED and not made_here:
                 change = "other code" if part == "code" else f"{rest or part} {before} → {after}"
-                units[SECTIONS.get(part, "Settings"), change].add(_unit(file))
+                units[_SECTIONS.get(part, "Settings"), change].add(_unit(file))
     together: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
     for (section, change), where in units.items():
         together[section, frozenset(where)].append(change)
-    lines: dict[str, list[str]] = {section: [] for section in ("Settings", *SECTIONS.values())}
+    lines: dict[str, list[str]] = {section: [] for section in ("Settings", *_SECTIONS.values())}
     for (section, names), changes in together.items():
         lines[section].append(f"- {_listed(names)}: {'; '.join(changes)}")
     return lines
 
 
-def _bytes(a: Records, b: Records, shared: Iterable[str]) -> list[str]:
+def _bytes(a: _Records, b: _Records, shared: Iterable[str]) -> list[str]:
     """How many files of each kind have the same bytes, by the sums in their sidecars."""
     lines = []
-    for kind in KINDS:
+    for kind in _KINDS:
         files = [file for file in shared if PurePosixPath(file).match(kind)]
         differ = [file for file in files if a[file].get("artefact.sha256") != b[file].get("artefact.sha256")]
         if files:
@@ -185,10 +185,10 @@ def _tables(one: Path, other: Path, tolerance: float) -> list[str]:
         notes += [f"- {name}: {note}" for note in more]
     cells.sort(key=lambda cell: -cell[0])
     rows = [("table", "row", "column", "A", "B", "B − A"), ("---",) * 3 + ("---:",) * 3]
-    rows += [cell for _, cell in cells[:CELLS]]
+    rows += [cell for _, cell in cells[:_CELLS]]
     lines = [f"| {' | '.join(map(_shown, row))} |" for row in rows if cells]
-    if len(cells) > CELLS:
-        lines += ["", f"{len(cells) - CELLS} cells that differ less are left out."]
+    if len(cells) > _CELLS:
+        lines += ["", f"{len(cells) - _CELLS} cells that differ less are left out."]
     return [*lines, *([""] if cells and notes else []), *notes]
 
 

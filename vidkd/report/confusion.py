@@ -16,12 +16,12 @@ from vidkd.evaluate.classes import confusion, read_predictions
 from vidkd.methods.inputs import Inputs
 from vidkd.plotting import STYLE, panels, save_figure
 
-SEVERAL = 12
+_SEVERAL = 12
 """Classes of which a matrix still has numbers and names."""
 
 
 def draw_confusion(inputs: Inputs, figures: Sequence[Path]) -> None:
-    """A matrix for each: of the clips of a class (row), how many percent get which class (column).
+    """Draw a matrix for each: of the clips of a class (row), how many percent get which class (column).
 
     Args:
         inputs: predictions of a run by the name over its matrix, and class names.
@@ -36,11 +36,11 @@ def draw_confusion(inputs: Inputs, figures: Sequence[Path]) -> None:
         axes = panels(figure, len(predictions), columns)
         for place, (name, path) in zip(axes, predictions.items(), strict=True):
             counts_KK = confusion(read_predictions(path), len(classes))
-            _draw_matrix(place, name, row_percent(counts_KK), classes)
+            _draw_matrix(place, name, _row_percent(counts_KK), classes)
         save_figure(figure, figures)
 
 
-def row_percent(counts_KK: NDArray[np.int64]) -> NDArray[np.float64]:
+def _row_percent(counts_KK: NDArray[np.int64]) -> NDArray[np.float64]:
     """(K, K) percent of the sum of each row; NaN where that is 0."""
     sums_K1 = counts_KK.sum(axis=1, keepdims=True)
     return np.divide(100 * counts_KK, sums_K1, out=np.full(counts_KK.shape, np.nan), where=sums_K1 > 0)
@@ -50,7 +50,7 @@ def _draw_matrix(axes: Axes, name: str, percent_KK: NDArray[np.float64], classes
     axes.imshow(percent_KK, cmap="Blues", vmin=0, vmax=100)
     axes.set_title(name, fontsize=10)
     axes.set(xlabel="predicted", ylabel="label")
-    if len(classes) > SEVERAL:
+    if len(classes) > _SEVERAL:
         return
     axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=7, parse_math=False)
     axes.set_yticks(range(len(classes)), classes, fontsize=7, parse_math=False)

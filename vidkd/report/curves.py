@@ -17,7 +17,7 @@ from vidkd.errors import UserError
 from vidkd.methods.inputs import Inputs
 from vidkd.plotting import MARKERS, STYLE, panels, save_figure
 
-TITLES = {
+_TITLES = {
     "teacher_feature_loss": "teacher's features",
     "assistant_feature_loss": "assistant's features",
     "teacher_attention_loss": "teacher's attention",
@@ -26,7 +26,7 @@ TITLES = {
 }
 """What a column is called whose words do not say it."""
 
-WORDS = {
+_WORDS = {
     "acc": "top-1 (%)",
     "barlow": "Barlow Twins",
     "ce": "cross-entropy",
@@ -42,12 +42,12 @@ WORDS = {
 }
 """Words of the names of columns that are written otherwise in a title."""
 
-Runs = Mapping[str, Sequence[pd.DataFrame]]
+_Runs = Mapping[str, Sequence[pd.DataFrame]]
 """The history of each run of each variant."""
 
 
 def draw_curves(inputs: Inputs, figures: Sequence[Path]) -> None:
-    """A curve for each variant in every panel: mean over its runs, by the share of training.
+    """Draw a curve for each variant in every panel: mean over its runs, by the share of training.
 
     Variants differ in how many epochs they have; what they have in common is that they end.
 
@@ -55,8 +55,8 @@ def draw_curves(inputs: Inputs, figures: Sequence[Path]) -> None:
         inputs: `history.csv` of each run by variant, beside its `config.json`.
         figures: files to write.
     """
-    runs = {name: [read_history(path) for path in inputs.results(name)] for name in inputs.needs.results}
-    columns = panel_columns(runs)
+    runs = {name: [_read_history(path) for path in inputs.results(name)] for name in inputs.needs.results}
+    columns = _panel_columns(runs)
     with mpl.rc_context(STYLE):
         rows = -(-len(columns) // 3)
         figure = Figure(figsize=(9, 2.5 * rows + 0.2 * -(-len(runs) // 4) + 0.3), layout="constrained")
@@ -68,7 +68,7 @@ def draw_curves(inputs: Inputs, figures: Sequence[Path]) -> None:
         save_figure(figure, figures)
 
 
-def read_history(path: Path) -> pd.DataFrame:
+def _read_history(path: Path) -> pd.DataFrame:
     """The epochs of one run; of several trials those of the one that validation has taken.
 
     Raises:
@@ -83,7 +83,7 @@ def read_history(path: Path) -> pd.DataFrame:
     return table[table["trial"] == config["trial"]]
 
 
-def panel_columns(runs: Runs) -> list[str]:
+def _panel_columns(runs: _Runs) -> list[str]:
     """Columns that are drawn: loss terms, then validation losses, then other validation figures."""
     there = dict.fromkeys(column for tables in runs.values() for table in tables for column in table.columns)
     terms = [name for name in there if name.endswith("_loss")]
@@ -96,16 +96,16 @@ def panel_columns(runs: Runs) -> list[str]:
 
 
 def panel_title(column: str) -> str:
-    """What a column of `history.csv` is, in words."""
-    if column in TITLES:
-        return TITLES[column]
-    words = [WORDS.get(word, word) for word in column.split("_")]
+    """Say in words what a column of `history.csv` is."""
+    if column in _TITLES:
+        return _TITLES[column]
+    words = [_WORDS.get(word, word) for word in column.split("_")]
     counts = [word for word in words if re.fullmatch(r"\d+f", word)]
     at = [f"at {count[:-1]} frame{'s' if count != '1f' else ''}" for count in counts]
     return " ".join([*(word for word in words if word not in counts), *at])
 
 
-def _draw_panel(axes: Axes, runs: Runs, column: str) -> None:
+def _draw_panel(axes: Axes, runs: _Runs, column: str) -> None:
     for number, (name, tables) in enumerate(runs.items()):
         style: Any = {
             "marker": MARKERS[number % len(MARKERS)],

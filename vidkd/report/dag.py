@@ -16,10 +16,10 @@ from vidkd.plotting import STYLE, save_figure
 
 # In points. A page of 1100 pixels has 825 of them.
 PAGE, STEP = 780.0, 46.0
-FONT, LETTER, PADDING = 8.0, 5.0, 20.0
-LEGEND_COLUMNS, LEGEND_LINE = 7, 14.0
+_FONT, LETTER, _PADDING = 8.0, 5.0, 20.0
+_LEGEND_COLUMNS, _LEGEND_LINE = 7, 14.0
 
-Place = tuple[float, float]
+_Place = tuple[float, float]
 
 
 def draw_dag(stages: Mapping[str, str], edges: Iterable[Sequence[str]], figures: Sequence[Path]) -> None:
@@ -38,7 +38,7 @@ def draw_dag(stages: Mapping[str, str], edges: Iterable[Sequence[str]], figures:
     names = list(dict.fromkeys(stages[rule] for rule in places))
     colours = {name: _pale(number) for number, name in enumerate(names)}
     height = max(y for _, y in places.values()) + STEP / 2
-    legend = LEGEND_LINE * (1 + -(-len(names) // LEGEND_COLUMNS))
+    legend = _LEGEND_LINE * (1 + -(-len(names) // _LEGEND_COLUMNS))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(PAGE / 72, (height + legend) / 72))
         axes = figure.add_axes((0, legend / (height + legend), 1, height / (height + legend)))
@@ -48,20 +48,22 @@ def draw_dag(stages: Mapping[str, str], edges: Iterable[Sequence[str]], figures:
             _draw_arrow(axes, places[start], places[end], "0.5" if (start, end) in direct else "0.87")
         for rule, place in places.items():
             box = {"boxstyle": "round", "facecolor": colours[stages[rule]], "edgecolor": "0.4", "lw": 0.6}
-            axes.text(*place, rule, ha="center", va="center", fontsize=FONT, bbox=box)
+            axes.text(*place, rule, ha="center", va="center", fontsize=_FONT, bbox=box)
         patches = [Patch(facecolor=colour, edgecolor="0.4", label=name) for name, colour in colours.items()]
-        figure.legend(handles=patches, loc="lower center", ncols=LEGEND_COLUMNS, frameon=False, fontsize=FONT)
+        figure.legend(
+            handles=patches, loc="lower center", ncols=_LEGEND_COLUMNS, frameon=False, fontsize=_FONT
+        )
         save_figure(figure, figures)
 
 
-def place_rules(graph: nx.DiGraph) -> dict[str, Place]:
+def place_rules(graph: nx.DiGraph) -> dict[str, _Place]:
     """Find the middle of each box: below those that it depends on, and in their order along the row."""
-    places: dict[str, Place] = {}
+    places: dict[str, _Place] = {}
     rows = 0
     for generation in nx.topological_generations(graph):
         above = {rule: [places[other][0] for other in graph.predecessors(rule)] for rule in generation}
         ordered = sorted(generation, key=lambda rule: (sum(above[rule]) / max(1, len(above[rule])), rule))
-        widest = max(LETTER * len(rule) + PADDING for rule in ordered)
+        widest = max(LETTER * len(rule) + _PADDING for rule in ordered)
         lines = -(-len(ordered) // max(1, int(PAGE // widest)))
         for line in range(lines):
             row = ordered[line::lines]
@@ -78,7 +80,7 @@ def _pale(number: int) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _draw_arrow(axes: Axes, start: Place, end: Place, colour: str) -> None:
+def _draw_arrow(axes: Axes, start: _Place, end: _Place, colour: str) -> None:
     """From the lower side of one box to the upper side of another."""
     look = {"arrowstyle": "-|>", "color": colour, "lw": 0.8, "mutation_scale": 7, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", (end[0], end[1] - FONT), (start[0], start[1] + FONT), arrowprops=look)
+    axes.annotate("", (end[0], end[1] - _FONT), (start[0], start[1] + _FONT), arrowprops=look)

@@ -24,7 +24,7 @@ from vidkd.files import write_text
 from vidkd.report.sections import sections, specs
 from vidkd.report.tables import FORMATS, read_report_table, show
 
-SHOWN = 200
+_SHOWN = 200
 """Rows of a table that are on the page; the csv has all."""
 
 
@@ -88,7 +88,7 @@ def _table(name: str, table: pd.DataFrame, path: Path, page: Path) -> dict[str, 
     """What the page shows of a table."""
     columns, cells, notes = show(name, table)
     links = {kind: os.path.relpath(path.with_suffix(f".{kind}"), page.parent) for kind in FORMATS}
-    more = f"The first {SHOWN:,} of {len(cells):,} rows; all are in the csv." if len(cells) > SHOWN else ""
+    more = f"The first {_SHOWN:,} of {len(cells):,} rows; all are in the csv." if len(cells) > _SHOWN else ""
     return {
         "title": specs()[name].title,
         "notes": [*notes, more],
@@ -96,7 +96,7 @@ def _table(name: str, table: pd.DataFrame, path: Path, page: Path) -> dict[str, 
             (column, all(isinstance(row[place].value, str) for row in cells))
             for place, column in enumerate(columns)
         ],
-        "rows": cells[:SHOWN],
+        "rows": cells[:_SHOWN],
         "links": links,
     }
 

@@ -8,29 +8,29 @@ from pathlib import Path
 from vidkd.methods.base import Figure, Method, Needs, Plan
 from vidkd.report.sources import DATA, Sources
 
-CLIPS = (
+_CLIPS = (
     "Test videos, as many of each class as can be, with eight evenly spaced frames of each as networks get "
     "them."
 )
-CURVES = (
+_CURVES = (
     "Training of each variant of {method}: loss terms as they are added up, and validation figures, against "
     "the share of training; the mean over seeds. Where settings are swept, the trial that validation chose."
 )
-CONFUSION = (
+_CONFUSION = (
     "Of the test videos of each class (row), how many percent get which class (column): its teachers, then "
     "each variant of {method} with the first seed."
 )
-MISTAKES = (
+_MISTAKES = (
     "Test videos that get a class they do not have, the most confident first: of the variant of {method} "
     "that the figure names, with the first seed. Eight frames of each, its class, the class that it gets, "
     "and the probability of that."
 )
-PER_CLASS = (
+_PER_CLASS = (
     "Recall of each class on the test split: how many percent of its videos are recognised, mean over seeds. "
     "Of more than 20 classes those are drawn that lose and that gain most against the first variant of their "
     "method."
 )
-TRADEOFF = (
+_TRADEOFF = (
     "Accuracy on the test split against what it costs: the time of one clip on one thread (left) and "
     "parameters (right), on logarithmic axes. The legend says which variant a number is."
 )
@@ -41,7 +41,7 @@ RULES = (
 
 
 def planned(active: Sequence[Method], plan: Plan) -> Sources:
-    """All that a configuration has results of."""
+    """List all that a configuration has results of."""
     classified = [method for method in active if method.COMPARED]
     return Sources(
         metrics=[Path(file) for method in active for file in method.every("metrics")],
@@ -60,21 +60,24 @@ def planned(active: Sequence[Method], plan: Plan) -> Sources:
 
 
 def planned_figures(active: Sequence[Method], plan: Plan) -> dict[str, Figure]:
-    """Every figure but that of the rules, by name."""
+    """List every figure but that of the rules, by name."""
     classified = [method for method in active if method.COMPARED]
-    figures = {"clips": _figure("clips:draw_clips", _data(plan), CLIPS, "Data")}
+    videos = Needs(frames=plan.frames("test"), classes=plan.classes)
+    figures = {"clips": _figure("clips:draw_clips", videos, _CLIPS, "Data")}
     if classified:
         table = {"table": (plan.paths.report_table.format(table="per_class"),)}
-        figures["per_class"] = _figure("per_class:draw_per_class", Needs(results=table), PER_CLASS, "Summary")
+        figures["per_class"] = _figure(
+            "per_class:draw_per_class", Needs(results=table), _PER_CLASS, "Summary"
+        )
     if classified and any(method.measured for method in active):
         table = {"table": (plan.paths.report_table.format(table="efficiency"),)}
-        figures["tradeoff"] = _figure("tradeoff:draw_tradeoff", Needs(results=table), TRADEOFF, "Summary")
+        figures["tradeoff"] = _figure("tradeoff:draw_tradeoff", Needs(results=table), _TRADEOFF, "Summary")
     for method in active:
         own = method.figures().items()
         figures |= {name: figure.model_copy(update={"category": method.TITLE}) for name, figure in own}
     for method in active:
         if method.CURVES:
-            words = CURVES.format(method=method.TITLE)
+            words = _CURVES.format(method=method.TITLE)
             figures[f"curves_{method.NAME}"] = _figure(
                 "curves:draw_curves", _runs(method), words, method.TITLE
             )
@@ -82,10 +85,10 @@ def planned_figures(active: Sequence[Method], plan: Plan) -> dict[str, Figure]:
         needs = Needs(
             results={name: (file,) for name, file in method.confused().items()}, classes=method.classes
         )
-        words = CONFUSION.format(method=method.TITLE)
+        words = _CONFUSION.format(method=method.TITLE)
         figures[f"confusion_{method.NAME}"] = _figure("confusion:draw_confusion", needs, words, method.TITLE)
     for method in classified:
-        words = MISTAKES.format(method=method.TITLE)
+        words = _MISTAKES.format(method=method.TITLE)
         needs = _mistakes(method)
         figures[f"mistakes_{method.NAME}"] = _figure("clips:draw_mistakes", needs, words, method.TITLE)
     return figures
@@ -106,16 +109,12 @@ def drawn_of(active: Sequence[Method], plan: Plan) -> dict[str, list[str]]:
 
 
 def captions(figures: dict[str, Figure]) -> dict[str, str]:
-    """What each figure shows, that of the rules included."""
+    """Say what each figure shows, that of the rules included."""
     return {"dag": RULES} | {name: figure.caption for name, figure in figures.items()}
 
 
 def _figure(draw: str, needs: Needs, caption: str, category: str) -> Figure:
     return Figure(draw=f"vidkd.report.{draw}", needs=needs, caption=caption, category=category)
-
-
-def _data(plan: Plan) -> Needs:
-    return Needs(frames=plan.frames("test"), classes=plan.classes)
 
 
 def _runs(method: Method) -> Needs:

@@ -12,35 +12,35 @@ import pandas as pd
 
 from vidkd.paths import sidecar
 
-MAKING = ("model.safetensors", "predictions.csv")
+_MAKING = ("model.safetensors", "predictions.csv")
 """Files of a run whose provenance is told, the first that is there: an ensemble has no weights of its own."""
 
-ALL = "all variants"
+_ALL = "all variants"
 
-MADE_BY = (
+_MADE_BY = (
     "method", "variant", "seed", "commit", "changed_since", "code", "settings", "device", "python", "torch",
     "snakemake", "wall_s", "memory_mb",
 )  # fmt: skip
 
 
 def tabulate_provenance(metrics: Sequence[Path]) -> pd.DataFrame:
-    """A row for each run: what its weights, or its predictions where it has none, say that made them."""
+    """Make a row for each run: what its weights, or else its predictions, say that made them."""
     rows = []
     for path in metrics:
         method, variant, seed = path.parts[-4:-1]
         row = {"method": method, "variant": variant, "seed": int(seed.removeprefix("seed"))}
         rows += [row | _made_by(record) for record in _records(path)]
-    return pd.DataFrame(rows, columns=list(MADE_BY))
+    return pd.DataFrame(rows, columns=list(_MADE_BY))
 
 
 def tabulate_settings(metrics: Sequence[Path]) -> pd.DataFrame:
-    """A row for each setting of each variant; once where all variants of a method have the same."""
+    """Make a row for each setting of each variant; once where all variants of a method have the same."""
     rows = []
     for method, variants in _settings(metrics).items():
         values = pd.DataFrame(variants).fillna("")
         for setting, by_variant in values.iterrows():
             alike = by_variant.nunique() == 1
-            named = {ALL: by_variant.iloc[0]} if alike else by_variant.to_dict()
+            named = {_ALL: by_variant.iloc[0]} if alike else by_variant.to_dict()
             rows += [
                 {"method": method, "setting": setting, "variant": variant, "value": value}
                 for variant, value in named.items()
@@ -68,7 +68,7 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, s
 
 def _records(metrics: Path) -> Iterator[dict[str, Any]]:
     """The record of the run beside `metrics`, if it has one."""
-    for name in MAKING:
+    for name in _MAKING:
         file = Path(sidecar(str(metrics.with_name(name))))
         if file.is_file():
             yield json.loads(file.read_text(encoding="utf-8"))
@@ -76,7 +76,7 @@ def _records(metrics: Path) -> Iterator[dict[str, Any]]:
 
 
 def tabulate_benchmarks(folder: Path) -> pd.DataFrame:
-    """A row for each rule: jobs, seconds of all, and the most memory of one, in MB."""
+    """Make a row for each rule: jobs, seconds of all, and the most memory of one, in MB."""
     rows = []
     for rule in sorted(path for path in folder.iterdir() if path.is_dir()):
         # A rule that is running has a folder, but no file yet.

@@ -16,7 +16,7 @@ COLUMNS = (
     "protocol", "source",
 )  # fmt: skip
 
-WORDS = {
+_WORDS = {
     "frames": "{} frames",
     "clips": "{} clips",
     "crops": "{} crops",
@@ -36,7 +36,7 @@ def reference_rows(
     data_set: str | None,
     kinds: Mapping[str, str],
 ) -> pd.DataFrame:
-    """A row for each row of ours that a published result of the same data set stands beside.
+    """Make a row for each row of ours that a published result of the same data set stands beside.
 
     Args:
         references: published results.
@@ -103,13 +103,13 @@ def _row(reference: Reference, name: str, row: Mapping[Any, Any], frames: float)
 
 
 def in_words(protocol: Protocol) -> str:
-    """What a source says of its protocol: `16 frames, 1 clip, 1 crop, 224 px, ...`."""
-    values = {name: getattr(protocol, name) for name in WORDS}
-    words = {name: WORDS[name].format(value) for name, value in values.items() if value is not None}
+    """Say what a source says of its protocol: `16 frames, 1 clip, 1 crop, 224 px, ...`."""
+    values = {name: getattr(protocol, name) for name in _WORDS}
+    words = {name: _WORDS[name].format(value) for name, value in values.items() if value is not None}
     return ", ".join(text.removesuffix("s") if values[name] == 1 else text for name, text in words.items())
 
 
 def cited(source: Source) -> str:
-    """A source in one line."""
+    """Cite a source in one line."""
     where = f" ({source.where})" if source.where else ""
     return f"{source.title}, {source.year}, {source.url}{where}"

@@ -23,7 +23,7 @@ from vidkd.evaluate.specs import (
 )
 from vidkd.registry import METHODS, find_method
 
-FIRST = (
+_FIRST = (
     Section(
         "summary",
         "Summary",
@@ -81,7 +81,7 @@ FIRST = (
     ),
 )
 
-LAST = (
+_LAST = (
     Section(
         "classes",
         "Each class",
@@ -168,7 +168,7 @@ LAST = (
 
 def sections() -> list[Section]:
     """List every section, in the order of the page; each method has one."""
-    return [*FIRST, *(lazy.load(find_method(name).REPORT) for name in METHODS), *LAST]
+    return [*_FIRST, *(lazy.load(find_method(name).REPORT) for name in METHODS), *_LAST]
 
 
 @cache

@@ -36,7 +36,7 @@ class Sources:
     @property
     def compared(self) -> list[Path]:
         """The metrics of methods that the summary has; predictions are beside them."""
-        return [path for path in self.metrics if method_of(path) in self.classes]
+        return [path for path in self.metrics if _method_of(path) in self.classes]
 
     @property
     def files(self) -> list[Path]:
@@ -61,7 +61,7 @@ class Sources:
         yield from map(str, self.metrics)
 
     def there(self) -> Sources:
-        """Those that exist."""
+        """Keep those that exist."""
 
         def existing(named: Mapping[str, Path]) -> dict[str, Path]:
             return {name: path for name, path in named.items() if path.is_file()}
@@ -70,7 +70,7 @@ class Sources:
         metrics = [
             path
             for path in self.metrics
-            if path.is_file() and (method_of(path) not in classes or _predictions(path).is_file())
+            if path.is_file() and (_method_of(path) not in classes or _predictions(path).is_file())
         ]
         # Runs are compared seed by seed.
         alike = {method: name for method, name in self.baselines.items() if _same_seeds(metrics, method)}
@@ -79,7 +79,7 @@ class Sources:
 
 
 def missing(plan: Sources, there: Sources, figures: Sequence[Path], config: Path) -> list[str]:
-    """What of the plan of a configuration is not there, a sentence for each method and each table.
+    """Say what of the plan of a configuration is not there, a sentence for each method and each table.
 
     Args:
         plan: all of it.
@@ -88,8 +88,8 @@ def missing(plan: Sources, there: Sources, figures: Sequence[Path], config: Path
         config: its file.
     """
     found = []
-    for method in dict.fromkeys(map(method_of, plan.metrics)):
-        runs = [path for path in plan.metrics if method_of(path) == method]
+    for method in dict.fromkeys(map(_method_of, plan.metrics)):
+        runs = [path for path in plan.metrics if _method_of(path) == method]
         if waiting := [path for path in runs if path not in there.metrics]:
             done = len(runs) - len(waiting)
             found.append(f"{method}: {done} of {len(runs)} runs are evaluated; not yet {waiting[0].parent}")
@@ -106,7 +106,7 @@ def missing(plan: Sources, there: Sources, figures: Sequence[Path], config: Path
 
 
 def current_figures(folder: Path, figures: Mapping[str, Sequence[str]]) -> list[Path]:
-    """The figures in a folder that are no older than what they are drawn of.
+    """Find the figures in a folder that are no older than what they are drawn of.
 
     Args:
         folder: of the figures.
@@ -120,7 +120,7 @@ def current_figures(folder: Path, figures: Mapping[str, Sequence[str]]) -> list[
     return found
 
 
-def method_of(metrics: Path) -> str:
+def _method_of(metrics: Path) -> str:
     """The method of a run, which lies in `METHOD/VARIANT/seedK/`."""
     return metrics.parts[-4]
 
@@ -129,7 +129,7 @@ def _same_seeds(metrics: Sequence[Path], method: str) -> bool:
     """Whether every variant of a method has runs of the same seeds."""
     seeds: dict[str, set[str]] = {}
     for path in metrics:
-        if method_of(path) == method:
+        if _method_of(path) == method:
             seeds.setdefault(path.parts[-3], set()).add(path.parts[-2])
     return all(of == next(iter(seeds.values())) for of in seeds.values())
 

@@ -15,10 +15,9 @@ from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.summary import group_runs, summarise, tabulate_classes, tabulate_costs, tabulate_gates
 from vidkd.evaluate.tables import read_table
 from vidkd.files import atomic, write_text
-from vidkd.report.cells import MARK, Cell, make_cells, shown_columns
 from vidkd.report.provenance import tabulate_benchmarks, tabulate_provenance, tabulate_settings
 from vidkd.report.references import reference_rows
-from vidkd.report.render import latex, markdown
+from vidkd.report.render import MARK, Cell, latex, make_cells, markdown, shown_columns
 from vidkd.report.sections import specs
 from vidkd.report.sources import DATA, Sources
 
@@ -59,7 +58,7 @@ class Published:
 def build_tables(
     sources: Sources, benchmarks: Path | None = None, published: Published | None = None
 ) -> dict[str, pd.DataFrame]:
-    """The tables by name, in the order of the page.
+    """Build the tables by name, in the order of the page.
 
     Args:
         sources: see there.
@@ -89,7 +88,7 @@ def build_tables(
 
 
 def show(name: str, table: pd.DataFrame) -> tuple[list[Column], list[list[Cell]], list[str]]:
-    """Columns and cells of a table as it is shown, and the notes below it."""
+    """Choose columns and cells of a table as it is shown, and the notes below it."""
     spec = specs()[name]
     if spec.only is not None:
         table = table[table[spec.only[0]] == spec.only[1]]
@@ -99,7 +98,7 @@ def show(name: str, table: pd.DataFrame) -> tuple[list[Column], list[list[Cell]]
 
 
 def read_report_table(path: Path) -> pd.DataFrame:
-    """A table of results; what is excluded is text, whatever it looks like."""
+    """Read a table of results; what is excluded is text, whatever it looks like."""
     if path.name == "excluded.csv":
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     return read_table(path)

@@ -19,21 +19,21 @@ from vidkd.evaluate.tables import read_table
 from vidkd.methods.inputs import Inputs
 from vidkd.plotting import MARKERS, STYLE, save_figure
 
-COSTS = {"ms_1": "ms a clip on one core", "params": "parameters"}
+_COSTS = {"ms_1": "ms a clip on one core", "params": "parameters"}
 """Columns of the table that are costs, one a panel."""
 
-TICKS = {10: (1, 1.5, 2, 3, 5, 7), 100: (1, 2, 5), math.inf: (1, 3)}
+_TICKS = {10: (1, 1.5, 2, 3, 5, 7), 100: (1, 2, 5), math.inf: (1, 3)}
 """Digits of the ticks of an axis whose ends have less than this ratio."""
 
-COLUMNS, LETTER, HEIGHT = 3, 6.0, 9.0
+_COLUMNS, _LETTER, _HEIGHT = 3, 6.0, 9.0
 """Columns of the legend; width of a digit and height of a number, in points."""
 
-DISTANCES, DIRECTIONS = (1.0, 1.5, 2.2, 3.0, 4.0), 16
+_DISTANCES, _DIRECTIONS = (1.0, 1.5, 2.2, 3.0, 4.0), 16
 """Places that are tried for a label, the nearest first: so many heights away, in so many directions."""
 
 
 def draw_tradeoff(inputs: Inputs, figures: Sequence[Path]) -> None:
-    """A point for each row of the table; those of one variant at several frame counts are joined.
+    """Draw a point for each row of the table; those of one variant at several frame counts are joined.
 
     A variant has a number beside its point of the most frames, and the legend says whose it is.
 
@@ -44,22 +44,22 @@ def draw_tradeoff(inputs: Inputs, figures: Sequence[Path]) -> None:
     table = read_table(inputs.result("table")).dropna(subset=["top1"])
     table = table.assign(number=table.groupby(["method", "variant"], sort=False).ngroup() + 1)
     with mpl.rc_context(STYLE):
-        lines = -(-table["number"].max() // COLUMNS)
+        lines = -(-table["number"].max() // _COLUMNS)
         figure = Figure(figsize=(9, 4.2 + 0.17 * lines), layout="constrained")
-        axes = figure.subplots(1, len(COSTS), sharey=True)
-        for place, (column, title) in zip(axes, COSTS.items(), strict=True):
+        axes = figure.subplots(1, len(_COSTS), sharey=True)
+        for place, (column, title) in zip(axes, _COSTS.items(), strict=True):
             _draw_points(place, table.dropna(subset=[column]), column)
             _scale(place)
             place.set(xlabel=title)
             place.grid(alpha=0.3)
         axes[0].set(ylabel="top-1 accuracy (%)")
         figure.legend(
-            handles=_legend(table), loc="outside lower center", ncols=COLUMNS, fontsize=8, frameon=False
+            handles=_legend(table), loc="outside lower center", ncols=_COLUMNS, fontsize=8, frameon=False
         )
         # Labels are placed in what the layout has given the axes; it must not move any more.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        for place, column in zip(axes, COSTS, strict=True):
+        for place, column in zip(axes, _COSTS, strict=True):
             _number_points(place, table.dropna(subset=[column]), column)
         save_figure(figure, figures)
 
@@ -78,14 +78,14 @@ def _scale(axes: Axes) -> None:
     ratio = max(high / low, 3)
     middle = (low * high) ** 0.5
     axes.set_xlim(middle / ratio**0.5, middle * ratio**0.5)
-    ticks = next(ticks for limit, ticks in TICKS.items() if ratio < limit)
+    ticks = next(ticks for limit, ticks in _TICKS.items() if ratio < limit)
     axes.xaxis.set_major_locator(LogLocator(subs=ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def short_number(value: float) -> str:
-    """A number with the letter of its power of a thousand, where it has one."""
+    """Write a number with the letter of its power of a thousand, where it has one."""
     letters = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
     return next((f"{value / of:g} {letter}" for of, letter in letters if value >= of), f"{value:g}")
 
@@ -98,7 +98,7 @@ def _number_points(axes: Axes, table: pd.DataFrame, column: str) -> None:
     last = table.sort_values("frames").groupby("number").tail(1).sort_values("number")
     to_points = axes.transData + axes.figure.dpi_scale_trans.inverted()
     point_N2 = 72 * to_points.transform(table[[column, "top1"]].to_numpy(dtype=float))
-    size_L2 = np.array([[LETTER * len(str(number)), HEIGHT] for number in last["number"]])
+    size_L2 = np.array([[_LETTER * len(str(number)), _HEIGHT] for number in last["number"]])
     box = axes.get_window_extent().transformed(axes.figure.dpi_scale_trans.inverted())
     bounds = (72 * box.x0, 72 * box.y0, 72 * box.x1, 72 * box.y1)
     places = free_places(point_N2, size_L2, last.index.tolist(), bounds)
@@ -130,21 +130,21 @@ def free_places(
         bounds: left, bottom, right and top of what labels may cover.
     """
     height = size_L2[:, 1].max()
-    angles = np.linspace(0, 2 * np.pi, DIRECTIONS, endpoint=False) + np.pi / 4
+    angles = np.linspace(0, 2 * np.pi, _DIRECTIONS, endpoint=False) + np.pi / 4
     circle_D2 = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    offset_P2 = height * np.concatenate([distance * circle_D2 for distance in DISTANCES])
+    offset_P2 = height * np.concatenate([distance * circle_D2 for distance in _DISTANCES])
     taken, taken_size = point_N2, np.full(point_N2.shape, 0.7 * height)
     found = np.empty((0, 2))
     for number, size_2 in zip(labelled, size_L2, strict=True):
         place_P2 = point_N2[number] + offset_P2
-        covered_P = overlaps(place_P2, size_2, taken, taken_size) + 100 * outside(place_P2, size_2, bounds)
+        covered_P = _overlaps(place_P2, size_2, taken, taken_size) + 100 * _outside(place_P2, size_2, bounds)
         best_2 = place_P2[np.argmin(covered_P)]
         taken, taken_size = np.vstack([taken, best_2]), np.vstack([taken_size, size_2])
         found = np.vstack([found, best_2])
     return found
 
 
-def overlaps(
+def _overlaps(
     place_P2: NDArray[np.float64],
     size_2: NDArray[np.float64],
     taken_N2: NDArray[np.float64],
@@ -155,7 +155,7 @@ def overlaps(
     return (apart_PN2 < (size_2 + size_N2) / 2).all(axis=2).sum(axis=1)
 
 
-def outside(
+def _outside(
     place_P2: NDArray[np.float64], size_2: NDArray[np.float64], bounds: tuple[float, float, float, float]
 ) -> NDArray[np.bool_]:
     """Whether a box around each place is not within the bounds (P)."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -18,12 +22,12 @@ from vidkd.provenance import code_digest
 Wildcards = Any
 Result = TypeVar("Result")
 
-MOST_JOBS = 2000
+_MOST_JOBS = 2000
 """That a cluster is given at once."""
 
 
 def or_sentence(make: Callable[..., Result], *arguments: Any) -> Result:
-    """`make(*arguments)`; a mistake of the user ends Snakemake with its sentence instead of a traceback."""
+    """Call `make(*arguments)`; a mistake of the user ends Snakemake with its sentence, not a traceback."""
     try:
         return make(*arguments)
     except UserError as error:
@@ -36,7 +40,7 @@ def _stop(error: UserError) -> NoReturn:
 
 
 def asked(function: Callable[[Wildcards], Result]) -> Callable[[Wildcards], Result]:
-    """An input or params function whose `UserError` ends Snakemake with its sentence."""
+    """Make an input or params function whose `UserError` ends Snakemake with its sentence."""
 
     def answer(wildcards: Wildcards) -> Result:
         return or_sentence(function, wildcards)
@@ -56,12 +60,12 @@ def prepare_jobs(project: Path) -> None:
 
 
 def code(script: str, *more: str) -> str:
-    """Digest of the code behind a rule: its script, what that imports, and lazily chosen modules."""
+    """Digest the code behind a rule: its script, what that imports, and lazily chosen modules."""
     return or_sentence(code_digest, f"workflow_scripts.{script}", *more)
 
 
 def section(settings: CommonSettings, name: str) -> Callable[[Wildcards], str]:
-    """A params function: a section (`frames`) as canonical JSON.
+    """Make a params function: a section (`frames`) as canonical JSON.
 
     A function, because Snakemake would take the braces of a plain string for wildcards.
     """
@@ -70,12 +74,12 @@ def section(settings: CommonSettings, name: str) -> Callable[[Wildcards], str]:
 
 
 def files(needs: Callable[[Wildcards], Needs]) -> Callable[[Wildcards], list[str]]:
-    """An input function: the files of what a job needs."""
+    """Make an input function: the files of what a job needs."""
     return asked(lambda wildcards: needs(wildcards).files())
 
 
 def words(needs: Callable[[Wildcards], Needs]) -> Callable[[Wildcards], str]:
-    """A params function: what a job needs, as JSON."""
+    """Make a params function: what a job needs, as JSON."""
     return asked(lambda wildcards: needs(wildcards).text())
 
 
@@ -86,11 +90,11 @@ def check_arrays(workflow: Any) -> None:
     later (its issue 473).
     """
     arrays = getattr(workflow.executor_settings, "array_jobs", None)
-    if arrays and workflow.resource_settings.nodes < MOST_JOBS:
+    if arrays and workflow.resource_settings.nodes < _MOST_JOBS:
         _stop(
             UserError(
                 f"--jobs {workflow.resource_settings.nodes} with --slurm-array-jobs: the run could wait "
-                f"forever for jobs that were never submitted. Leave jobs at {MOST_JOBS}, or take "
+                f"forever for jobs that were never submitted. Leave jobs at {_MOST_JOBS}, or take "
                 "slurm-array-jobs out of profiles/slurm/config.yaml."
             )
         )
@@ -106,3 +110,32 @@ def look_at_events_only(workflow: Any) -> None:
     """
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+
+
+def drop_stale_locks(state: Path) -> bool:
+    """Remove Snakemake's locks below `state` if no Snakemake runs there; this one's stay as long as it does.
+
+    Snakemake's own locks do not say whose they are: after a kill they stay until somebody calls `--unlock`.
+    The lock taken here beside them is one of the kernel, which ends with its process. It may not reach other
+    machines that share the disk: where another one has ever run, all is left as it is.
+
+    Args:
+        state: the folder `.snakemake`.
+
+    Returns:
+        Whether there were any to remove.
+    """
+    stale = False
+    # A read-only folder, or a disk without such locks: Snakemake says itself what it cannot do.
+    with suppress(OSError):
+        state.mkdir(exist_ok=True)
+        own = state / f"running.{socket.gethostname()}"
+        # Open until the process ends; its jobs do not inherit it.
+        running = os.open(own, os.O_RDWR | os.O_CREAT, 0o666)
+        with suppress(BlockingIOError):
+            fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if set(state.glob("running.*")) == {own}:
+                stale = any(state.glob("locks/*.lock"))
+                shutil.rmtree(state / "locks", ignore_errors=True)
+        fcntl.flock(running, fcntl.LOCK_SH)
+    return stale

@@ -21,17 +21,13 @@ from vidkd.methods.base import Plan, shards
 from vidkd.paths import Paths
 from vidkd.workflow.asking import Wildcards, code, or_sentence
 
-FIRST = 500
-"""Priority of networks that are trained here: they wait for these, and much waits for the networks."""
-
-SOURCE_SHARDS = 2
-
 
 class DataSteps:
     """The data set and the frozen networks of a configuration, asked by the rules."""
 
-    FIRST = FIRST
-    SOURCE_SHARDS = SOURCE_SHARDS
+    FIRST = 500
+    """Priority of networks that are trained here: they wait for these, and much waits for the networks."""
+    SOURCE_SHARDS = 2
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.settings, self.paths = plan, plan.settings, plan.paths
@@ -63,7 +59,7 @@ class DataSteps:
         return self.paths.demo if self.is_demo else os.path.normpath(Path(data.root, data.annotations))
 
     def annotations(self, wildcards: Wildcards) -> list[str]:
-        """What a listing is made from: a change of one of these lists the videos again."""
+        """List what a listing is made from: a change of one of these lists the videos again."""
         data = self.settings.data
         if self.is_demo:
             return [self.paths.demo_annotations.format(split=split) for split in SPLITS]
@@ -104,7 +100,7 @@ class DataSteps:
         return shards(self.plan.frames(split)[split])
 
     def adapter_code(self, script: str) -> str:
-        """Digest of a script that reads a data set by its adapter."""
+        """Digest a script that reads a data set by its adapter."""
         return code(script, f"vidkd.data.adapters.{self.settings.data.adapter}")
 
     # ---- networks that are trained here
@@ -118,8 +114,8 @@ class DataSteps:
         return self._look(self.settings.source.demo)
 
     def source_data(self, wildcards: Wildcards) -> str:
-        """How the source's videos are listed."""
-        return canonical(DataSettings(adapter="demo", n_shards=SOURCE_SHARDS))  # type: ignore[call-arg]
+        """Say how the source's videos are listed."""
+        return canonical(DataSettings(adapter="demo", n_shards=self.SOURCE_SHARDS))  # type: ignore[call-arg]
 
     def checkpoint(self, wildcards: Wildcards) -> CheckpointSettings:
         """The settings of a small network that is trained here."""
@@ -130,11 +126,11 @@ class DataSteps:
         return canonical(self.checkpoint(wildcards))
 
     def repeated(self, option: str, name: str) -> Callable[..., str]:
-        """A params function: `option` before each file of an input."""
+        """Make a params function: `option` before each file of an input."""
         return lambda wildcards, input: " ".join(f"{option}={file}" for file in input[name])
 
     def checkpoint_code(self, wildcards: Wildcards) -> str:
-        """Digest of its training, and of its own kind alone: no import names it."""
+        """Digest its training, and its own kind alone: no import names it."""
         return code("train_checkpoint", module_of_network(self.checkpoint(wildcards).kind))
 
     def checkpoint_threads(self, wildcards: Wildcards) -> int:
@@ -155,17 +151,12 @@ class DataSteps:
         """Cores of a job that runs it."""
         return max(self.settings.compute.workers, self.plan.backbone(wildcards.backbone).cpu_threads)
 
-    def backbone_code(self, script: str, *names: str) -> Callable[[Wildcards], str]:
-        """A params function: digest of a script and of the kinds of networks, the wildcard's unless named."""
-
-        def digest(wildcards: Wildcards) -> str:
-            used = names or (wildcards.backbone,)
-            return code(script, *dict.fromkeys(module_of(self.plan.backbone(name).kind) for name in used))
-
-        return digest
+    def backbone_code(self, wildcards: Wildcards) -> str:
+        """Digest what caches its features, and its own kind alone: no import names it."""
+        return code("cache_features", module_of(self.plan.backbone(wildcards.backbone).kind))
 
     def all_features(self, _wildcards: Wildcards) -> list[str]:
-        """Every shard of features."""
+        """List every shard of features."""
         if not self.settings.backbones:
             raise UserError(
                 "the configuration has no backbones: add a section `backbones`, see config/README.md."

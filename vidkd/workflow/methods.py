@@ -26,14 +26,12 @@ from vidkd.workflow.asking import Wildcards, code, or_sentence
 from vidkd.workflow.data import DataSteps
 from vidkd.workflow.report import ReportSteps
 
-TEACHERS_FIRST = 1000
-"""Priority of teachers' heads, which take seconds and let trainings begin."""
-
 
 class Workflow:
     """A configuration, asked by the rules."""
 
-    TEACHERS_FIRST = TEACHERS_FIRST
+    TEACHERS_FIRST = 1000
+    """Priority of teachers' heads, which take seconds and let trainings begin."""
 
     def __init__(self, config: Mapping[str, Any], project: Path) -> None:
         self.settings: CommonSettings = or_sentence(load_settings, config)
@@ -63,52 +61,33 @@ class Workflow:
         return [method for method in self.methods.values() if method.active]
 
     def method(self, wildcards: Wildcards) -> Method:
-        """The method that a job is of."""
+        """Find the method that a job is of."""
         found = self.methods[wildcards.method]
         if not found.active:
             raise UserError(f"the configuration has no runs of {found.NAME}: {found.ABSENT}")
         return found
 
-    def _run(self, wildcards: Wildcards, known: Callable[[Method], list[str]]) -> Method:
-        found = self.method(wildcards)
-        if wildcards.run not in known(found):
-            raise UserError(f"{found.NAME} has no run {wildcards.run}; known: {', '.join(known(found))}")
-        return found
+    def needs(self, step: str) -> Callable[[Wildcards], Needs]:
+        """Make the function of wildcards that says what a step (`train`) of a run or of a method reads."""
 
-    def train_needs(self, wildcards: Wildcards) -> Needs:
-        """What a training reads."""
-        return self._run(wildcards, lambda method: method.trained()).train_needs(
-            wildcards.run, wildcards.seed
-        )
+        def of_job(wildcards: Wildcards) -> Needs:
+            method = self.method(wildcards)
+            found: Callable[..., Needs] = getattr(method, f"{step}_needs")
+            if step in ("measure", "export"):
+                return found()
+            known = method.runs() if step in ("predict", "evaluate") else method.trained()
+            if wildcards.run not in known:
+                raise UserError(f"{method.NAME} has no run {wildcards.run}; known: {', '.join(known)}")
+            return found(wildcards.run, wildcards.seed)
 
-    def predict_needs(self, wildcards: Wildcards) -> Needs:
-        """What a prediction reads."""
-        return self._run(wildcards, lambda method: method.runs()).predict_needs(wildcards.run, wildcards.seed)
-
-    def evaluate_needs(self, wildcards: Wildcards) -> Needs:
-        """What an evaluation reads."""
-        return self._run(wildcards, lambda method: method.runs()).evaluate_needs(
-            wildcards.run, wildcards.seed
-        )
-
-    def convert_needs(self, wildcards: Wildcards) -> Needs:
-        """What the features of a run are made from."""
-        return self._run(wildcards, lambda m: m.trained()).convert_needs(wildcards.run, wildcards.seed)
-
-    def measure_needs(self, wildcards: Wildcards) -> Needs:
-        """What the measurement of a method reads."""
-        return self.method(wildcards).measure_needs()
-
-    def export_needs(self, wildcards: Wildcards) -> Needs:
-        """What the export of a method reads."""
-        return self.method(wildcards).export_needs()
+        return of_job
 
     def teacher(self, wildcards: Wildcards) -> Teacher:
-        """A teacher whose head is made."""
+        """Find the teacher whose head is made."""
         return self.method(wildcards).teachers()[wildcards.teacher]
 
     def table(self, wildcards: Wildcards) -> Table:
-        """The table whose file is asked for."""
+        """Find the table whose file is asked for."""
         path = f"{self.settings.results_dir}/{wildcards.folder}/{wildcards.table}.csv"
         for method in self.active:
             for table in method.tables().values():
@@ -122,19 +101,19 @@ class Workflow:
         """The settings of a training as canonical JSON."""
         return self.method(wildcards).settings_text(wildcards.run)
 
-    def evaluation_settings(self, wildcards: Wildcards) -> str:
-        """What the figures of a method depend on beside its predictions."""
-        return json.dumps(self.method(wildcards).evaluation(), sort_keys=True)
+    def settings_beside(self, name: str) -> Callable[[Wildcards], str]:
+        """Make a params function: what a step depends on beside its files, such as `measure_settings`."""
+        return lambda wildcards: json.dumps(getattr(self.method(wildcards), name)(), sort_keys=True)
 
     def train_code(self, wildcards: Wildcards) -> str:
-        """Digest of the code of a training."""
+        """Digest the code of a training."""
         method = self.method(wildcards)
         return code(
             "train", lazy.module_of(method.TRAIN), *method.modules_of(method.settings_of(wildcards.run))
         )
 
     def step_code(self, script: str, step: str) -> Callable[[Wildcards], str]:
-        """A params function: digest of a script and of a method's own module for it (`PREDICT`)."""
+        """Make a params function: digest of a script and of a method's own module for it (`PREDICT`)."""
 
         def digest(wildcards: Wildcards) -> str:
             entry = getattr(self.method(wildcards), step)
@@ -143,32 +122,20 @@ class Workflow:
         return digest
 
     def table_code(self, wildcards: Wildcards) -> str:
-        """Digest of what makes a table."""
+        """Digest what makes a table."""
         table = self.table(wildcards)
         kinds = [module_of(self.plan.backbone(table.network).kind)] if table.network else []
         return code("tabulate", lazy.module_of(table.make), *kinds)
 
     def export_code(self, wildcards: Wildcards) -> str:
-        """Digest of what exports a run, and of the kinds of its networks."""
+        """Digest what exports a run, and the kinds of its networks."""
         method = self.method(wildcards)
         kinds = {module_of(network.settings.kind) for network in method.export_needs().networks.values()}
         return code("export", lazy.module_of(method.EXPORT), *sorted(kinds))
 
-    def prediction_settings(self, wildcards: Wildcards) -> str:
-        """What the predictions of a method depend on beside weights."""
-        return json.dumps(self.method(wildcards).prediction_settings(), sort_keys=True)
-
-    def measure_settings(self, wildcards: Wildcards) -> str:
-        """What a measurement depends on beside the networks."""
-        return json.dumps(self.method(wildcards).measure_settings(), sort_keys=True)
-
     def table_settings(self, wildcards: Wildcards) -> str:
         """What a table depends on beside its files."""
         return json.dumps(self.table(wildcards).settings, sort_keys=True)
-
-    def table_maker(self, wildcards: Wildcards) -> str:
-        """What makes a table."""
-        return self.table(wildcards).make
 
     def table_threads(self, wildcards: Wildcards) -> int:
         """Cores of a table: those of the network that runs for it."""
@@ -225,18 +192,18 @@ class Workflow:
         return self.method(wildcards).gpus(wildcards.run)
 
     def launch(self, wildcards: Wildcards) -> str:
-        """What starts the processes of a training, where there are several."""
+        """Say what starts the processes of a training, where there are several."""
         if self.processes == 1 or not self.method(wildcards).SHARED:
             return ""
         return f"torch.distributed.run --standalone --nproc_per_node={self.processes} -m "
 
     def teacher_code(self, wildcards: Wildcards) -> str:
-        """Digest of what makes a teacher's head."""
+        """Digest what makes a teacher's head."""
         kind = self.plan.backbone(self.teacher(wildcards).backbone).kind
         return code("fit_teacher", module_of(kind))
 
     def weights_settings(self, wildcards: Wildcards) -> str:
-        """All weights that are made elsewhere, as canonical JSON."""
+        """List all weights that are made elsewhere, as canonical JSON."""
         starts = {
             f"{method.NAME}.{run}": source
             for method in self.active
@@ -246,7 +213,7 @@ class Workflow:
         return canonical(WeightsSettings(backbones=self.settings.backbones, starts=starts))
 
     def final_output(self) -> list[str]:
-        """What a run is for: the page, tables it does not show, and networks to use elsewhere."""
+        """List what a run is for: the page, tables it does not show, and networks to use elsewhere."""
         tables = [table.path for method in self.active for table in method.tables().values()]
         return [self.paths.report, *tables, *(m.exported for m in self.active if m.exports)]
 
@@ -256,11 +223,11 @@ class Workflow:
         return self.alternatives(method.EXPORTED for method in self.active if method.exports)
 
     def alternatives(self, names: Iterable[str]) -> str:
-        """A wildcard's constraint: one of these names and nothing else."""
+        """Write a wildcard's constraint: one of these names and nothing else."""
         return "|".join(map(re.escape, dict.fromkeys(names))) or "(?!)"
 
     def constraints(self) -> dict[str, str]:
-        """What each wildcard may be."""
+        """Say what each wildcard may be."""
         runs = [run for method in self.active for run in method.runs()]
         labels = [label for method in self.active for label in method.listed_labels]
         tables = [Path(table.path).stem for method in self.active for table in method.tables().values()]

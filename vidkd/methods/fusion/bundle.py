@@ -32,11 +32,11 @@ from vidkd.engine.logging import Waiting
 from vidkd.engine.weights import listed
 from vidkd.errors import UserError
 from vidkd.features.meta import canonical
+from vidkd.files import check_inside
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.model import Converter
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.predict import load_fusion
-from vidkd.path_safety import check_inside
 from vidkd.provenance import file_sha256
 
 VERSION = 1

@@ -28,12 +28,11 @@ from vidkd.data.clips import evaluation_loader
 from vidkd.data.sampling import evaluation_positions
 from vidkd.data.selected import Frames
 from vidkd.errors import UserError
-from vidkd.files import atomic_folder, write_text
+from vidkd.files import atomic_folder, check_inside, write_text
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.path_safety import check_inside
 from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
