@@ -27,8 +27,7 @@ from vidkd.backbones import fetch as fetching
 from vidkd.backbones.download import download
 from vidkd.backbones.registry import BACKBONES, load_backbone
 from vidkd.backbones.source import WEIGHTS
-from vidkd.config.backbones import BackboneSettings
-from vidkd.config.weights import WeightsSettings
+from vidkd.config.backbones import BackboneSettings, WeightsSettings
 from vidkd.engine.weights import read_weights
 from vidkd.errors import UserError
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.web_server import Handler, serve
 from vidkd.backbones import fetch as fetching
-from vidkd.backbones.fetch import Refused, Remote, ask_size, bytes_text, fetch
+from vidkd.backbones.fetch import DownloadError, Remote, ask_size, bytes_text, fetch
 
 CONTENT = random.Random(0).randbytes(5_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -148,7 +148,7 @@ def test_a_server_that_stays_busy(tmp_path, waits):
     with serve(lambda handler: handler.plain(503, b"")) as server:
         wanted = remote(server.url, tmp_path)
         with pytest.raises(
-            Refused, match=r"127\.0\.0\.1:\d+ answered 503 Service Unavailable, tried 6 times"
+            DownloadError, match=r"127\.0\.0\.1:\d+ answered 503 Service Unavailable, tried 6 times"
         ):
             fetch(wanted, "w.pth")
     assert waits == [1, 2, 4, 8, 16]
@@ -164,7 +164,7 @@ def test_what_has_come_is_kept_when_a_server_gives_up(tmp_path):
 
     with serve(once) as server:
         wanted = remote(server.url, tmp_path)
-        with pytest.raises(Refused, match="503"):
+        with pytest.raises(DownloadError, match="503"):
             fetch(wanted, "w.pth")
     assert wanted.part.read_bytes() == CONTENT[:HALF]
     assert wanted.here == HALF
@@ -176,7 +176,7 @@ def test_a_server_that_refuses(tmp_path, waits, status):
     with serve(lambda handler: handler.plain(status, PAGE, **{"Content-Type": "text/html"})) as server:
         wanted = remote(server.url, tmp_path)
         for ask in (ask_size, lambda wanted: fetch(wanted, "w.pth")):
-            with pytest.raises(Refused, match=rf"127\.0\.0\.1:\d+ answered {status} \w+"):
+            with pytest.raises(DownloadError, match=rf"127\.0\.0\.1:\d+ answered {status} \w+"):
                 ask(wanted)
     assert not waits
     assert not list(wanted.place.parent.iterdir())
@@ -187,7 +187,7 @@ def test_a_web_page_in_place_of_the_file(tmp_path, kind):
     with serve(lambda handler: handler.plain(200, PAGE, **{"Content-Type": kind})) as server:
         wanted = remote(server.url, tmp_path)
         with pytest.raises(
-            Refused, match=r"gave a web page .“Google Drive - Quota exceeded”. in place of the"
+            DownloadError, match=r"gave a web page .“Google Drive - Quota exceeded”. in place of the"
         ):
             fetch(wanted, "w.pth")
     assert not list(wanted.place.parent.iterdir())
@@ -198,7 +198,7 @@ def test_other_content(tmp_path):
     with serve(lambda handler: handler.send(other)) as server:
         wanted = remote(server.url, tmp_path)
         with pytest.raises(
-            Refused, match=rf"has the sha256 {hashlib.sha256(other).hexdigest()}, not {SHA256}"
+            DownloadError, match=rf"has the sha256 {hashlib.sha256(other).hexdigest()}, not {SHA256}"
         ):
             fetch(wanted, "w.pth")
     assert not list(wanted.place.parent.iterdir())
@@ -289,7 +289,7 @@ def test_nobody_listens(tmp_path, waits):
         pass
     wanted = remote(server.url, tmp_path)
     with pytest.raises(
-        Refused, match=r"the connection to 127\.0\.0\.1:\d+ failed .*refused.*, tried 6 times"
+        DownloadError, match=r"the connection to 127\.0\.0\.1:\d+ failed .*refused.*, tried 6 times"
     ):
         ask_size(wanted)
 
@@ -298,13 +298,13 @@ def test_nobody_listens(tmp_path, waits):
     "url", ["http://[::1/b", "http://localhost:x/b", "http://localhost/\u00e9", f"http://{'h' * 64}/b"]
 )
 def test_what_is_no_address(tmp_path, waits, url):
-    with pytest.raises(Refused, match="is no address"):
+    with pytest.raises(DownloadError, match="is no address"):
         fetch(Remote(url, tmp_path / "b", "0" * 64), "b")
     assert waits == []
 
 
 def test_no_such_host(tmp_path, waits):
-    with pytest.raises(Refused, match=r"weights\.invalid cannot be reached from here"):
+    with pytest.raises(DownloadError, match=r"weights\.invalid cannot be reached from here"):
         ask_size(Remote("https://weights.invalid/w.pth", tmp_path / "w.pth", SHA256))
     assert not waits
 
@@ -313,7 +313,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "weights").write_text("a file")
     with (
         serve(lambda handler: handler.send(CONTENT)) as server,
-        pytest.raises(Refused, match="cannot be written"),
+        pytest.raises(DownloadError, match="cannot be written"),
     ):
         fetch(remote(server.url, tmp_path), "w.pth")
 
@@ -332,12 +332,12 @@ def test_a_full_disk(tmp_path):
 PROGRAM = """
 import resource, signal, sys
 from pathlib import Path
-from vidkd.backbones.fetch import Refused, Remote, fetch
+from vidkd.backbones.fetch import DownloadError, Remote, fetch
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), -1))
 try:
     fetch(Remote(sys.argv[1], Path(sys.argv[2]), sys.argv[3]), "w.pth")
-except Refused as error:
+except DownloadError as error:
     sys.exit(str(error))
 """
 
@@ -369,7 +369,7 @@ def test_a_download_that_is_killed(tmp_path):
         wanted = remote(server.url, tmp_path)
         process = child(wanted)
         wait_for(lambda: wanted.here > 1_000_000)
-        with pytest.raises(Refused, match="another process is fetching it"):
+        with pytest.raises(DownloadError, match="another process is fetching it"):
             fetch(wanted, "w.pth")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()

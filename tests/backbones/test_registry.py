@@ -15,7 +15,7 @@ from torch import nn
 
 from tests.backbones.checkpoints import MAKERS, SIZE, clips, settings_of
 from vidkd.backbones.protocol import pool
-from vidkd.backbones.registry import BACKBONES, find_loader, load_backbone
+from vidkd.backbones.registry import BACKBONES, load_backbone
 from vidkd.config.backbones import Kind
 from vidkd.errors import UserError
 
@@ -32,11 +32,6 @@ def backbone(kind, made):
 
 def test_kinds_are_those_that_settings_allow():
     assert set(BACKBONES) == set(get_args(Kind)) == set(MAKERS)
-
-
-def test_an_unknown_kind_lists_the_known_ones():
-    with pytest.raises(UserError, match="'videomea' is not known; known: clip, timm, videomae"):
-        find_loader("videomea")
 
 
 def test_tokens_are_by_time_step_as_the_spec_says(backbone, kind):

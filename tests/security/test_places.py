@@ -19,7 +19,7 @@ from PIL import EpsImagePlugin
 from tests.backbones.hub_server import REVISION, Hub, serve_hub
 from tests.data.adapters.trees import listed, put_videos, write
 from tests.data.feature_files import write_shard
-from vidkd.backbones.fetch import Refused
+from vidkd.backbones.fetch import DownloadError
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.hub_files import files_of
 from vidkd.config.data import FrameSettings
@@ -261,5 +261,7 @@ class LyingHub(Hub):
 def test_a_hub_chooses_no_place_for_its_files(tmp_path, monkeypatch):
     with serve_hub(LyingHub({"someone/small": tmp_path})) as server:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
-        with pytest.raises(Refused, match=r"the hub gives config\.json the sum '.*evil', which is none"):
+        with pytest.raises(
+            DownloadError, match=r"the hub gives config\.json the sum '.*evil', which is none"
+        ):
             files_of(Commit("someone/small", REVISION, ("model.safetensors",)))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.protocol import Origin
 from vidkd.config.backbones import BackboneSettings
-from vidkd.engine.weights import listed, read_file, refuse_partial
+from vidkd.engine.weights import fitting, listed, read_file, refuse_partial
 from vidkd.errors import UserError
 from vidkd.provenance import file_sha256
 
@@ -144,9 +144,7 @@ def fill(network: nn.Module, found: Mapping[str, Tensor], unused: tuple[str, ...
         name: of the checkpoint, for the message.
     """
     state = network.state_dict()
-    fits = {
-        name: value for name, value in found.items() if name in state and value.shape == state[name].shape
-    }
+    fits = fitting(network, found)
     wanted = {name: value.numel() for name, value in state.items() if value.is_floating_point()}
     unknown = {name for name in found if name not in state and not name.startswith(unused)}
     check_names(wanted, [name for name in wanted if name not in fits], unknown, name)

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from vidkd.config.training import TrainingSettings
 
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
 def one_group(model: nn.Module) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def official_groups(
     model: nn.Module, settings: TrainingSettings, classifier: str = "fc"
 ) -> list[dict[str, Any]]:
     """TSM's groups: classifier at 5x the rate (its bias at 10x), no decay on norms and biases."""
-    norms = {id(p) for m in model.modules() if isinstance(m, NORMS) for p in m.parameters()}
+    norms = norm_parameters(model)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         is_bias = name.endswith(".bias")
@@ -33,6 +33,11 @@ def official_groups(
         {"params": parameters, "lr": factor * settings.lr, "weight_decay": settings.weight_decay * decayed}
         for (factor, decayed), parameters in groups.items()
     ]
+
+
+def norm_parameters(model: nn.Module) -> set[int]:
+    """Return the `id` of each parameter of a norm."""
+    return {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters()}
 
 
 def build_optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.Optimizer:
