@@ -200,9 +200,9 @@ def _heads(width: int, beside: Mapping[str, Any], source: Source) -> int:
     heads: int | None = beside.get("num_attention_heads", _HEADS.get(width))
     if heads is None:
         raise UserError(
-            f"{source.name}: the file does not say its attention heads, and no published network is "
-            f"{width} wide; known: {', '.join(map(str, _HEADS))}. Of any other, set folder to one that holds "
-            f"the file as {OF_TRANSFORMERS[1]}, its {PREPROCESSORS[1]}, and a {CONFIG} with {', '.join(BESIDE)}."
+            f"{source.name}: the file does not say its attention heads, and no published network is {width} "
+            f"wide; known: {', '.join(map(str, _HEADS))}. Of any other, set folder to one that holds the "
+            f"file as {OF_TRANSFORMERS[1]}, its {PREPROCESSORS[1]}, and a {CONFIG} with {', '.join(BESIDE)}."
         )
     refuse_heads(width, heads, source)
     if width % heads:
