@@ -9,13 +9,11 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.web_server import Handler, serve
+from tests.web_server import Handler, serve, wait_for
 from vidkd.backbones import fetch as fetching
 from vidkd.backbones.fetch import DownloadError, Remote, ask_size, bytes_text, fetch
 
@@ -71,33 +69,27 @@ def test_a_connection_that_is_cut(tmp_path, waits):
     assert waits == [1, 1]
 
 
-def test_an_earlier_download(tmp_path):
-    with serve(lambda handler: handler.send(CONTENT)) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT[:HALF])
-        fetch(wanted, "w.pth")
-    assert arrived(wanted)
-    assert server.ranges == [f"bytes={HALF}-"]
+def begun(wanted: Remote, content: bytes) -> Remote:
+    """The file, of which an earlier download has left something."""
+    wanted.part.parent.mkdir()
+    wanted.part.write_bytes(content)
+    return wanted
 
 
-def test_an_earlier_download_of_all(tmp_path):
-    """Killed before it was put into place: the server has nothing from there on."""
+@pytest.mark.parametrize("length", [HALF, len(CONTENT)])
+def test_an_earlier_download(tmp_path, length):
+    """Of all it is one that was killed before it was put into place: the server has nothing from there on."""
     with serve(lambda handler: handler.send(CONTENT)) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT)
+        wanted = begun(remote(server.url, tmp_path), CONTENT[:length])
         fetch(wanted, "w.pth")
     assert arrived(wanted)
-    assert server.ranges == [f"bytes={len(CONTENT)}-"]
+    assert server.ranges == [f"bytes={length}-"]
 
 
 @pytest.mark.parametrize("length", [HALF, len(CONTENT), len(CONTENT) + 1])
 def test_an_earlier_download_of_another_file(tmp_path, length):
     with serve(lambda handler: handler.send(CONTENT)) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(bytes(length))
+        wanted = begun(remote(server.url, tmp_path), bytes(length))
         fetch(wanted, "w.pth")
     assert arrived(wanted)
     assert server.ranges == [f"bytes={length}-", None]
@@ -109,9 +101,7 @@ def ignores_parts(handler: Handler) -> None:
 
 def test_a_server_that_knows_no_parts(tmp_path, waits):
     with serve(ignores_parts) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT[:HALF])
+        wanted = begun(remote(server.url, tmp_path), CONTENT[:HALF])
         fetch(wanted, "w.pth")
     assert arrived(wanted)
     assert len(server.requests) == 1
@@ -127,9 +117,7 @@ def test_a_server_that_gives_another_part(tmp_path):
             handler.send(CONTENT)
 
     with serve(wrong_part) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT[:HALF])
+        wanted = begun(remote(server.url, tmp_path), CONTENT[:HALF])
         fetch(wanted, "w.pth")
     assert arrived(wanted)
 
@@ -241,13 +229,9 @@ def test_a_server_that_falls_silent(tmp_path, monkeypatch, waits):
     silent = [True]
 
     def answer(handler: Handler) -> None:
-        if silent.pop() if silent else False:
-            handler.send_response(200)
-            handler.send_header("Content-Length", str(len(CONTENT)))
-            handler.end_headers()
-            handler.wfile.write(CONTENT[:HALF])
-            handler.rfile.read(1)  # until the other end gives up
-            handler.close_connection = True
+        if silent:
+            silent.clear()
+            handler.stall(CONTENT, HALF)
         else:
             handler.send(CONTENT)
 
@@ -353,17 +337,7 @@ def test_a_download_that_is_killed(tmp_path):
     slow = [True]
 
     def answer(handler: Handler) -> None:
-        if not slow:
-            handler.send(CONTENT)
-            return
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(CONTENT)))
-        handler.end_headers()
-        handler.wfile.write(CONTENT[:HALF])
-        handler.wfile.flush()
-        handler.connection.settimeout(30)
-        handler.rfile.read(1)  # until the other end is gone
-        handler.close_connection = True
+        handler.stall(CONTENT, HALF) if slow else handler.send(CONTENT)
 
     with serve(answer) as server:
         wanted = remote(server.url, tmp_path)
@@ -379,13 +353,6 @@ def test_a_download_that_is_killed(tmp_path):
         fetch(wanted, "w.pth")
     assert arrived(wanted)
     assert server.ranges == [None, f"bytes={here}-"]
-
-
-def wait_for(condition, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        threading.Event().wait(0.01)
 
 
 def test_a_bar_on_a_terminal(tmp_path, monkeypatch, capsys):
@@ -417,9 +384,7 @@ def test_lines_before_anything_has_come(tmp_path, monkeypatch, caplog):
         handler.plain(503, b"") if busy and busy.pop() else ignores_parts(handler)
 
     with serve(answer) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT[:HALF])
+        wanted = begun(remote(server.url, tmp_path), CONTENT[:HALF])
         fetch(Remote(wanted.url, wanted.place, SHA256, len(CONTENT)), "w.pth")
     assert arrived(wanted)
     waited, *lines = caplog.messages
