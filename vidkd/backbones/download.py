@@ -29,7 +29,7 @@ DRIVE_PAGE = "https://drive.google.com/file/d/{}/view"
 
 @dataclass(frozen=True)
 class _Weights:
-    """Weights that the configuration names.
+    """Weights that the configuration names, and what is known of them.
 
     Attributes:
         name: the settings that name them, and their source.

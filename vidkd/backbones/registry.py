@@ -25,12 +25,12 @@ _UNUSABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 
 
 def module_of(kind: str) -> str:
-    """The module with the backbones of this kind, which no import statement mentions."""
+    """Name the module with the backbones of this kind, which no import statement mentions."""
     return lazy.module_of(BACKBONES[kind])
 
 
 def load_backbone(settings: BackboneSettings) -> Backbone:
-    """The frozen network that `settings` name, with all its weights, on the CPU in float32.
+    """Load the frozen network that `settings` name, with all its weights, on the CPU in float32.
 
     Raises:
         UserError: its files are missing, damaged, of another architecture or of another sum.

@@ -98,7 +98,7 @@ class Source:
 
 
 def find_source(settings: BackboneSettings) -> Source:
-    """The checkpoint that `settings` name, if this machine has it: nothing is fetched here.
+    """Find the checkpoint that `settings` name on this machine: nothing is fetched here.
 
     Raises:
         UserError: it is not there, or its sum is not that of the settings.
@@ -115,7 +115,7 @@ def find_source(settings: BackboneSettings) -> Source:
 
 
 def network_files(settings: BackboneSettings) -> list[Path]:
-    """The files that a network is loaded from.
+    """List the files that a network is loaded from.
 
     Raises:
         UserError: they are not there.
@@ -125,7 +125,7 @@ def network_files(settings: BackboneSettings) -> list[Path]:
 
 
 def place_of(settings: BackboneSettings) -> str:
-    """Where the weights are, in words."""
+    """Say in words where the weights are."""
     return settings.file or settings.folder or f"{settings.hub} at {settings.revision}"
 
 

@@ -97,7 +97,7 @@ class Trainer:
             accelerator: the device and the precision.
             seed: of what the method draws.
             state_dir: where the state is saved: at signals, after each epoch and every two minutes.
-            stamp: a state with another one is not gone on from.
+            stamp: a state with a different one is ignored.
             save_steps: steps of the optimizer after which it is saved as well.
 
         Raises:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def read_weights(source: str) -> dict[str, Tensor]:
-    """The state dict of a weights file, or of a torchvision weights name.
+    """Read the state dict of a weights file, or of a torchvision weights name.
 
     Raises:
         UserError: no such file or name, not a state dict, or the download failed.
@@ -31,7 +31,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
 
 
 def torchvision_file(name: str) -> tuple[str, Path]:
-    """Where torchvision fetches the weights of this name, and where torch keeps them on this machine.
+    """Say where torchvision fetches the weights of this name, and where torch keeps them on this machine.
 
     Raises:
         UserError: torchvision knows no such name.
@@ -41,7 +41,7 @@ def torchvision_file(name: str) -> tuple[str, Path]:
 
 
 def read_file(path: Path) -> dict[str, Tensor]:
-    """The state dict of a .safetensors file, or of one that torch wrote.
+    """Read the state dict of a .safetensors file, or of one that torch wrote.
 
     Raises:
         UserError: no such file, damaged, or not a state dict.

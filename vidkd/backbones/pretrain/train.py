@@ -103,7 +103,7 @@ def _clip_settings(spec: BackboneSpec) -> ClipSettings:
 
 
 def _described(store: FrameStore, rows: Mapping[str, Mapping[str, str]]) -> list[Mapping[str, str]]:
-    """The row of the annotation file for each video of the store.
+    """Find the row of the annotation file for each video of the store.
 
     Raises:
         UserError: a video has none.
