@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,6 +55,17 @@ class Handler(BaseHTTPRequestHandler):
         self.body(content[start:until], **headers)
         self.close_connection = until is not None
 
+    def stall(self, content: bytes, until: int) -> None:
+        """Send the content up to byte `until`, and no more until the other end is gone."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[:until])
+        self.wfile.flush()
+        self.connection.settimeout(30)
+        self.rfile.read(1)
+        self.close_connection = True
+
     def plain(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -97,6 +109,13 @@ def serve(answer: Answer) -> Iterator[Server]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def without_network(*command: str) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vidkd.backbones.download import download
+from vidkd.config.backbones import WeightsSettings
 from vidkd.config.options import command, settings_options
-from vidkd.config.weights import WeightsSettings
 from vidkd.engine.logging import setup_logging
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import pytest
 from torch import nn
 
 from tests.backbones.checkpoints import MAKERS
+from vidkd.backbones.registry import BACKBONES
 
 
 class Made(NamedTuple):
@@ -30,3 +32,14 @@ def made(tmp_path_factory):
         return found[kind]
 
     return make
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    """A function from a kind to a copy of its checkpoint, to be changed."""
+    return lambda kind: Path(shutil.copytree(made(kind).folder, tmp_path / "checkpoint"))
+
+
+@pytest.fixture(params=BACKBONES)
+def kind(request) -> str:
+    return request.param

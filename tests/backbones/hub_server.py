@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from tests.web_server import Handler, Server, serve
+from tests.web_server import Handler
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 LARGE = (".safetensors", ".bin", ".h5", ".pth")
@@ -97,9 +96,3 @@ def entry(path: Path, folder: Path) -> dict[str, object]:
 
 def git_sum(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-@contextmanager
-def serve_hub(hub: Hub) -> Iterator[Server]:
-    with serve(hub.answer) as server:
-        yield server

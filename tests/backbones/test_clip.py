@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from PIL import Image
 
 from tests.backbones.checkpoints import CLIP_CONFIG, clips, edit_json, make_clip, settings_of
+from tests.backbones.directly import open_clip_frames
 from vidkd.backbones.clip import load
 from vidkd.backbones.registry import load_backbone
 from vidkd.errors import UserError
@@ -19,11 +19,7 @@ import open_clip
 def test_features_are_open_clips(made):
     folder, _ = made("clip")
     clip = clips(2, 8)
-    network, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
-    network.eval()
-    frames = [Image.fromarray(frame.permute(1, 2, 0).numpy()) for frame in clip.flatten(0, 1)]
-    with torch.no_grad():
-        wanted_ND = network.encode_image(torch.stack([preprocess(frame) for frame in frames]))
+    wanted_ND = open_clip_frames(folder, clip)
     found_BTSD = load_backbone(settings_of("clip", folder))(clip)
     torch.testing.assert_close(found_BTSD, wanted_ND.reshape(2, 8, 1, 24), rtol=0, atol=1e-5)
     assert found_BTSD.std() > 0.1

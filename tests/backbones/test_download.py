@@ -10,8 +10,9 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,14 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from tests.backbones.checkpoints import MAKERS, clips, settings_of
-from tests.backbones.hub_server import REVISION, Hub, serve_hub
-from tests.web_server import Handler, serve, without_network
+from tests.backbones.hub_server import REVISION, Hub
+from tests.web_server import Handler, Server, serve, wait_for, without_network
 from vidkd.backbones import download as downloading
 from vidkd.backbones import fetch as fetching
 from vidkd.backbones.download import download
 from vidkd.backbones.registry import BACKBONES, load_backbone
 from vidkd.backbones.source import WEIGHTS
-from vidkd.config.backbones import BackboneSettings
-from vidkd.config.weights import WeightsSettings
+from vidkd.config.backbones import BackboneSettings, WeightsSettings
 from vidkd.engine.weights import read_weights
 from vidkd.errors import UserError
 
@@ -49,13 +49,6 @@ def cache(tmp_path, monkeypatch) -> Path:
     """An empty cache of the hub, for the code in this process."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "home/hub"))
     return tmp_path / "home/hub/models--someone--small"
-
-
-def use(server, monkeypatch) -> None:
-    """Make a server the hub, for the code in this process."""
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
-    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 def fetch_all(backbones: dict[str, dict[str, object]], starts: dict[str, str] | None = None) -> None:
@@ -99,18 +92,46 @@ def repository(tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", BACKBONES)
-def test_a_commit_of_the_hub(kind, repository, cache, monkeypatch, said):
-    MAKERS[kind](repository)
-    size = sum(file.stat().st_size for file in needed(repository))
-    with serve_hub(Hub({"someone/small": repository})) as server:
-        use(server, monkeypatch)
-        fetch_all({"net": {"kind": kind, **HUB}})
+@pytest.fixture
+def use(monkeypatch):
+    """A function that makes a server the hub, for the code in this process."""
+
+    def serve_here(url: str) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+        template = url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+    return serve_here
+
+
+@pytest.fixture
+def serving(repository, cache, use):
+    """A function that serves a network as someone/small, on a hub with what is wrong with it."""
+
+    @contextmanager
+    def serving(kind: str = "timm", **wrong) -> Iterator[Server]:
+        MAKERS[kind](repository)
+        with serve(Hub({"someone/small": repository}, **wrong).answer) as server:
+            use(server.url)
+            yield server
+
+    return serving
+
+
+def of_hub(kind: str = "timm", **more: object) -> dict[str, dict[str, object]]:
+    """A configuration with that network alone."""
+    return {"net": {"kind": kind, **HUB, **more}}
+
+
+def test_a_commit_of_the_hub(kind, repository, cache, serving, said):
+    with serving(kind) as server:
+        size = sum(file.stat().st_size for file in needed(repository))
+        fetch_all(of_hub(kind))
         assert re.search(
             rf"backbones\.net \(someone/small at {REVISION}\): [\d.]+ .B, to be fetched into", said()
         )
         got = len(server.requests)
-        fetch_all({"net": {"kind": kind, **HUB}})
+        fetch_all(of_hub(kind))
         assert len(server.requests) == got, "nothing is asked for what is here"
     snapshot = cache / "snapshots" / REVISION
     assert {file.name for file in snapshot.iterdir()} == {file.name for file in needed(repository)}
@@ -143,12 +164,10 @@ def split(folder: Path) -> list[Path]:
     return [folder / file for file in halves]
 
 
-def test_weights_in_several_files(repository, cache, monkeypatch):
-    MAKERS["videomae"](repository)
-    parts = split(repository)
+def test_weights_in_several_files(repository, cache, serving):
     settings = {"kind": "videomae", **HUB}
-    with serve_hub(Hub({"someone/small": repository})) as server:
-        use(server, monkeypatch)
+    with serving("videomae"):
+        parts = split(repository)
         fetch_all({"net": settings})
         backbone = load_backbone(BackboneSettings(**settings))
         clip = clips(1, backbone.spec.frames)
@@ -161,23 +180,19 @@ def test_weights_in_several_files(repository, cache, monkeypatch):
 
 
 @pytest.mark.parametrize("both", [True, False])
-def test_the_older_format_where_there_is_no_other(repository, cache, monkeypatch, both):
-    MAKERS["timesformer"](repository)
-    torch.save(load_file(repository / "model.safetensors"), repository / "pytorch_model.bin")
-    if not both:
-        (repository / "model.safetensors").unlink()
-    with serve_hub(Hub({"someone/small": repository})) as server:
-        use(server, monkeypatch)
-        fetch_all({"net": {"kind": "timesformer", **HUB}})
+def test_the_older_format_where_there_is_no_other(repository, cache, serving, both):
+    with serving("timesformer"):
+        torch.save(load_file(repository / "model.safetensors"), repository / "pytorch_model.bin")
+        if not both:
+            (repository / "model.safetensors").unlink()
+        fetch_all(of_hub("timesformer"))
     assert (cache / "snapshots" / REVISION / "pytorch_model.bin").exists() is not both
     load_backbone(BackboneSettings(kind="timesformer", **HUB))
 
 
-def test_a_repository_of_another_library(repository, cache, monkeypatch):
-    MAKERS["timm"](repository)
-    with serve_hub(Hub({"someone/small": repository})) as server:
-        use(server, monkeypatch)
-        (line,) = refusal({"net": {"kind": "clip", **HUB}})
+def test_a_repository_of_another_library(serving):
+    with serving():
+        (line,) = refusal(of_hub("clip"))
     assert (
         "it has no open_clip_model.safetensors or open_clip_pytorch_model.bin, which its kind needs" in line
     )
@@ -197,14 +212,11 @@ def test_a_repository_of_another_library(repository, cache, monkeypatch):
         (418, "", "the hub answered 418"),
     ],
 )
-def test_what_the_hub_refuses(repository, cache, monkeypatch, status, code, words):
+def test_what_the_hub_refuses(serving, status, code, words):
     """Its own reason, and what to do; the other repository is fetched all the same."""
-    MAKERS["timm"](repository)
-    hub = Hub({"someone/small": repository}, refuse={"someone/closed": (status, code)})
     closed = {"kind": "timm", "hub": "someone/closed", "revision": REVISION}
-    with serve_hub(hub) as server:
-        use(server, monkeypatch)
-        (line,) = refusal({"closed": closed, "net": {"kind": "timm", **HUB}})
+    with serving(refuse={"someone/closed": (status, code)}) as server:
+        (line,) = refusal({"closed": closed, **of_hub()})
         url = server.url
     assert line.startswith(f"backbones.closed (someone/closed at {REVISION}): ")
     assert words in line
@@ -212,78 +224,61 @@ def test_what_the_hub_refuses(repository, cache, monkeypatch, status, code, word
     load_backbone(BackboneSettings(kind="timm", **HUB))
 
 
-def test_a_refused_file_is_named_with_its_sum(repository, cache, monkeypatch):
+def test_a_refused_file_is_named_with_its_sum(repository, serving):
     """Where the listing is open and the files are not, as with terms that nobody accepted."""
-    MAKERS["timm"](repository)
-    hub = Hub({"someone/small": repository}, large=lambda handler, content: handler.plain(403, b""))
-    with serve_hub(hub) as server:
-        use(server, monkeypatch)
-        (line,) = refusal({"net": {"kind": "timm", **HUB}})
+    with serving(large=lambda handler, content: handler.plain(403, b"")):
+        (line,) = refusal(of_hub())
     weights = (repository / "model.safetensors").read_bytes()
     assert re.search(r"localhost:\d+ answered 403 Forbidden\. Get its files from http", line)
     sha256 = hashlib.sha256(weights).hexdigest()
     assert line.endswith(f": model.safetensors has {len(weights)} bytes and the sha256 {sha256}.")
 
 
-def test_the_token_of_the_user(repository, cache, monkeypatch):
-    MAKERS["timm"](repository)
+def test_the_token_of_the_user(serving, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    hub = Hub({"someone/small": repository})
-    with serve_hub(hub) as server:
-        use(server, monkeypatch)
-        fetch_all({"net": {"kind": "timm", **HUB}})
-    assert hub.tokens == {"Bearer hf_secret", None}, "None: the first look, whether anything answers at all"
+    tokens: set[str | None] = set()
+    with serving(tokens=tokens):
+        fetch_all(of_hub())
+    assert tokens == {"Bearer hf_secret", None}, "None: the first look, whether anything answers at all"
 
 
-def test_a_hub_that_breaks_off(repository, cache, monkeypatch):
-    MAKERS["timm"](repository)
+def test_a_hub_that_breaks_off(serving):
     cuts = iter([1_000_000, 2_000_000, None])
-    hub = Hub(
-        {"someone/small": repository}, large=lambda handler, content: handler.send(content, until=next(cuts))
-    )
-    with serve_hub(hub) as server:
-        use(server, monkeypatch)
-        fetch_all({"net": {"kind": "timm", **HUB}})
+    with serving(large=lambda handler, content: handler.send(content, until=next(cuts))) as server:
+        fetch_all(of_hub())
     asked = [part for _, path, part in server.requests if path.startswith("/store/")]
     assert asked == [None, "bytes=1000000-", "bytes=2000000-"]
     load_backbone(BackboneSettings(kind="timm", **HUB))
 
 
-def test_other_content_than_the_hub_lists(repository, cache, monkeypatch):
-    MAKERS["timm"](repository)
-    hub = Hub({"someone/small": repository}, large=lambda handler, content: handler.send(bytes(len(content))))
-    with serve_hub(hub) as server:
-        use(server, monkeypatch)
-        (line,) = refusal({"net": {"kind": "timm", **HUB}})
+def test_other_content_than_the_hub_lists(cache, serving):
+    with serving(large=lambda handler, content: handler.send(bytes(len(content)))):
+        (line,) = refusal(of_hub())
     assert "what came has the sha256" in line
     assert not (cache / "snapshots").exists()
 
 
-def test_a_sum_beside_the_commit(repository, cache, monkeypatch):
+def test_a_sum_beside_the_commit(repository, serving):
     """Whether it is fetched now or was here: the settings' sum is that of the weights."""
-    MAKERS["timm"](repository)
-    sha256 = hashlib.sha256((repository / "model.safetensors").read_bytes()).hexdigest()
-    with serve_hub(Hub({"someone/small": repository})) as server:
-        use(server, monkeypatch)
+    with serving():
+        sha256 = hashlib.sha256((repository / "model.safetensors").read_bytes()).hexdigest()
         for _ in range(2):
-            (line,) = refusal({"net": {"kind": "timm", **HUB, "sha256": SUM}})
+            (line,) = refusal(of_hub(sha256=SUM))
             assert f": the weights' sha256 is {sha256}, the settings say {SUM}. They are damaged, or" in line
-        fetch_all({"net": {"kind": "timm", **HUB, "sha256": sha256}})
+        fetch_all(of_hub(sha256=sha256))
 
 
-def test_a_damaged_file_in_the_cache(repository, cache, monkeypatch):
-    MAKERS["timm"](repository)
-    with serve_hub(Hub({"someone/small": repository})) as server:
-        use(server, monkeypatch)
-        fetch_all({"net": {"kind": "timm", **HUB}})
+def test_a_damaged_file_in_the_cache(cache, serving):
+    with serving():
+        fetch_all(of_hub())
         blob = (cache / "snapshots" / REVISION / "model.safetensors").resolve()
         blob.write_bytes(bytes(100))
-        (line,) = refusal({"net": {"kind": "timm", **HUB}})
+        (line,) = refusal(of_hub())
         assert line.endswith(
             f"{blob} has another sum than its name says. Delete this file and run this again."
         )
         blob.unlink()
-        fetch_all({"net": {"kind": "timm", **HUB}})
+        fetch_all(of_hub())
     load_backbone(BackboneSettings(kind="timm", **HUB))
 
 
@@ -505,14 +500,14 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 def test_a_node_without_network(repository, tmp_path):
     """First without a download: the message says what to do, at once. Then with one."""
     MAKERS["videomae"](repository)
-    with serve_hub(Hub({"someone/small": repository})) as server:
+    with serve(Hub({"someone/small": repository}).answer) as server:
         load = without_network(*process("-c", tmp_path / "home", server.url, LOAD))
         start = time.monotonic()
         done = run(load)
         assert done.returncode != 0
         assert f"someone/small at {REVISION}: not on this machine. Run snakemake download" in done.stderr
         assert time.monotonic() - start < 60
-        settings = json.dumps({"backbones": {"net": {"kind": "videomae", **HUB}}})
+        settings = json.dumps({"backbones": of_hub("videomae")})
         fetch = process(
             "-m", tmp_path / "home", server.url, "workflow_scripts.download_weights", "--settings", settings
         )
@@ -534,51 +529,36 @@ def test_a_node_without_network(repository, tmp_path):
 def test_torchvision_on_a_node_without_network(tmp_path):
     program = "from vidkd.engine.weights import read_weights; read_weights('ResNet18_Weights.IMAGENET1K_V1')"
     done = run(without_network(*process("-c", tmp_path, "http://127.0.0.1:9", program)))
-    assert "could not be downloaded" in done.stderr
+    assert "weights: ResNet18_Weights.IMAGENET1K_V1 could not be downloaded" in done.stderr
     assert "Run snakemake download_weights where there is network, or name a file." in done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_download_from_the_hub_that_is_killed(repository, tmp_path, cache, monkeypatch):
+def test_a_download_from_the_hub_that_is_killed(repository, tmp_path, cache, use):
     """SIGKILL in the middle of the weights; the next one asks for the rest only."""
     MAKERS["timm"](repository)
     half = (repository / "model.safetensors").stat().st_size // 2
-
-    def stall(handler: Handler, content: bytes) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(content)))
-        handler.end_headers()
-        handler.wfile.write(content[:half])
-        handler.rfile.read(1)  # until the other end is gone
-        handler.close_connection = True
-
-    hub = Hub({"someone/small": repository}, large=stall)
-    settings = json.dumps({"backbones": {"net": {"kind": "timm", **HUB}}})
-    with serve_hub(hub) as server:
+    hub = Hub({"someone/small": repository}, large=lambda handler, content: handler.stall(content, half))
+    settings = json.dumps({"backbones": of_hub()})
+    with serve(hub.answer) as server:
         command = process(
             "-m", tmp_path / "home", server.url, "workflow_scripts.download_weights", "--settings", settings
         )
         child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        part = wait_for(lambda: [file for file in cache.rglob("*.part") if file.stat().st_size > half // 2])
+        wait_for(lambda: sum(file.stat().st_size for file in cache.rglob("*.part")) > half // 2)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
+        (part,) = cache.rglob("*.part")
         here = part.stat().st_size
         hub.large = lambda handler, content: handler.send(content)
-        use(server, monkeypatch)
-        fetch_all({"net": {"kind": "timm", **HUB}})
+        use(server.url)
+        fetch_all(of_hub())
     assert server.ranges[-1] is None
     assert [asked for _, path, asked in server.requests if path.startswith("/store/")] == [
         None,
         f"bytes={here}-",
     ]
     load_backbone(BackboneSettings(kind="timm", **HUB))
-
-
-def wait_for(find, seconds: float = 60) -> Path:
-    end = time.monotonic() + seconds
-    while not (found := find()):
-        assert time.monotonic() < end
-        threading.Event().wait(0.02)
-    return found[0]
 
 
 # ---- docs/weights.md

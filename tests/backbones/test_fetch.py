@@ -9,15 +9,13 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.web_server import Handler, serve
+from tests.web_server import Handler, serve, wait_for
 from vidkd.backbones import fetch as fetching
-from vidkd.backbones.fetch import Refused, Remote, ask_size, bytes_text, fetch
+from vidkd.backbones.fetch import DownloadError, Remote, ask_size, bytes_text, fetch
 
 CONTENT = random.Random(0).randbytes(5_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -71,33 +69,27 @@ def test_a_connection_that_is_cut(tmp_path, waits):
     assert waits == [1, 1]
 
 
-def test_an_earlier_download(tmp_path):
-    with serve(lambda handler: handler.send(CONTENT)) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT[:HALF])
-        fetch(wanted, "w.pth")
-    assert arrived(wanted)
-    assert server.ranges == [f"bytes={HALF}-"]
+def begun(wanted: Remote, content: bytes) -> Remote:
+    """The file, of which an earlier download has left something."""
+    wanted.part.parent.mkdir()
+    wanted.part.write_bytes(content)
+    return wanted
 
 
-def test_an_earlier_download_of_all(tmp_path):
-    """Killed before it was put into place: the server has nothing from there on."""
+@pytest.mark.parametrize("length", [HALF, len(CONTENT)])
+def test_an_earlier_download(tmp_path, length):
+    """Of all it is one that was killed before it was put into place: the server has nothing from there on."""
     with serve(lambda handler: handler.send(CONTENT)) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT)
+        wanted = begun(remote(server.url, tmp_path), CONTENT[:length])
         fetch(wanted, "w.pth")
     assert arrived(wanted)
-    assert server.ranges == [f"bytes={len(CONTENT)}-"]
+    assert server.ranges == [f"bytes={length}-"]
 
 
 @pytest.mark.parametrize("length", [HALF, len(CONTENT), len(CONTENT) + 1])
 def test_an_earlier_download_of_another_file(tmp_path, length):
     with serve(lambda handler: handler.send(CONTENT)) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(bytes(length))
+        wanted = begun(remote(server.url, tmp_path), bytes(length))
         fetch(wanted, "w.pth")
     assert arrived(wanted)
     assert server.ranges == [f"bytes={length}-", None]
@@ -109,9 +101,7 @@ def ignores_parts(handler: Handler) -> None:
 
 def test_a_server_that_knows_no_parts(tmp_path, waits):
     with serve(ignores_parts) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT[:HALF])
+        wanted = begun(remote(server.url, tmp_path), CONTENT[:HALF])
         fetch(wanted, "w.pth")
     assert arrived(wanted)
     assert len(server.requests) == 1
@@ -127,9 +117,7 @@ def test_a_server_that_gives_another_part(tmp_path):
             handler.send(CONTENT)
 
     with serve(wrong_part) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT[:HALF])
+        wanted = begun(remote(server.url, tmp_path), CONTENT[:HALF])
         fetch(wanted, "w.pth")
     assert arrived(wanted)
 
@@ -148,7 +136,7 @@ def test_a_server_that_stays_busy(tmp_path, waits):
     with serve(lambda handler: handler.plain(503, b"")) as server:
         wanted = remote(server.url, tmp_path)
         with pytest.raises(
-            Refused, match=r"127\.0\.0\.1:\d+ answered 503 Service Unavailable, tried 6 times"
+            DownloadError, match=r"127\.0\.0\.1:\d+ answered 503 Service Unavailable, tried 6 times"
         ):
             fetch(wanted, "w.pth")
     assert waits == [1, 2, 4, 8, 16]
@@ -164,7 +152,7 @@ def test_what_has_come_is_kept_when_a_server_gives_up(tmp_path):
 
     with serve(once) as server:
         wanted = remote(server.url, tmp_path)
-        with pytest.raises(Refused, match="503"):
+        with pytest.raises(DownloadError, match="503"):
             fetch(wanted, "w.pth")
     assert wanted.part.read_bytes() == CONTENT[:HALF]
     assert wanted.here == HALF
@@ -176,7 +164,7 @@ def test_a_server_that_refuses(tmp_path, waits, status):
     with serve(lambda handler: handler.plain(status, PAGE, **{"Content-Type": "text/html"})) as server:
         wanted = remote(server.url, tmp_path)
         for ask in (ask_size, lambda wanted: fetch(wanted, "w.pth")):
-            with pytest.raises(Refused, match=rf"127\.0\.0\.1:\d+ answered {status} \w+"):
+            with pytest.raises(DownloadError, match=rf"127\.0\.0\.1:\d+ answered {status} \w+"):
                 ask(wanted)
     assert not waits
     assert not list(wanted.place.parent.iterdir())
@@ -187,7 +175,7 @@ def test_a_web_page_in_place_of_the_file(tmp_path, kind):
     with serve(lambda handler: handler.plain(200, PAGE, **{"Content-Type": kind})) as server:
         wanted = remote(server.url, tmp_path)
         with pytest.raises(
-            Refused, match=r"gave a web page .“Google Drive - Quota exceeded”. in place of the"
+            DownloadError, match=r"gave a web page .“Google Drive - Quota exceeded”. in place of the"
         ):
             fetch(wanted, "w.pth")
     assert not list(wanted.place.parent.iterdir())
@@ -198,7 +186,7 @@ def test_other_content(tmp_path):
     with serve(lambda handler: handler.send(other)) as server:
         wanted = remote(server.url, tmp_path)
         with pytest.raises(
-            Refused, match=rf"has the sha256 {hashlib.sha256(other).hexdigest()}, not {SHA256}"
+            DownloadError, match=rf"has the sha256 {hashlib.sha256(other).hexdigest()}, not {SHA256}"
         ):
             fetch(wanted, "w.pth")
     assert not list(wanted.place.parent.iterdir())
@@ -241,13 +229,9 @@ def test_a_server_that_falls_silent(tmp_path, monkeypatch, waits):
     silent = [True]
 
     def answer(handler: Handler) -> None:
-        if silent.pop() if silent else False:
-            handler.send_response(200)
-            handler.send_header("Content-Length", str(len(CONTENT)))
-            handler.end_headers()
-            handler.wfile.write(CONTENT[:HALF])
-            handler.rfile.read(1)  # until the other end gives up
-            handler.close_connection = True
+        if silent:
+            silent.clear()
+            handler.stall(CONTENT, HALF)
         else:
             handler.send(CONTENT)
 
@@ -289,7 +273,7 @@ def test_nobody_listens(tmp_path, waits):
         pass
     wanted = remote(server.url, tmp_path)
     with pytest.raises(
-        Refused, match=r"the connection to 127\.0\.0\.1:\d+ failed .*refused.*, tried 6 times"
+        DownloadError, match=r"the connection to 127\.0\.0\.1:\d+ failed .*refused.*, tried 6 times"
     ):
         ask_size(wanted)
 
@@ -298,13 +282,13 @@ def test_nobody_listens(tmp_path, waits):
     "url", ["http://[::1/b", "http://localhost:x/b", "http://localhost/\u00e9", f"http://{'h' * 64}/b"]
 )
 def test_what_is_no_address(tmp_path, waits, url):
-    with pytest.raises(Refused, match="is no address"):
+    with pytest.raises(DownloadError, match="is no address"):
         fetch(Remote(url, tmp_path / "b", "0" * 64), "b")
     assert waits == []
 
 
 def test_no_such_host(tmp_path, waits):
-    with pytest.raises(Refused, match=r"weights\.invalid cannot be reached from here"):
+    with pytest.raises(DownloadError, match=r"weights\.invalid cannot be reached from here"):
         ask_size(Remote("https://weights.invalid/w.pth", tmp_path / "w.pth", SHA256))
     assert not waits
 
@@ -313,7 +297,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "weights").write_text("a file")
     with (
         serve(lambda handler: handler.send(CONTENT)) as server,
-        pytest.raises(Refused, match="cannot be written"),
+        pytest.raises(DownloadError, match="cannot be written"),
     ):
         fetch(remote(server.url, tmp_path), "w.pth")
 
@@ -332,12 +316,12 @@ def test_a_full_disk(tmp_path):
 PROGRAM = """
 import resource, signal, sys
 from pathlib import Path
-from vidkd.backbones.fetch import Refused, Remote, fetch
+from vidkd.backbones.fetch import DownloadError, Remote, fetch
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), -1))
 try:
     fetch(Remote(sys.argv[1], Path(sys.argv[2]), sys.argv[3]), "w.pth")
-except Refused as error:
+except DownloadError as error:
     sys.exit(str(error))
 """
 
@@ -353,23 +337,13 @@ def test_a_download_that_is_killed(tmp_path):
     slow = [True]
 
     def answer(handler: Handler) -> None:
-        if not slow:
-            handler.send(CONTENT)
-            return
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(CONTENT)))
-        handler.end_headers()
-        handler.wfile.write(CONTENT[:HALF])
-        handler.wfile.flush()
-        handler.connection.settimeout(30)
-        handler.rfile.read(1)  # until the other end is gone
-        handler.close_connection = True
+        handler.stall(CONTENT, HALF) if slow else handler.send(CONTENT)
 
     with serve(answer) as server:
         wanted = remote(server.url, tmp_path)
         process = child(wanted)
         wait_for(lambda: wanted.here > 1_000_000)
-        with pytest.raises(Refused, match="another process is fetching it"):
+        with pytest.raises(DownloadError, match="another process is fetching it"):
             fetch(wanted, "w.pth")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -379,13 +353,6 @@ def test_a_download_that_is_killed(tmp_path):
         fetch(wanted, "w.pth")
     assert arrived(wanted)
     assert server.ranges == [None, f"bytes={here}-"]
-
-
-def wait_for(condition, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        threading.Event().wait(0.01)
 
 
 def test_a_bar_on_a_terminal(tmp_path, monkeypatch, capsys):
@@ -417,9 +384,7 @@ def test_lines_before_anything_has_come(tmp_path, monkeypatch, caplog):
         handler.plain(503, b"") if busy and busy.pop() else ignores_parts(handler)
 
     with serve(answer) as server:
-        wanted = remote(server.url, tmp_path)
-        wanted.part.parent.mkdir()
-        wanted.part.write_bytes(CONTENT[:HALF])
+        wanted = begun(remote(server.url, tmp_path), CONTENT[:HALF])
         fetch(Remote(wanted.url, wanted.place, SHA256, len(CONTENT)), "w.pth")
     assert arrived(wanted)
     waited, *lines = caplog.messages

@@ -23,8 +23,6 @@ from vidkd.errors import UserError
 from vidkd.features.batches import FeatureJoin
 from vidkd.features.store import FeatureStore
 
-KINDS = ("clip", "timm", "videomae", "timesformer", "vivit", "vjepa2")
-
 
 @pytest.fixture
 def cached(tmp_path):
@@ -50,7 +48,6 @@ def calls_of(source: LiveFeatures) -> list[int]:
     return seen
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_rows_in_any_order_are_the_bits_of_a_float32_cache(kind, made, stores, cached):
     settings = settings_of(kind, made(kind).folder)
     source, store = opened(stores.train, settings, "small"), cached(stores.train, settings)

@@ -6,25 +6,11 @@ import json
 
 import pytest
 import torch
-from PIL import Image
 
 from tests.backbones.checkpoints import clips, edit_json, make_timm, settings_of
+from tests.backbones.directly import timm_frames
 from vidkd.backbones.mobilevit import load
 from vidkd.errors import UserError
-
-# isort: split
-
-import timm
-
-
-def directly(folder, clip: torch.Tensor) -> torch.Tensor:
-    """timm's own loading, preprocessing and pooled features."""
-    network = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(network), is_training=False)
-    frames = [Image.fromarray(frame.permute(1, 2, 0).numpy()) for frame in clip.flatten(0, 1)]
-    with torch.no_grad():
-        batch = torch.stack([transform(frame) for frame in frames])
-        return network.forward_head(network.forward_features(batch), pre_logits=True)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +27,7 @@ def test_features_are_timms(tmp_path, architecture, width):
     clip = clips(2, 8)
     backbone = load(settings_of("timm", tmp_path))
     found_BTSD = backbone(clip)
-    wanted_ND = directly(tmp_path, clip)
+    wanted_ND = timm_frames(tmp_path, clip)
     torch.testing.assert_close(found_BTSD, wanted_ND.reshape(2, 8, 1, width), rtol=1e-5, atol=1e-5)
     assert found_BTSD.std() > 0.01
     assert backbone.spec.width == width

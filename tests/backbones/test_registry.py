@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -15,14 +13,9 @@ from torch import nn
 
 from tests.backbones.checkpoints import MAKERS, SIZE, clips, settings_of
 from vidkd.backbones.protocol import pool
-from vidkd.backbones.registry import BACKBONES, find_loader, load_backbone
+from vidkd.backbones.registry import BACKBONES, load_backbone
 from vidkd.config.backbones import Kind
 from vidkd.errors import UserError
-
-
-@pytest.fixture(params=BACKBONES)
-def kind(request):
-    return request.param
 
 
 @pytest.fixture
@@ -32,11 +25,6 @@ def backbone(kind, made):
 
 def test_kinds_are_those_that_settings_allow():
     assert set(BACKBONES) == set(get_args(Kind)) == set(MAKERS)
-
-
-def test_an_unknown_kind_lists_the_known_ones():
-    with pytest.raises(UserError, match="'videomea' is not known; known: clip, timm, videomae"):
-        find_loader("videomea")
 
 
 def test_tokens_are_by_time_step_as_the_spec_says(backbone, kind):
@@ -134,8 +122,8 @@ def test_every_load_reports_its_coverage(kind, made, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_a_checkpoint_in_half_precision_becomes_float32(kind, made, tmp_path):
-    folder = Path(shutil.copytree(made(kind).folder, tmp_path / "half"))
+def test_a_checkpoint_in_half_precision_becomes_float32(kind, made, copied):
+    folder = copied(kind)
     (file,) = folder.glob("*.safetensors")
     half = {
         name: value.half() if value.is_floating_point() else value for name, value in load_file(file).items()

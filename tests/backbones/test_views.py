@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from tests.backbones.checkpoints import SIZE, settings_of
-from tests.backbones.directly import tokens
-from tests.backbones.test_mobilevit import directly as timm_directly
+from tests.backbones.directly import timm_frames, tokens
 from tests.conftest import FRAMES
 from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.network import Network
@@ -94,7 +93,7 @@ def test_image_network(views, positions, frames, made, tmp_path):
     assert found.shape == (3, views, 3, 1, 320)
     for row, name in enumerate(SHAPES):
         for view, chosen in enumerate(positions):
-            wanted = timm_directly(folder, cut(frames, row, name, chosen)).reshape(3, 4, 320).mean(1)
+            wanted = timm_frames(folder, cut(frames, row, name, chosen)).reshape(3, 4, 320).mean(1)
             torch.testing.assert_close(found[row, view, :, 0], wanted, rtol=1e-5, atol=1e-5)
 
 

@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from vidkd.config.backbones import BackboneSettings
+from vidkd.config.load import load_settings
 from vidkd.config.problems import problems, sentence
+from vidkd.errors import UserError
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 SUM = "0" * 64
@@ -54,6 +56,9 @@ def test_a_file_needs_its_sum():
         ({"revision": REVISION}, "revision: is a commit of hub, which is not set: set hub"),
         ({"folder": "w", "sha256": "abc"}, "sha256: found 'abc'; allowed: 64 hexadecimal digits"),
         ({"hub": "videomae-base", "revision": REVISION}, "hub: found 'videomae-base'; allowed: owner/name"),
+        ({"hub": "../b", "revision": REVISION}, "hub: found '../b'; allowed: owner/name"),
+        ({"folder": "w", "token": "full"}, "token: no such setting; did you mean tokens?"),
+        ({"folder": "w", "crops": 2}, "crops: found 2; allowed: 1 or 3"),
         ({"folder": "w", "kind": "videomea"}, 'kind: found "videomea"; allowed: one of clip, timm, videomae'),
         ({"folder": "w", "tokens": "all"}, 'tokens: found "all"; allowed: one of full, time, clip'),
         ({"folder": "w", "frames": 0}, "frames: found 0; allowed: whole number, at least 1, or null"),
@@ -99,3 +104,52 @@ def test_every_problem_is_told():
     assert [line.partition(":")[0] for line in found] == [
         "found hub and file as source; allowed", "revision", "sha256",
     ]  # fmt: skip
+
+
+# ---- among the other settings
+
+CLIP = {"folder": "weights/clip"}
+
+
+def test_backbones_are_settings_by_name():
+    settings = load_settings({"backbones": {"clip": CLIP, "half": {**CLIP, "fp16": "true", "frames": "4"}}})
+    assert settings.backbones["clip"].kind == "clip"
+    assert (settings.backbones["half"].fp16, settings.backbones["half"].frames) == (True, 4)
+    assert load_settings({}).backbones == {}
+
+
+@pytest.mark.parametrize(
+    ("backbones", "line"),
+    [
+        ({"CLIP": CLIP}, "backbones.CLIP: wrong name; allowed: lower-case letters, digits and _"),
+        ({"a": 3}, "backbones.a: found 3; allowed: a mapping of settings"),
+        ([], "backbones: found []; allowed: mapping of text to settings"),
+        ({"a": {"hub": "a/b"}}, "backbones.a.revision: hub needs a commit"),
+        (
+            {
+                "a": {"file": "w.pth", "sha256": 64 * "0"},
+                "b": {"file": "./w.pth", "sha256": 64 * "1"},
+            },
+            "backbones.b.file: is that of backbones.a, with another sha256: give each its own file",
+        ),
+        ({"a": {**CLIP, "frames": 33}}, "backbones.a.frames: 33 frames are asked of videos stored with 32"),
+        (
+            {"a": {**CLIP, "frames": 8, "views": 5}},
+            "backbones.a.views: 40 frames are asked of videos stored with 32",
+        ),
+        ({"a": {**CLIP, "views": 5}}, "backbones.a.views: 40 frames are asked of videos stored with 32"),
+        (
+            {"a": {**CLIP, "kind": "timm", "views": 5}},
+            "backbones.a.views: 40 frames are asked of videos stored with 32",
+        ),
+        (
+            {"a": {**CLIP, "kind": "vivit", "views": 33}},
+            "backbones.a.views: 33 frames are asked of videos stored with 32",
+        ),
+    ],
+)
+def test_a_wrong_backbone_is_named(backbones, line):
+    with pytest.raises(UserError) as caught:
+        load_settings({"backbones": backbones})
+    _, found = str(caught.value).splitlines()
+    assert found.strip().startswith(line)

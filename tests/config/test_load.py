@@ -321,17 +321,6 @@ OTHERS: dict[str, dict] = {"st8": {}, "tsm": {}}
         ),
         ({"ffn": {"tfd": {"report_counts": [4, 20]}}}, "ffn.tfd.report_counts: [20] are above"),
         ({"ffn": {"predict": {"score_counts": [20]}}}, "ffn.predict.score_counts: [20] are above"),
-    ],
-)
-def test_settings_that_do_not_fit_together(values, said):
-    with pytest.raises(UserError) as refused:
-        load_settings(values)
-    assert said in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
         ({"results_dir": "my results"}, "results_dir: found 'my results'; allowed: letters, digits"),
         ({"results_dir": "r{x}"}, "results_dir: found 'r{x}'"),
         ({"ffn": {"base": {"crop_scales": [0]}}}, "crop_scales: found [0.0]; allowed: shares from 0.1"),
@@ -387,57 +376,3 @@ def test_settings_that_would_fail_much_later(values, said):
     with pytest.raises(UserError) as refused:
         load_settings(values)
     assert said in str(refused.value)
-
-
-CLIP = {"folder": "weights/clip"}
-
-
-def test_backbones_are_settings_by_name():
-    settings = load_settings({"backbones": {"clip": CLIP, "half": {**CLIP, "fp16": "true", "frames": "4"}}})
-    assert settings.backbones["clip"].kind == "clip"
-    assert (settings.backbones["half"].fp16, settings.backbones["half"].frames) == (True, 4)
-    assert load_settings({}).backbones == {}
-
-
-@pytest.mark.parametrize(
-    ("backbones", "line"),
-    [
-        ({"CLIP": CLIP}, "backbones.CLIP: wrong name; allowed: lower-case letters, digits and _"),
-        ({"a": 3}, "backbones.a: found 3; allowed: a mapping of settings"),
-        ([], "backbones: found []; allowed: mapping of text to settings"),
-        ({"a": {}}, "backbones.a: found none as source; allowed: one of hub, folder, file and checkpoint"),
-        ({"a": {**CLIP, "token": "full"}}, "backbones.a.token: no such setting; did you mean tokens?"),
-        (
-            {"a": {**CLIP, "tokens": "all"}},
-            'backbones.a.tokens: found "all"; allowed: one of full, time, clip',
-        ),
-        ({"a": {**CLIP, "frames": 0}}, "backbones.a.frames: found 0; allowed: whole number, at least 1"),
-        ({"a": {"hub": "a/b"}}, "backbones.a.revision: hub needs a commit"),
-        ({"a": {"hub": "../b"}}, "backbones.a.hub: found '../b'; allowed: owner/name"),
-        (
-            {
-                "a": {"file": "w.pth", "sha256": 64 * "0"},
-                "b": {"file": "./w.pth", "sha256": 64 * "1"},
-            },
-            "backbones.b.file: is that of backbones.a, with another sha256: give each its own file",
-        ),
-        ({"a": {**CLIP, "frames": 33}}, "backbones.a.frames: 33 frames are asked of videos stored with 32"),
-        (
-            {"a": {**CLIP, "frames": 8, "views": 5}},
-            "backbones.a.views: 40 frames are asked of videos stored with 32",
-        ),
-        ({"a": {**CLIP, "views": 5}}, "backbones.a.views: 40 frames are asked of videos stored with 32"),
-        (
-            {"a": {**CLIP, "kind": "timm", "views": 5}},
-            "backbones.a.views: 40 frames are asked of videos stored with 32",
-        ),
-        (
-            {"a": {**CLIP, "kind": "vivit", "views": 33}},
-            "backbones.a.views: 33 frames are asked of videos stored with 32",
-        ),
-        ({"a": {**CLIP, "crops": 2}}, "backbones.a.crops: found 2; allowed: 1 or 3"),
-    ],
-)
-def test_a_wrong_backbone_is_named(backbones, line):
-    (found,) = wrong({"backbones": backbones})
-    assert found.startswith(line)

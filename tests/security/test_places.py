@@ -16,10 +16,11 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import EpsImagePlugin
 
-from tests.backbones.hub_server import REVISION, Hub, serve_hub
+from tests.backbones.hub_server import REVISION, Hub
 from tests.data.adapters.trees import listed, put_videos, write
 from tests.data.feature_files import write_shard
-from vidkd.backbones.fetch import Refused
+from tests.web_server import serve
+from vidkd.backbones.fetch import DownloadError
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.hub_files import files_of
 from vidkd.config.data import FrameSettings
@@ -259,7 +260,9 @@ class LyingHub(Hub):
 
 
 def test_a_hub_chooses_no_place_for_its_files(tmp_path, monkeypatch):
-    with serve_hub(LyingHub({"someone/small": tmp_path})) as server:
+    with serve(LyingHub({"someone/small": tmp_path}).answer) as server:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
-        with pytest.raises(Refused, match=r"the hub gives config\.json the sum '.*evil', which is none"):
+        with pytest.raises(
+            DownloadError, match=r"the hub gives config\.json the sum '.*evil', which is none"
+        ):
             files_of(Commit("someone/small", REVISION, ("model.safetensors",)))

@@ -86,7 +86,7 @@ CHANGES = [
     Change("FFNSettings, a validator", FFN_FILE, "if not self.sharing and", "if self.sharing and", FFN),
     Change(
         "LinearSettings, a validator",
-        "vidkd/config/linear.py",
+        "vidkd/config/teacher.py",
         "or strengths[0] <= 0",
         "or strengths[0] < 0",
         PROBES,

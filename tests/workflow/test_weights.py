@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.backbones.checkpoints import MAKERS, clips, settings_of
-from tests.backbones.hub_server import REVISION, Hub, serve_hub
+from tests.backbones.hub_server import REVISION, Hub
 from tests.web_server import serve, without_network
 from tests.workflow.conftest import OF_FFN, TINY, Project, keep_sections
 from vidkd.backbones.registry import load_backbone
@@ -54,7 +54,7 @@ def test_features_without_network(tiny, tmp_path):
     MAKERS["vivit"](folder)
     backbones = {"video": {"kind": "vivit", "hub": "someone/small", "revision": REVISION}}
     target = Paths("results/tiny").features.format(backbone="video", split="test", shard=0)
-    with serve_hub(Hub({"someone/small": folder})) as server:
+    with serve(Hub({"someone/small": folder}).answer) as server:
         features = without_network(*snakemake(project, server.url, backbones, target))
         status, said = run(project, features)
         assert status != 0

@@ -35,15 +35,15 @@ PIXELS = Pixels(224, 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), {})
 BESIDE = ("num_attention_heads", "image_size", "num_frames")
 """What a checkpoint does not say either, under the names that CONFIG has for it where it lies beside one."""
 
-FRAMES = 16
-HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+_FRAMES = 16
+_HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
 """Attention heads by width of the published networks: ViT-S, B, L, H, g."""
 
-EPS = 1e-6
+_EPS = 1e-6
 """Of every norm in the original code; transformers has 1e-12 and 1e-5."""
 
-PREFIXES = ("module.", "backbone.", "encoder.")
-PRETRAINING = (
+_PREFIXES = ("module.", "backbone.", "encoder.")
+_PRETRAINING = (
     "decoder.",
     "encoder_to_decoder.",
     "mask_token",
@@ -53,13 +53,13 @@ PRETRAINING = (
 )
 """Parts of pre-training, which no feature passes through."""
 
-OUTER = {
+_OUTER = {
     "videomae.embeddings.patch_embeddings.projection": "patch_embed.proj",
     "videomae.layernorm": "norm",
     "fc_norm": "fc_norm",
     "classifier": "head",
 }
-INNER = {
+_INNER = {
     "layernorm_before": "norm1",
     "layernorm_after": "norm2",
     "attention.output.dense": "attn.proj",
@@ -68,8 +68,8 @@ INNER = {
 }
 """Modules of transformers' network and of its layers, and what the original code calls them."""
 
-BIASES = {"query": "attn.q_bias", "value": "attn.v_bias"}
-THIRDS = ("query", "key", "value")
+_BIASES = {"query": "attn.q_bias", "value": "attn.v_bias"}
+_THIRDS = ("query", "key", "value")
 """Order of the parts of `attn.qkv.weight`."""
 
 
@@ -99,11 +99,11 @@ def load_original(
 
 
 def new_network(config: VideoMAEConfig) -> VideoMAEForVideoClassification:
-    """A network with random weights, with EPS in every norm."""
-    config.layer_norm_eps = EPS
+    """Build a network with random weights, whose norms have the epsilon of the original code."""
+    config.layer_norm_eps = _EPS
     model = VideoMAEForVideoClassification(config)
     if model.fc_norm is not None:  # its epsilon is no setting of the library
-        model.fc_norm.eps = EPS
+        model.fc_norm.eps = _EPS
     return model
 
 
@@ -142,10 +142,10 @@ def refuse_heads(width: int, heads: int, source: Source) -> None:
     Raises:
         UserError: the heads are not those of the network of this width.
     """
-    if heads != HEADS.get(width, heads):
+    if heads != _HEADS.get(width, heads):
         raise UserError(
             f"{source.name}: its config says {heads} attention heads of {width / heads:g}; the network of "
-            f"width {width} has {HEADS[width]} of {width / HEADS[width]:g}, and with others it computes "
+            f"width {width} has {_HEADS[width]} of {width / _HEADS[width]:g}, and with others it computes "
             "something else. Mend num_attention_heads in config.json, or take the original checkpoint."
         )
 
@@ -154,9 +154,9 @@ def _bare(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Without prefixes and without the parts of pre-training."""
     found = {}
     for name, value in weights.items():
-        for prefix in PREFIXES:
+        for prefix in _PREFIXES:
             name = name.removeprefix(prefix)
-        if not name.startswith(PRETRAINING):
+        if not name.startswith(_PRETRAINING):
             found[name] = value
     return found
 
@@ -189,7 +189,7 @@ def _config(found: Mapping[str, Tensor], settings: BackboneSettings, source: Sou
     more = {"num_labels": 0 if head is None else len(head), "attn_implementation": settings.attention}
     return VideoMAEConfig(
         image_size=beside.get("image_size", PIXELS.size), patch_size=side, tubelet_size=tubelet,
-        num_frames=settings.frames or beside.get("num_frames", FRAMES),
+        num_frames=settings.frames or beside.get("num_frames", _FRAMES),
         hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads,
         intermediate_size=len(hidden), use_mean_pooling="norm.weight" not in found, **more,
     )  # fmt: skip
@@ -197,12 +197,12 @@ def _config(found: Mapping[str, Tensor], settings: BackboneSettings, source: Sou
 
 def _heads(width: int, beside: Mapping[str, Any], source: Source) -> int:
     """Attention heads, as the folder says or as the published network of this width has them."""
-    heads: int | None = beside.get("num_attention_heads", HEADS.get(width))
+    heads: int | None = beside.get("num_attention_heads", _HEADS.get(width))
     if heads is None:
         raise UserError(
             f"{source.name}: the file does not say its attention heads, and no published network is {width} "
-            f"wide; known: {', '.join(map(str, HEADS))}. Of any other, set folder to one that holds the file "
-            f"as {OF_TRANSFORMERS[1]}, its {PREPROCESSORS[1]}, and a {CONFIG} with {', '.join(BESIDE)}."
+            f"wide; known: {', '.join(map(str, _HEADS))}. Of any other, set folder to one that holds the "
+            f"file as {OF_TRANSFORMERS[1]}, its {PREPROCESSORS[1]}, and a {CONFIG} with {', '.join(BESIDE)}."
         )
     refuse_heads(width, heads, source)
     if width % heads:
@@ -236,11 +236,11 @@ def _original_name(name: str) -> tuple[str, int | None]:
     match = re.fullmatch(r"videomae\.encoder\.layer\.(\d+)\.(.+)\.(\w+)", name)
     if match is None:
         module, _, last = name.rpartition(".")
-        return f"{OUTER[module]}.{last}", None
+        return f"{_OUTER[module]}.{last}", None
     block, module, last = match.groups()
-    if module in INNER:
-        return f"blocks.{block}.{INNER[module]}.{last}", None
+    if module in _INNER:
+        return f"blocks.{block}.{_INNER[module]}.{last}", None
     part = module.removeprefix("attention.attention.")
     if last == "bias":
-        return f"blocks.{block}.{BIASES[part]}", None
-    return f"blocks.{block}.attn.qkv.weight", THIRDS.index(part)
+        return f"blocks.{block}.{_BIASES[part]}", None
+    return f"blocks.{block}.attn.qkv.weight", _THIRDS.index(part)

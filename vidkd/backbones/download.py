@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vidkd.backbones.fetch import Refused, Remote, ask_size, bytes_text, fetch
+from vidkd.backbones.fetch import DownloadError, Remote, ask_size, bytes_text, fetch
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.hub_files import HubFile, complete, files_of, is_damaged, page_of, quiet, remote_of
 from vidkd.backbones.source import WEIGHTS, commit_of, find_source, place_of, weights_in
-from vidkd.config.backbones import BackboneSettings
-from vidkd.config.start import is_weights_file
-from vidkd.config.weights import WeightsSettings
+from vidkd.config.backbones import BackboneSettings, WeightsSettings
+from vidkd.config.training import is_weights_file
 from vidkd.engine.weights import torchvision_file
 from vidkd.errors import UserError
 from vidkd.provenance import file_sha256
@@ -29,8 +28,8 @@ DRIVE_PAGE = "https://drive.google.com/file/d/{}/view"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Weights that the configuration names.
+class _Weights:
+    """Weights that the configuration names, and what is known of them.
 
     Attributes:
         name: the settings that name them, and their source.
@@ -78,7 +77,7 @@ def download(settings: WeightsSettings) -> None:
     log.info("all weights are here")
 
 
-def _list(wanted: Sequence[Wanted]) -> None:
+def _list(wanted: Sequence[_Weights]) -> None:
     if not wanted:
         log.info("the configuration names no weights that are made elsewhere")
     for item in wanted:
@@ -89,19 +88,19 @@ def _list(wanted: Sequence[Wanted]) -> None:
     log.info("in all %s, of which %s are to be fetched%s", bytes_text(total), bytes_text(left), more)
 
 
-def _attempted(item: Wanted) -> Wanted:
+def _attempted(item: _Weights) -> _Weights:
     """Fetched, or with the reason why not: one failure keeps nothing else from being fetched."""
     if item.get is None or item.problem:
         return item
     try:
         item.get()
-    except Refused as error:
+    except DownloadError as error:
         return replace(item, problem=str(error))
     log.info("%s: is here", item.name)
     return replace(item, left=0, get=None)
 
 
-def _check_room(wanted: Sequence[Wanted]) -> None:
+def _check_room(wanted: Sequence[_Weights]) -> None:
     """Refuse to begin what does not fit on the disks."""
     needed: dict[int, int] = {}
     for item in wanted:
@@ -118,7 +117,7 @@ def _check_room(wanted: Sequence[Wanted]) -> None:
             )
 
 
-def _of_backbones(backbones: Mapping[str, BackboneSettings]) -> Iterator[Wanted]:
+def _of_backbones(backbones: Mapping[str, BackboneSettings]) -> Iterator[_Weights]:
     """Those that are made elsewhere; with one source once, whatever else differs."""
     names: dict[str, list[str]] = {}
     source = {"kind", "hub", "revision", "folder", "file", "sha256", "url", "drive"}
@@ -136,7 +135,7 @@ def _of_backbones(backbones: Mapping[str, BackboneSettings]) -> Iterator[Wanted]
             yield _placed(name, settings)
 
 
-def _of_runs(weights: Mapping[str, str]) -> Iterator[Wanted]:
+def _of_runs(weights: Mapping[str, str]) -> Iterator[_Weights]:
     """What trainings start from; files of the user's own have no sum to check."""
     for source in dict.fromkeys(weights.values()):
         users = ", ".join(name for name, given in weights.items() if given == source)
@@ -144,16 +143,18 @@ def _of_runs(weights: Mapping[str, str]) -> Iterator[Wanted]:
         if not is_weights_file(source):
             yield _of_torchvision(name, source)
         elif (file := Path(source)).is_file():
-            yield Wanted(name, file, "", file.stat().st_size)
+            yield _Weights(name, file, "", file.stat().st_size)
         else:
-            yield Wanted(name, file, f"Place it at {file.absolute()}.", None, problem="there is no such file")
+            yield _Weights(
+                name, file, f"Place it at {file.absolute()}.", None, problem="there is no such file"
+            )
 
 
-def _of_torchvision(name: str, weights: str) -> Wanted:
+def _of_torchvision(name: str, weights: str) -> _Weights:
     try:
         url, place = torchvision_file(weights)
     except UserError as error:
-        return Wanted(name, Path(), "", problem=str(error).rstrip("."))
+        return _Weights(name, Path(), "", problem=str(error).rstrip("."))
     digits = place.stem.rpartition("-")[2]  # of the sum: torch names its files so
     return _at_address(name, Remote(url, place, digits), url)
 
@@ -166,20 +167,22 @@ def _address(settings: BackboneSettings) -> tuple[Remote, str]:
     return Remote(url, Path(str(settings.file)), str(settings.sha256)), page
 
 
-def _at_address(name: str, remote: Remote, page: str) -> Wanted:
+def _at_address(name: str, remote: Remote, page: str) -> _Weights:
     place = remote.place
     if place.is_file():
         found, size = file_sha256(place), place.stat().st_size
         if found.startswith(remote.sha256):
-            return Wanted(name, place, "", size)
+            return _Weights(name, place, "", size)
         problem = f"{place} has the sha256 {found}, not {remote.sha256}"
-        return Wanted(name, place, "Move it away and run this again, or mend sha256.", size, problem=problem)
+        return _Weights(
+            name, place, "Move it away and run this again, or mend sha256.", size, problem=problem
+        )
     try:
         remote = replace(remote, size=ask_size(remote))
-    except Refused as error:
-        return Wanted(name, place, _by_hand(remote, page), None, None, str(error))
+    except DownloadError as error:
+        return _Weights(name, place, _by_hand(remote, page), None, None, str(error))
     get = partial(fetch, remote, name)
-    return Wanted(name, place, _by_hand(remote, page), remote.size, remote.left, get=get)
+    return _Weights(name, place, _by_hand(remote, page), remote.size, remote.left, get=get)
 
 
 def _by_hand(remote: Remote, page: str) -> str:
@@ -191,16 +194,16 @@ def _by_hand(remote: Remote, page: str) -> str:
     )
 
 
-def _placed(name: str, settings: BackboneSettings) -> Wanted:
+def _placed(name: str, settings: BackboneSettings) -> _Weights:
     """What only the user can put there."""
     place = Path(str(settings.file or settings.folder))
     if problem := _said_of(settings):
-        return Wanted(name, place, f"It belongs at {place.absolute()}.", problem=problem)
+        return _Weights(name, place, f"It belongs at {place.absolute()}.", problem=problem)
     files = [place] if place.is_file() else weights_in(place, WEIGHTS[settings.kind], name)
-    return Wanted(name, place, "", sum(file.stat().st_size for file in files))
+    return _Weights(name, place, "", sum(file.stat().st_size for file in files))
 
 
-def _on_hub(name: str, settings: BackboneSettings) -> Wanted:
+def _on_hub(name: str, settings: BackboneSettings) -> _Weights:
     commit = commit_of(settings)
     by_hand = (
         f"Get its files from {page_of(commit)} in another way, place them into a folder, and set folder in "
@@ -210,13 +213,13 @@ def _on_hub(name: str, settings: BackboneSettings) -> Wanted:
         if here := _whole(commit):
             return _in_cache(name, settings, here)
         files = files_of(commit)
-    except Refused as error:
-        return Wanted(name, commit.cache, f"{by_hand}.", left=None, problem=str(error))
+    except DownloadError as error:
+        return _Weights(name, commit.cache, f"{by_hand}.", left=None, problem=str(error))
     large = [remote_of(commit, file) for file in files if file.sha256 is not None and not file.blob.exists()]
     small = [file.size for file in files if file.sha256 is None and not file.blob.exists()]
     left = sum(remote.left or 0 for remote in large) + sum(small)
     get = partial(_fetch_commit, name, settings, large)
-    return Wanted(
+    return _Weights(
         name, commit.cache, f"{by_hand}{_sums(files)}.", sum(file.size for file in files), left, get=get
     )
 
@@ -228,19 +231,19 @@ def _whole(commit: Commit) -> tuple[Path, ...]:
     try:
         files = weights_in(folder, commit.weights, str(folder))
     except UserError as error:
-        raise Refused(str(error).rstrip(".")) from error
+        raise DownloadError(str(error).rstrip(".")) from error
     return files if all(file.is_file() for file in files) else ()
 
 
-def _in_cache(name: str, settings: BackboneSettings, files: Sequence[Path]) -> Wanted:
+def _in_cache(name: str, settings: BackboneSettings, files: Sequence[Path]) -> _Weights:
     """Weights of the hub that are here, checked."""
     cache = commit_of(settings).cache
     if damaged := [file.resolve() for file in files if is_damaged(file)]:
         problem = f"{damaged[0]} has another sum than its name says"
-        return Wanted(name, cache, "Delete this file and run this again.", problem=problem)
+        return _Weights(name, cache, "Delete this file and run this again.", problem=problem)
     if settings.sha256 is not None and (problem := _said_of(settings)):
-        return Wanted(name, cache, "", problem=problem)
-    return Wanted(name, cache, "", sum(file.stat().st_size for file in files))
+        return _Weights(name, cache, "", problem=problem)
+    return _Weights(name, cache, "", sum(file.stat().st_size for file in files))
 
 
 def _said_of(settings: BackboneSettings) -> str:
@@ -257,7 +260,7 @@ def _fetch_commit(name: str, settings: BackboneSettings, large: Sequence[Remote]
         fetch(remote, name)
     complete(commit_of(settings))
     if problem := _said_of(settings):
-        raise Refused(problem)
+        raise DownloadError(problem)
 
 
 def _sums(files: Sequence[HubFile]) -> str:

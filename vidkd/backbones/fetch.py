@@ -35,18 +35,18 @@ WAITS_S = (1, 2, 4, 8, 16)
 TIMEOUT_S = 60
 """Without a byte from the server."""
 
-CHUNK = 1 << 20
-BUSY = (408, 425, 429, 500, 502, 503, 504)
+_CHUNK = 1 << 20
+_BUSY = (408, 425, 429, 500, 502, 503, 504)
 """Answers of a server that may give the file in a moment."""
 
-UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
-PAGE = (b"<!doctype", b"<html", b"<?xml")
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+_PAGE = (b"<!doctype", b"<html", b"<?xml")
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 Result = TypeVar("Result")
 
 
-class Refused(Exception):
+class DownloadError(Exception):
     """The file is not to be had; the message says why, in words that go on after a colon."""
 
 
@@ -96,7 +96,7 @@ def ask_size(remote: Remote) -> int | None:
     """Bytes of the file; None when its server does not say.
 
     Raises:
-        Refused: the server gives another thing than a file, or cannot be reached.
+        DownloadError: the server gives another thing than a file, or cannot be reached.
     """
 
     def ask() -> int | None:
@@ -104,7 +104,7 @@ def ask_size(remote: Remote) -> int | None:
             with _open(remote, 0) as answer:
                 return _span(answer)[1]
         except _Unreachable as error:  # a connection that breaks off later may come back; this one never was
-            raise Refused(str(error)) from error
+            raise DownloadError(str(error)) from error
 
     return _persist(ask, lambda: 0)
 
@@ -113,13 +113,13 @@ def check_network(url: str) -> None:
     """See whether anything answers at an address: one that keeps trying would only find out after long.
 
     Raises:
-        Refused: no way leads there.
+        DownloadError: no way leads there.
     """
     try:
         _open(Remote(url, Path(), ""), 0).close()
     except _Unreachable as error:
-        raise Refused(str(error)) from error
-    except (Refused, _Interrupted):
+        raise DownloadError(str(error)) from error
+    except (DownloadError, _Interrupted):
         log.debug("%s answers, or may", url)
 
 
@@ -131,7 +131,7 @@ def fetch(remote: Remote, label: str) -> None:
         label: names it in the progress.
 
     Raises:
-        Refused: the server gives another thing than the file, cannot be reached, or the disk is full.
+        DownloadError: the server gives another thing than the file, cannot be reached, or the disk is full.
     """
     try:
         remote.place.parent.mkdir(parents=True, exist_ok=True)
@@ -146,15 +146,15 @@ def fetch(remote: Remote, label: str) -> None:
         remote.part.replace(remote.place)
         fsync_folder(remote.place.parent)
     except OSError as error:
-        raise Refused(f"{remote.part} cannot be written ({error.strerror or error})") from error
+        raise DownloadError(f"{remote.part} cannot be written ({error.strerror or error})") from error
 
 
 def bytes_text(count: int) -> str:
     """A number of bytes for a person: 87.1 MB."""
     scaled, unit = float(count), 0
-    while scaled >= 999.95 and unit < len(UNITS) - 1:
+    while scaled >= 999.95 and unit < len(_UNITS) - 1:
         scaled, unit = scaled / 1000, unit + 1
-    return f"{scaled:.{1 if unit else 0}f} {UNITS[unit]}"
+    return f"{scaled:.{1 if unit else 0}f} {_UNITS[unit]}"
 
 
 def _lock(file: BinaryIO) -> None:
@@ -162,7 +162,7 @@ def _lock(file: BinaryIO) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise Refused("another process is fetching it") from error
+        raise DownloadError("another process is fetching it") from error
     except OSError:
         log.debug("this file system has no locks: the sum tells whether two processes wrote")
 
@@ -177,7 +177,7 @@ def _complete(remote: Remote, file: BinaryIO, label: str) -> None:
         found = _receive(remote, file, label)
     if not found.startswith(remote.sha256):
         _empty(file)
-        raise Refused(f"what came has the sha256 {found}, not {remote.sha256}")
+        raise DownloadError(f"what came has the sha256 {found}, not {remote.sha256}")
 
 
 def _receive(remote: Remote, file: BinaryIO, label: str) -> str:
@@ -200,8 +200,8 @@ def _receive_once(remote: Remote, file: BinaryIO, tell: Callable[[int], object])
         if first not in (0, start):
             raise _Interrupted(f"{_host(answer.url)} gave another part than was asked for")
         for chunk in _chunks(answer):
-            if file.tell() == 0 and chunk.lstrip()[:9].lower().startswith(PAGE):
-                raise Refused(_web_page(answer, chunk))
+            if file.tell() == 0 and chunk.lstrip()[:9].lower().startswith(_PAGE):
+                raise DownloadError(_web_page(answer, chunk))
             file.write(chunk)
             tell(len(chunk))
     if total is not None and file.tell() != total:
@@ -225,21 +225,21 @@ def _open(remote: Remote, start: int) -> http.client.HTTPResponse:
         if error.code == 416 and start:
             return error  # type: ignore[return-value] # an answer like any other
         said = f"{_host(error.url)} answered {error.code} {error.reason}"
-        raise (_Interrupted if error.code in BUSY else Refused)(said) from error
+        raise (_Interrupted if error.code in _BUSY else DownloadError)(said) from error
     except (http.client.InvalidURL, ValueError) as error:
-        raise Refused(f"{remote.url} is no address ({error})") from error
+        raise DownloadError(f"{remote.url} is no address ({error})") from error
     except (OSError, http.client.HTTPException) as error:
         raise _failed(remote.url, error) from error
     if answer.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
         with answer:
-            raise Refused(_web_page(answer, b"".join(_chunks(answer, 1 << 16))))
+            raise DownloadError(_web_page(answer, b"".join(_chunks(answer, 1 << 16))))
     return answer
 
 
 def _failed(url: str, error: Exception) -> _Interrupted:
     """What to make of a connection that failed."""
     reason = getattr(error, "reason", error)
-    if isinstance(reason, socket.gaierror) or getattr(reason, "errno", None) in UNREACHABLE:
+    if isinstance(reason, socket.gaierror) or getattr(reason, "errno", None) in _UNREACHABLE:
         return _Unreachable(f"{_host(url)} cannot be reached from here ({reason})")
     return _Interrupted(f"the connection to {_host(url)} failed ({reason or type(error).__name__})")
 
@@ -247,7 +247,7 @@ def _failed(url: str, error: Exception) -> _Interrupted:
 def _chunks(answer: http.client.HTTPResponse, most: int | None = None) -> Iterator[bytes]:
     """The body in pieces, or no more than the first of `most` bytes."""
     try:
-        while chunk := answer.read(most or CHUNK):
+        while chunk := answer.read(most or _CHUNK):
             yield chunk
             if most:
                 return
@@ -286,7 +286,7 @@ def _persist(attempt: Callable[[], Result], done: Callable[[], int]) -> Result:
         except _Interrupted as error:
             vain = 0 if done() > before else vain + 1
             if vain > len(WAITS_S):
-                raise Refused(f"{error}, tried {vain} times") from error
+                raise DownloadError(f"{error}, tried {vain} times") from error
             wait = WAITS_S[max(vain - 1, 0)]
             log.info("%s; again in %d s", error, wait)
             time.sleep(wait)

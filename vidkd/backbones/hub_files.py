@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 from huggingface_hub.utils.logging import disable_propagation
 
-from vidkd.backbones.fetch import Refused, Remote, check_network
+from vidkd.backbones.fetch import DownloadError, Remote, check_network
 from vidkd.backbones.hub import CONFIGS, Commit
 from vidkd.provenance import file_sha256
 
@@ -59,7 +59,7 @@ def files_of(commit: Commit) -> list[HubFile]:
     """What is needed of it: of weights in several forms, only the preferred one.
 
     Raises:
-        Refused: the hub does not say, or no file has a name of `weights`.
+        DownloadError: the hub does not say, or no file has a name of `weights`.
     """
     check_network(constants.ENDPOINT)
     with _refusing():
@@ -70,14 +70,14 @@ def files_of(commit: Commit) -> list[HubFile]:
             wanted = (*CONFIGS, pattern)
             needed = [file for file in files if any(fnmatch(file.path, name) for name in wanted)]
             return [_hub_file(commit, file) for file in needed]
-    raise Refused(f"it has no {' or '.join(commit.weights)}, which its kind needs")
+    raise DownloadError(f"it has no {' or '.join(commit.weights)}, which its kind needs")
 
 
 def newest_commit(repository: str) -> str:
     """The commit of `main` that this machine has of a repository, else the hub's newest.
 
     Raises:
-        Refused: this machine has none, and the hub does not say.
+        DownloadError: this machine has none, and the hub does not say.
     """
     known = Commit(repository, "main", ()).cache / "refs/main"
     if known.is_file():
@@ -101,7 +101,7 @@ def complete(commit: Commit) -> None:
     """Fetch what is missing, and name all of it in the snapshot.
 
     Raises:
-        Refused: the hub does not give it.
+        DownloadError: the hub does not give it.
     """
     with _refusing():
         commit.snapshot(local_files_only=False)
@@ -124,7 +124,7 @@ def is_damaged(file: Path) -> bool:
 def _hub_file(commit: Commit, file: Any) -> HubFile:
     sha256 = file.lfs.sha256 if file.lfs else None
     if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name := sha256 or file.blob_id):
-        raise Refused(f"the hub gives {file.path} the sum {name!r}, which is none")
+        raise DownloadError(f"the hub gives {file.path} the sum {name!r}, which is none")
     return HubFile(file.path, file.size, commit.cache / "blobs" / name, sha256)
 
 
@@ -133,7 +133,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # those of HTTP are of another library with each major release of the client
-        raise Refused(_reason(error)) from error
+        raise DownloadError(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:

@@ -105,7 +105,11 @@ class Backbone(nn.Module):
 
 
 def pool(feature_BTSD: Tensor, tokens: Tokens) -> Tensor:
-    """Rows of a cache: all tokens (B, T' x S, D), means by time step (B, T', D), or one mean (B, 1, D)."""
+    """Make rows of a cache.
+
+    Returns:
+        All tokens (B, T' x S, D), means by time step (B, T', D), or one mean (B, 1, D).
+    """
     if tokens == "full":
         return feature_BTSD.flatten(1, 2)
     feature_BTD = feature_BTSD.mean(2)
@@ -113,7 +117,7 @@ def pool(feature_BTSD: Tensor, tokens: Tokens) -> Tensor:
 
 
 def count_steps(frames: int, tubelet: int, name: str) -> int:
-    """Time steps of `frames` frames in tubelets.
+    """Count the time steps of `frames` frames in tubelets.
 
     Raises:
         UserError: the frames do not divide into tubelets.
@@ -127,5 +131,5 @@ def count_steps(frames: int, tubelet: int, name: str) -> int:
 
 
 def meaning(frames: int) -> str:
-    """What a time step of `frames` frames is called."""
+    """Name a time step of `frames` frames."""
     return "1 frame" if frames == 1 else f"{frames} frames"

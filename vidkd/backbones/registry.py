@@ -21,36 +21,24 @@ BACKBONES = {
     "vjepa2": "vidkd.backbones.vjepa2:load",
 }
 
-UNUSABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_UNUSABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def module_of(kind: str) -> str:
-    """The module with the backbones of this kind, which no import statement mentions."""
+    """Name the module with the backbones of this kind, which no import statement mentions."""
     return lazy.module_of(BACKBONES[kind])
 
 
-def find_loader(kind: str) -> Callable[[BackboneSettings], Backbone]:
-    """The function that loads backbones of this kind.
-
-    Raises:
-        UserError: there is none.
-    """
-    if kind not in BACKBONES:
-        raise UserError(f"backbone kind {kind!r} is not known; known: {', '.join(BACKBONES)}")
-    loader: Callable[[BackboneSettings], Backbone] = lazy.load(BACKBONES[kind])
-    return loader
-
-
 def load_backbone(settings: BackboneSettings) -> Backbone:
-    """The frozen network that `settings` name, with all its weights, on the CPU in float32.
+    """Load the frozen network that `settings` name, with all its weights, on the CPU in float32.
 
     Raises:
         UserError: its files are missing, damaged, of another architecture or of another sum.
     """
-    loader = find_loader(settings.kind)
+    loader: Callable[[BackboneSettings], Backbone] = lazy.load(BACKBONES[settings.kind])
     try:
         return loader(settings)
-    except UNUSABLE as error:  # a library's answer to a configuration file with values that it cannot take
+    except _UNUSABLE as error:  # a library's answer to a configuration file with values that it cannot take
         place = settings.file or settings.folder or settings.hub
         raise UserError(
             f"backbone {settings.kind}, {place}: no network comes of its configuration files "

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.protocol import Origin
 from vidkd.config.backbones import BackboneSettings
-from vidkd.engine.weights import listed, read_file, refuse_partial
+from vidkd.engine.weights import fitting, listed, read_file, refuse_partial
 from vidkd.errors import UserError
 from vidkd.provenance import file_sha256
 
@@ -98,7 +98,7 @@ class Source:
 
 
 def find_source(settings: BackboneSettings) -> Source:
-    """The checkpoint that `settings` name, if this machine has it: nothing is fetched here.
+    """Find the checkpoint that `settings` name on this machine: nothing is fetched here.
 
     Raises:
         UserError: it is not there, or its sum is not that of the settings.
@@ -115,7 +115,7 @@ def find_source(settings: BackboneSettings) -> Source:
 
 
 def network_files(settings: BackboneSettings) -> list[Path]:
-    """The files that a network is loaded from.
+    """List the files that a network is loaded from.
 
     Raises:
         UserError: they are not there.
@@ -125,7 +125,7 @@ def network_files(settings: BackboneSettings) -> list[Path]:
 
 
 def place_of(settings: BackboneSettings) -> str:
-    """Where the weights are, in words."""
+    """Say in words where the weights are."""
     return settings.file or settings.folder or f"{settings.hub} at {settings.revision}"
 
 
@@ -144,9 +144,7 @@ def fill(network: nn.Module, found: Mapping[str, Tensor], unused: tuple[str, ...
         name: of the checkpoint, for the message.
     """
     state = network.state_dict()
-    fits = {
-        name: value for name, value in found.items() if name in state and value.shape == state[name].shape
-    }
+    fits = fitting(network, found)
     wanted = {name: value.numel() for name, value in state.items() if value.is_floating_point()}
     unknown = {name for name in found if name not in state and not name.startswith(unused)}
     check_names(wanted, [name for name in wanted if name not in fits], unknown, name)

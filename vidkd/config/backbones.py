@@ -19,7 +19,7 @@ FRAMES = 8
 FIXED = ("timesformer", "vivit")
 """Kinds with learned positions in time, which take no other number of frames than they were trained on."""
 
-WITHOUT_CHOICE = {
+_WITHOUT_CHOICE = {
     "clip": "open_clip chooses its attention itself",
     "timm": "timm chooses its attention itself",
     "timesformer": "transformers has one form of it for TimeSformer",
@@ -167,8 +167,8 @@ class BackboneSettings(Section):
         if self.file is not None and self.sha256 is None:
             found.append((("sha256",), f"file needs the sum of its content: sha256sum {self.file}"))
         found += self._wrong_addresses()
-        if self.attention is not None and self.kind in WITHOUT_CHOICE:
-            found.append((("attention",), f"{WITHOUT_CHOICE[self.kind]}: leave it out"))
+        if self.attention is not None and self.kind in _WITHOUT_CHOICE:
+            found.append((("attention",), f"{_WITHOUT_CHOICE[self.kind]}: leave it out"))
         if found:
             raise Problems(found)
         return self
@@ -187,3 +187,15 @@ class BackboneSettings(Section):
             )
             return [((*given,), text)]
         return []
+
+
+class WeightsSettings(Section):
+    """The weights to have on this machine before a run."""
+
+    backbones: dict[str, BackboneSettings] = Field(
+        default={}, description="Name of a frozen network and what it is."
+    )
+    starts: dict[str, str] = Field(
+        default={},
+        description="Name of a run (ffn.tsm) and the weights it starts from: a torchvision name or a file.",
+    )

@@ -16,9 +16,9 @@ from vidkd.config.load import read_yaml
 from vidkd.config.problems import Problem, Problems, dotted, nearest, problems, sentence
 from vidkd.errors import UserError
 
-Sampling = Literal["uniform", "dense"]
+_Sampling = Literal["uniform", "dense"]
 
-DataSet = Literal["ssv1", "ssv2", "kinetics400", "ucf101", "hmdb51", "diving48"]
+_DataSet = Literal["ssv1", "ssv2", "kinetics400", "ucf101", "hmdb51", "diving48"]
 
 ADAPTERS = {
     ("ssv2", 174): "ssv2",
@@ -45,7 +45,7 @@ class Protocol(Section):
     crops: int | None = Field(default=None, ge=1, description="Crops of a clip, likewise.")
     size: int | None = Field(default=None, ge=1, description="Height and width of a crop in pixels.")
     split: str | None = Field(default=None, description="What it is reported on, such as `validation split`.")
-    sampling: Sampling | None = Field(
+    sampling: _Sampling | None = Field(
         default=None, description="Frames over the whole video, or a part at a fixed step."
     )
     training: str | None = Field(default=None, description="How it was trained, such as `at 16 frames`.")
@@ -91,7 +91,7 @@ class Place(Section):
 class Reference(Section):
     """One published result; its protocol has its network and its frames."""
 
-    data_set: DataSet
+    data_set: _DataSet
     method: str
     network: str
     value: float = Field(description="Top-1 in percent.")
@@ -103,7 +103,7 @@ class Reference(Section):
 class Result(Section):
     """An entry of the file: one result, or one for each number of frames."""
 
-    data_set: DataSet = Field(description="The data set.")
+    data_set: _DataSet = Field(description="The data set.")
     method: str = Field(description="What is called by that name there.")
     network: str = Field(description="The network.")
     top1: float | dict[int, float] = Field(description="In percent; by frames where there are several.")

@@ -1,7 +1,9 @@
-"""Settings of the training engine, shared by all methods."""
+"""Settings of the training engine, shared by all methods, and the names of weights to start from."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -51,3 +53,18 @@ class TrainingSettings(Section):
         description="Threads of one training on the CPU. A setting, because sums depend on it "
         "in the last bit.",
     )
+
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar")
+"""How the name of a weights file ends."""
+
+
+def is_weights_file(source: str) -> bool:
+    """Say whether `source` is a file; else it names weights of torchvision."""
+    return Path(source).suffix in SUFFIXES
+
+
+def torchvision_network(source: str) -> str | None:
+    """Name the network of a torchvision weights name: resnet50 of ResNet50_Weights.DEFAULT."""
+    match = None if is_weights_file(source) else re.fullmatch(r"(\w+)_Weights\.\w+", source)
+    return match[1].lower() if match else None

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from vidkd.config.data import SPLITS, DemoSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import video_spec
+from vidkd.engine.cpu import keep_memory
 from vidkd.engine.logging import progress
-from vidkd.engine.memory import keep_memory
 from vidkd.errors import UserError
 from vidkd.files import atomic, write_text
 

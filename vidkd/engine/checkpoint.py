@@ -30,10 +30,10 @@ def save_state(folder: Path, stamp: str, state: dict[str, Any]) -> None:
 
 
 def load_state(folder: Path, stamp: str) -> dict[str, Any] | None:
-    """The saved state, or None when there is none that can be used.
+    """Return the saved state, or None when there is none that can be used.
 
-    A state of other settings, code or inputs, or one that cannot be read, is left aside and said so: starting
-    afresh gives the right result, going on from it would not.
+    A state of other settings, code or inputs, or one that cannot be read, is ignored, with a warning:
+    starting afresh gives the right result, going on from it would not.
     """
     path = folder / "state.pt"
     if not path.exists():

@@ -12,12 +12,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Number of parameters."""
+    """Count the parameters of a network."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def gflops(network: nn.Module, frames: int, size: int) -> float:
-    """GFLOPs of one clip of `frames` frames; see `gflops_of`."""
+    """Count the GFLOPs of one clip of `frames` frames; see `gflops_of`."""
     device = next(network.parameters()).device
     clip_BTCHW = torch.zeros(1, frames, 3, size, size, dtype=torch.uint8, device=device)
     return gflops_of(lambda: network(clip_BTCHW))
@@ -25,7 +25,7 @@ def gflops(network: nn.Module, frames: int, size: int) -> float:
 
 @torch.inference_mode()
 def gflops_of(run: Callable[[], object]) -> float:
-    """GFLOPs of a run as video papers count them: one multiply-add is one operation."""
+    """Count the GFLOPs of a run as video papers do: one multiply-add is one operation."""
     counter = FlopCounterMode(display=False)
     with _plain_attention(), counter:
         run()

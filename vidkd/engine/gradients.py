@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 def check_gradients(
     method: nn.Module, student: nn.Module, terms: Collection[str], batch: Any, seed: int
 ) -> dict[str, float]:
-    """The norm of each term's gradient at the student's parameters.
+    """Measure the norm of each term's gradient at the student's parameters, and refuse a norm of 0.
 
-    Nothing of the method, and no random generator, is another one afterwards.
+    The method and the random generators are afterwards as they were before.
 
     Args:
         method: as the training loop has it.

@@ -31,7 +31,7 @@ from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
 
-SAVE_EVERY_S = 120.0
+_SAVE_EVERY_S = 120.0
 
 
 class Data(Protocol):
@@ -86,7 +86,7 @@ class Trainer:
         stamp: str,
         save_steps: int | None = None,
     ) -> None:
-        """Put together.
+        """Build the optimizer and its schedule.
 
         Args:
             method: what is trained.
@@ -96,8 +96,8 @@ class Trainer:
             settings: of the training.
             accelerator: the device and the precision.
             seed: of what the method draws.
-            state_dir: where the state is saved: at signals, after each epoch and each SAVE_EVERY_S.
-            stamp: a state with another one is not gone on from.
+            state_dir: where the state is saved: at signals, after each epoch and every two minutes.
+            stamp: a state with a different one is ignored.
             save_steps: steps of the optimizer after which it is saved as well.
 
         Raises:
@@ -256,7 +256,7 @@ class Trainer:
 
     def _save_if_due(self) -> None:
         self.stop.agree()
-        on_time = time.monotonic() - self.saved_at >= SAVE_EVERY_S
+        on_time = time.monotonic() - self.saved_at >= _SAVE_EVERY_S
         on_step = self.save_steps is not None and self._steps_done() % self.save_steps == 0
         if on_time or on_step or self.stop.agreed is not None:
             self._save()

@@ -11,19 +11,22 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from vidkd.config.training import TrainingSettings
 
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
 def one_group(model: nn.Module) -> list[dict[str, Any]]:
-    """All parameters alike, as in seed 004."""
+    """Put all parameters into one group, as in seed 004."""
     return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
 
 def official_groups(
     model: nn.Module, settings: TrainingSettings, classifier: str = "fc"
 ) -> list[dict[str, Any]]:
-    """TSM's groups: classifier at 5x the rate (its bias at 10x), no decay on norms and biases."""
-    norms = {id(p) for m in model.modules() if isinstance(m, NORMS) for p in m.parameters()}
+    """Make the groups of TSM (Lin 2019): the classifier learns faster, norms and biases do not decay.
+
+    The rate of the classifier is 5 times the others', and that of its bias 10 times.
+    """
+    norms = norm_parameters(model)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         is_bias = name.endswith(".bias")
@@ -35,8 +38,13 @@ def official_groups(
     ]
 
 
+def norm_parameters(model: nn.Module) -> set[int]:
+    """Return the `id` of each parameter of a norm."""
+    return {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters()}
+
+
 def build_optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.Optimizer:
-    """The optimizer over `groups`, which may carry a rate or decay of their own."""
+    """Build the optimizer over `groups`, which may carry a rate or decay of their own."""
     if settings.optimizer == "sgd":
         return torch.optim.SGD(
             groups, settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
@@ -47,12 +55,12 @@ def build_optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) ->
 def build_schedule(
     optimizer: torch.optim.Optimizer, settings: TrainingSettings, steps_per_epoch: int
 ) -> LambdaLR:
-    """The schedule, advanced once per optimizer step."""
+    """Build the schedule, which is advanced once per optimizer step."""
     return LambdaLR(optimizer, lambda step: rate_factor(step / steps_per_epoch, settings))
 
 
 def rate_factor(epoch: float, settings: TrainingSettings) -> float:
-    """Share of the peak learning rate after `epoch` (fractional) epochs."""
+    """Return the share of the peak learning rate after `epoch` (fractional) epochs."""
     if epoch < settings.warmup_epochs:
         return epoch / settings.warmup_epochs
     if settings.schedule == "step":

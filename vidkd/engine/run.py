@@ -12,8 +12,6 @@ import pandas as pd
 from safetensors.torch import save
 from torch import Tensor
 
-from vidkd.config.training import TrainingSettings
-from vidkd.engine.loop import Progress
 from vidkd.errors import UserError
 from vidkd.files import atomic, write_text
 
@@ -23,36 +21,6 @@ RUN_FILES = ("model.safetensors", "config.json", "history.csv")
 
 NETWORK = "model."
 """Where a method has the network that it trains; nothing else of it (a frozen teacher, say) is written."""
-
-
-def write_run(
-    run_dir: Path,
-    result: Progress,
-    settings: TrainingSettings,
-    seed: int,
-    **about: object,
-) -> None:
-    """Write the files of a finished training.
-
-    Args:
-        run_dir: folder of the run.
-        result: the finished progress; the weights are those of its best epoch, without `NETWORK`.
-        settings: of the run.
-        seed: of the run.
-        **about: further entries of `config.json`, such as `classes` in the order of their label ids.
-    """
-    config = {
-        "settings": settings.model_dump(mode="json"),
-        "seed": seed,
-        "best_epoch": result.best_epoch,
-    }
-    weights = {
-        name.removeprefix(NETWORK): value
-        for name, value in result.best_weights.items()
-        if name.startswith(NETWORK)
-    }
-    log.info("best epoch %d", result.best_epoch)
-    write_files(run_dir, result.history, config | about, weights)
 
 
 def write_files(

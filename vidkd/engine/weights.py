@@ -15,14 +15,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vidkd.config.start import is_weights_file
+from vidkd.config.training import is_weights_file
 from vidkd.errors import UserError
 
 log = logging.getLogger(__name__)
 
 
 def read_weights(source: str) -> dict[str, Tensor]:
-    """The state dict of a weights file, or of a torchvision weights name.
+    """Read the state dict of a weights file, or of a torchvision weights name.
 
     Raises:
         UserError: no such file or name, not a state dict, or the download failed.
@@ -31,7 +31,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
 
 
 def torchvision_file(name: str) -> tuple[str, Path]:
-    """Where torchvision fetches the weights of this name, and where torch keeps them on this machine.
+    """Say where torchvision fetches the weights of this name, and where torch keeps them on this machine.
 
     Raises:
         UserError: torchvision knows no such name.
@@ -41,7 +41,7 @@ def torchvision_file(name: str) -> tuple[str, Path]:
 
 
 def read_file(path: Path) -> dict[str, Tensor]:
-    """The state dict of a .safetensors file, or of one that torch wrote.
+    """Read the state dict of a .safetensors file, or of one that torch wrote.
 
     Raises:
         UserError: no such file, damaged, or not a state dict.
@@ -83,18 +83,23 @@ def load_covered(model: nn.Module, found: Mapping[str, Tensor], fresh: tuple[str
         UserError: a parameter or a running statistic, fresh ones aside, is not in `found`. A share of 99%
             would not do: all the BatchNorms of a ResNet are less than the last one.
     """
-    state = model.state_dict()
-    fits = {
-        name: value for name, value in found.items() if name in state and value.shape == state[name].shape
-    }
+    fits = fitting(model, found)
     wanted = {
         name: value.numel()
-        for name, value in state.items()
-        if value.is_floating_point() and not _is_fresh(name, fresh)
+        for name, value in model.state_dict().items()
+        if value.is_floating_point() and not any(part in f".{name}" for part in fresh)
     }
     remedy = "It is a checkpoint of another architecture: choose one that fits the settings, such as `arch`."
     refuse_partial(wanted, [name for name in wanted if name not in fits], source, remedy)
     model.load_state_dict(fits, strict=False)
+
+
+def fitting(model: nn.Module, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return those of `found` that have the name and the shape of a tensor of `model`."""
+    state = model.state_dict()
+    return {
+        name: value for name, value in found.items() if name in state and value.shape == state[name].shape
+    }
 
 
 def refuse_partial(wanted: Mapping[str, int], missing: Collection[str], source: str, remedy: str) -> None:
@@ -134,10 +139,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
         return "it holds other things than tensors, or is no checkpoint at all"
     return str(error).partition("\n")[0]
-
-
-def _is_fresh(name: str, fresh: tuple[str, ...]) -> bool:
-    return any(part in f".{name}" for part in fresh)
 
 
 def _unwrap(state: object, source: str) -> dict[str, Tensor]:

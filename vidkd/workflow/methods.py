@@ -13,11 +13,11 @@ from typing import Any
 
 from vidkd import lazy
 from vidkd.backbones.registry import module_of
+from vidkd.config.backbones import WeightsSettings
 from vidkd.config.base import canonical
 from vidkd.config.data import SPLITS
 from vidkd.config.load import load_settings
 from vidkd.config.settings import CommonSettings
-from vidkd.config.weights import WeightsSettings
 from vidkd.errors import UserError
 from vidkd.files import check_writable
 from vidkd.methods.base import Method, Needs, Plan, Table, Teacher

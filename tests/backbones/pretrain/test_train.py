@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.backbones.checkpoints import clips, settings_of
-from tests.backbones.directly import tokens
+from tests.backbones.directly import open_clip_frames, tokens, vjepa2_tokens
 from tests.engine.stops import signal_after
 from vidkd.backbones.pretrain.method import NAMES, PROMPTS
 from vidkd.backbones.pretrain.registry import NETWORKS, build_network
@@ -26,7 +26,6 @@ from vidkd.errors import UserError
 
 # isort: split
 
-import open_clip
 import timm
 
 SIZE = 32
@@ -128,15 +127,6 @@ def with_short_side(folder: Path, clip: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.pad(clip, (high, low, high, low))
 
 
-def by_open_clip(folder: Path, clip: torch.Tensor) -> torch.Tensor:
-    from PIL import Image
-
-    network, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
-    frames = [Image.fromarray(frame.permute(1, 2, 0).numpy()) for frame in clip.flatten(0, 1)]
-    with torch.no_grad():
-        return network.eval().encode_image(torch.stack([preprocess(frame) for frame in frames]))
-
-
 def by_timm(folder: Path, clip: torch.Tensor) -> torch.Tensor:
     network = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     assert type(network).__name__ == "ByobNet"
@@ -146,17 +136,7 @@ def by_timm(folder: Path, clip: torch.Tensor) -> torch.Tensor:
         return network((clip.flatten(0, 1) / 255 - mean) / std)
 
 
-def by_vjepa2(folder: Path, clip: torch.Tensor) -> torch.Tensor:
-    import transformers
-
-    processor = transformers.VJEPA2VideoProcessor.from_pretrained(folder)
-    pixels = processor(videos=list(clip), do_resize=False, return_tensors="pt")["pixel_values_videos"]
-    with torch.no_grad():
-        network = transformers.VJEPA2Model.from_pretrained(folder).eval()
-        return network(pixels, skip_predictor=True).last_hidden_state
-
-
-BY_LIBRARY = {"clip": by_open_clip, "timm": by_timm, "vjepa2": by_vjepa2}
+BY_LIBRARY = {"clip": open_clip_frames, "timm": by_timm, "vjepa2": vjepa2_tokens}
 
 
 @pytest.mark.parametrize("kind", ["clip", "timm", "vjepa2"])

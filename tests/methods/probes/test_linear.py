@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 from tests.methods.probes.cached import CLASSES, feature_of, files, fit, job, make_cache, write
-from vidkd.config.linear import LinearSettings
+from vidkd.config.teacher import LinearSettings
 from vidkd.methods.probes import linear
 from vidkd.methods.probes.linear import regressions
 from vidkd.methods.probes.predict import load_probe

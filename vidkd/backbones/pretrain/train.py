@@ -27,7 +27,7 @@ from vidkd.engine.accuracy import top_k
 from vidkd.engine.checkpoint import drop_state, only_run
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.loop import Progress, Trainer
-from vidkd.engine.optim import NORMS
+from vidkd.engine.optim import norm_parameters
 from vidkd.engine.runtime import start
 from vidkd.errors import UserError
 from vidkd.files import atomic, atomic_folder, write_text
@@ -68,7 +68,7 @@ def train(
     accelerator = start(settings, settings.seed)
     train_store, val_store = FrameStore(train_shards), FrameStore(val_shards)
     trainable = build_network(settings)
-    clips = clip_settings(trainable.backbone.spec)
+    clips = _clip_settings(trainable.backbone.spec)
     for store in (train_store, val_store):
         check_clips(store, settings.frames, clips, clips.frame_sampling)
     motions = read_classes(classes_json)
@@ -77,19 +77,19 @@ def train(
         settings.batch_size, settings.seed, workers,
     )  # fmt: skip
     rows = {without_suffix(row["path"]): row for file in annotations for row, _ in read_table(file)}
-    method = objective(settings, trainable, described(train_store, rows), motions)
-    validate = validation(settings, clips, val_store, described(val_store, rows), accelerator, workers)
+    method = objective(settings, trainable, _described(train_store, rows), motions)
+    validate = validation(settings, clips, val_store, _described(val_store, rows), accelerator, workers)
     state_dir = run_dir / ".state"
     with only_run(state_dir):
         groups = decayed_groups(method, settings)
         trainer = Trainer(
             method, groups, data, validate, settings, accelerator, settings.seed, state_dir, stamp
         )
-        write_checkpoint(run_dir, trainer.fit(), settings, trainable, method)
+        _write_checkpoint(run_dir, trainer.fit(), settings, trainable, method)
         drop_state(state_dir)
 
 
-def clip_settings(spec: BackboneSpec) -> ClipSettings:
+def _clip_settings(spec: BackboneSpec) -> ClipSettings:
     """How source videos are seen: a random square or the middle one, mirrored with its label.
 
     Every setting is given, because a digest of code does not cover defaults.
@@ -102,8 +102,8 @@ def clip_settings(spec: BackboneSpec) -> ClipSettings:
     )  # fmt: skip
 
 
-def described(store: FrameStore, rows: Mapping[str, Mapping[str, str]]) -> list[Mapping[str, str]]:
-    """The row of the annotation file for each video of the store.
+def _described(store: FrameStore, rows: Mapping[str, Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Find the row of the annotation file for each video of the store.
 
     Raises:
         UserError: a video has none.
@@ -130,7 +130,7 @@ def objective(
 
 def decayed_groups(method: Pretraining, settings: CheckpointSettings) -> list[dict[str, object]]:
     """All parameters, without decay on norms, biases and the other vectors."""
-    norms = {id(p) for m in method.modules() if isinstance(m, NORMS) for p in m.parameters()}
+    norms = norm_parameters(method)
     parameters = list(method.parameters())
     plain = [p for p in parameters if p.ndim > 1 and id(p) not in norms]
     rest = [p for p in parameters if p.ndim <= 1 or id(p) in norms]
@@ -169,7 +169,7 @@ def validation(
     return validate
 
 
-def write_checkpoint(
+def _write_checkpoint(
     run_dir: Path,
     result: Progress,
     settings: CheckpointSettings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from vidkd.config.base import Section
-from vidkd.config.start import is_weights_file
+from vidkd.config.training import is_weights_file
 from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Table
 from vidkd.methods.ffn.settings import FFNExperiment, FFNSettings
 

@@ -10,8 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from vidkd.config.base import Section
 from vidkd.config.clips import NormalisedClipSettings
 from vidkd.config.problems import Location, Problem, Problems, nearest, too_many_frames
-from vidkd.config.start import SUFFIXES, is_weights_file, torchvision_network
-from vidkd.config.training import TrainingSettings
+from vidkd.config.training import SUFFIXES, TrainingSettings, is_weights_file, torchvision_network
 from vidkd.config.variants import Experiment, wrong_names
 from vidkd.methods.base import MethodSettings
 

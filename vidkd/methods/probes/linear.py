@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidkd.config.linear import LinearSettings
+from vidkd.config.teacher import LinearSettings
 from vidkd.engine.accuracy import top_k
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.efficiency import count_parameters

@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_serializer
 
 from vidkd.config.base import Section
 from vidkd.config.data import WITH_LABELS
-from vidkd.config.linear import LinearSettings
 from vidkd.config.problems import Problem, Problems
+from vidkd.config.teacher import LinearSettings
 from vidkd.config.training import TrainingSettings
 from vidkd.config.variants import NAME
 from vidkd.methods.base import MethodSettings

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vidkd.backbones.download import DRIVE, DRIVE_PAGE, download
-from vidkd.backbones.fetch import Refused, Remote, fetch
+from vidkd.backbones.fetch import DownloadError, Remote, fetch
 from vidkd.backbones.hub_files import newest_commit
-from vidkd.config.backbones import BackboneSettings
-from vidkd.config.start import is_weights_file
-from vidkd.config.weights import WeightsSettings
+from vidkd.config.backbones import BackboneSettings, WeightsSettings
+from vidkd.config.training import is_weights_file
 from vidkd.engine.efficiency import count_parameters
 from vidkd.errors import UserError
 from vidkd.methods.trimodel.model import image_processor, load_videomae, pretrained_student, save
@@ -102,7 +101,7 @@ def located(place: str, name: str, frames: int) -> BackboneSettings:
         raise UserError(f"{name}: {place} does not exist: give a file, a folder, or owner/name of the hub")
     try:
         commit = newest_commit(place)
-    except Refused as error:
+    except DownloadError as error:
         raise UserError(
             f"{name}: {place} is not on this machine, and {error}. Fetch it where there is network, or give "
             "a folder with its files."
@@ -124,7 +123,7 @@ def fetched_assistant() -> str:
     if not AMD_FILE.is_file():
         try:
             fetch(Remote(DRIVE.format(AMD_DRIVE), AMD_FILE, ""), "the assistant")
-        except Refused as error:
+        except DownloadError as error:
             raise UserError(
                 f"the assistant: {error}. Get it from {DRIVE_PAGE.format(AMD_DRIVE)} in another way and "
                 f"place it at {AMD_FILE.absolute()}, or give assistant_model_path."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vidkd.config.start import is_weights_file, torchvision_network
+from vidkd.config.training import is_weights_file, torchvision_network
 from vidkd.methods.ffn.settings import FFNSettings
 
 
