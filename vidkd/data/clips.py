@@ -323,8 +323,6 @@ def _labels_after_flip(classes: Sequence[str], settings: ClipSettings) -> np.nda
         for name in (left, right):
             if name not in classes:
                 raise UserError(f"flip_labels: no class is named {name!r}; known: {', '.join(classes)}")
-        mapping[classes.index(left)], mapping[classes.index(right)] = (
-            classes.index(right),
-            classes.index(left),
-        )
+        one, other = classes.index(left), classes.index(right)
+        mapping[one], mapping[other] = other, one
     return mapping

@@ -33,7 +33,7 @@ def sorted_random(total: int, count: int, rng: np.random.Generator) -> np.ndarra
     return np.sort(np.concatenate([every, rng.choice(total, count % total, replace=False)]))
 
 
-def strided(start: int, count: int, stride: int) -> np.ndarray:
+def _strided(start: int, count: int, stride: int) -> np.ndarray:
     """Every `stride`-th frame from `start` on: int64 (count,), ascending."""
     return start + stride * np.arange(count)
 
@@ -55,7 +55,7 @@ def training_positions(
             return sorted_random(total, count, rng)
         case "dense":
             room = _room(total, count, settings.frame_stride)
-            return strided(int(rng.integers(room + 1)), count, settings.frame_stride)
+            return _strided(int(rng.integers(room + 1)), count, settings.frame_stride)
 
 
 def evaluation_positions(total: int, count: int, settings: ClipSettings) -> np.ndarray:
@@ -66,7 +66,7 @@ def evaluation_positions(total: int, count: int, settings: ClipSettings) -> np.n
     """
     if settings.eval_frame_sampling == "centres":
         return segment_centres(total, count)
-    return strided(_room(total, count, settings.frame_stride) // 2, count, settings.frame_stride)
+    return _strided(_room(total, count, settings.frame_stride) // 2, count, settings.frame_stride)
 
 
 def _room(total: int, count: int, stride: int) -> int:

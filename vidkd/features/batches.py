@@ -20,14 +20,12 @@ from torch import Tensor
 
 from vidkd.errors import UserError
 from vidkd.features.meta import FeatureMeta
-from vidkd.features.store import Rows
+from vidkd.features.store import Rows, some_videos
 
 AHEAD = 2
 """Batches that are gathered while a step runs."""
 
 CPU = torch.device("cpu")
-
-_SHOWN = 5
 
 
 class FeatureSource(Protocol):
@@ -110,7 +108,8 @@ class FeatureJoin:
         found = {name: set(store.video_ids) for name, store in self.stores.items()}
         common, every = set.intersection(*found.values()), set.union(*found.values())
         if len(common) < len(every) and not allow_missing:
-            lines = [_missing(name, every - ids) for name, ids in found.items() if every - ids]
+            lacking = {name: sorted(every - ids) for name, ids in found.items() if every - ids}
+            lines = [f"{name} has no features of {some_videos(ids)}" for name, ids in lacking.items()]
             raise UserError(f"{'; '.join(lines)}. Run snakemake features: only what is missing is made.")
         if every and not common:
             raise UserError(f"{', '.join(self.stores)} have no video in common: are they of one split?")
@@ -233,9 +232,3 @@ class FeatureBatches:
         order = self.order(self.join, np.random.default_rng([self.seed, epoch]))
         starts = range(start * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size)
         return self.join.gathered((order[i : i + self.batch_size] for i in starts), self.device)
-
-
-def _missing(name: str, video_ids: set[str]) -> str:
-    shown = ", ".join(sorted(video_ids)[:_SHOWN])
-    more = f" and {len(video_ids) - _SHOWN} more" if len(video_ids) > _SHOWN else ""
-    return f"{name} has no features of {len(video_ids)} videos ({shown}{more})"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FLOATS = ("float16", "float32")
+_FLOATS = ("float16", "float32")
 """Types of features."""
 
 COLUMNS = {"label_id": np.int32, "index": np.int32, "crc32": np.uint32, "padded": np.bool_}
@@ -50,8 +50,8 @@ class FeatureMeta:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.dtype not in FLOATS:
-            raise ValueError(f"features are stored as {' or '.join(FLOATS)}, not {self.dtype}")
+        if self.dtype not in _FLOATS:
+            raise ValueError(f"features are stored as {' or '.join(_FLOATS)}, not {self.dtype}")
 
     @property
     def digest(self) -> str:

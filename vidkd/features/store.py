@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.data.own_data import check_own_data
-from vidkd.errors import UserError
+from vidkd.data.hdf5 import check_own_data
+from vidkd.errors import UserError, some
 from vidkd.features.meta import COLUMNS, FeatureMeta, checksum
 from vidkd.features.rows import Features, ForeignFeatures, Gather, gather_of
 
@@ -117,7 +117,7 @@ class FeatureStore:
         """
         if missing := [name for name in video_ids if name not in self._row_of]:
             raise UserError(
-                f"{self._shards[0].path.parent} has no features of {_listed(missing)}: run snakemake "
+                f"{self._shards[0].path.parent} has no features of {some_videos(missing)}: run snakemake "
                 "features, or leave them out"
             )
         return np.array([self._row_of[name] for name in video_ids], np.int64)
@@ -143,7 +143,7 @@ class FeatureStore:
             UserError: names the files and their videos whose bytes have changed.
         """
         found = {shard.path: shard.damaged() for shard in self._shards}
-        if wrong := [f"{path}: {_listed(names)}" for path, names in found.items() if names]:
+        if wrong := [f"{path}: {some_videos(names)}" for path, names in found.items() if names]:
             raise UserError(
                 f"features are damaged: {'; '.join(wrong)}. Delete just these files and run snakemake "
                 "features again."
@@ -249,6 +249,6 @@ def _twice(shards: Sequence[_Shard]) -> str:
     raise AssertionError
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} videos ({', '.join(names[:_SHOWN])}{more})"
+def some_videos(names: Sequence[str]) -> str:
+    """Count these videos and name some: `2 videos (a, b)`."""
+    return f"{len(names)} videos ({some(names)})"
