@@ -22,6 +22,7 @@ from vidkd.data.frames import FrameStore
 from vidkd.data.probe import COLUMNS, probe_shard
 from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import read_rows, write_rows
+from vidkd.video.decode import TooFewFrames, UnreadableVideo, decode_frames, probe_video
 
 ROOT = Path(__file__).resolve().parents[2]
 MILLION, NOTHING = struct.pack(">I", 10**6), bytes(4)
@@ -187,6 +188,14 @@ def test_what_is_usable_has_its_own_frames(data):
         assert shown == segment_centres(expected[name], 4).tolist(), name
 
 
+def test_an_avi_that_claims_a_million_frames_has_its_own_length(data):
+    folder, probed, _, _ = data
+    assert float(probed["million.avi"]["duration"]) == 4
+    with pytest.raises(TooFewFrames) as caught:
+        decode_frames(folder / "million.avi", [999_999])
+    assert caught.value.decoded == 40
+
+
 def test_a_listed_video_that_changed_since_the_probe_is_excluded_then(data, tmp_path):
     """What the probe saw whole is put in the place of what it has become."""
     folder, probed, expected, _ = data
@@ -232,8 +241,6 @@ def test_a_file_and_a_folder_without_permission(data):
 
 
 def _check_refused(folder):
-    from vidkd.video.decode import UnreadableVideo, decode_frames, probe_video
-
     for name in ("file.mp4", "closed/file.mp4"):
         for look in (probe_video, lambda path: decode_frames(path, [0])):
             with pytest.raises(UnreadableVideo) as caught:
