@@ -56,7 +56,7 @@ class Census:
         return self.reasons.total()
 
     def summary(self) -> str:
-        """One line: `995 videos usable, 5 excluded (3 missing, 2 truncated)`."""
+        """Sum up in a line: `995 videos usable, 5 excluded (3 missing, 2 truncated)`."""
         counts = f" ({by_reason(self.reasons)})" if self.reasons else ""
         return f"{self.usable} videos usable, {self.excluded} excluded{counts}"
 
@@ -110,7 +110,7 @@ class Census:
 
 
 def by_reason(reasons: Counter[str]) -> str:
-    """Counts in words, the largest first: `3 missing, 2 truncated`."""
+    """Put counts into words, the largest first: `3 missing, 2 truncated`."""
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count} {reason}" for reason, count in ordered)
 

@@ -66,5 +66,5 @@ def join_excluded(
 
 
 def frame_stores(frames: Path, n_shards: int) -> list[Path]:
-    """The frame stores of all splits and shards."""
+    """List the frame stores of all splits and shards."""
     return [store for split in SPLITS for store in shard_files(frames / split, n_shards, ".h5")]

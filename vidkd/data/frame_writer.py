@@ -132,7 +132,7 @@ class FrameWriter:
 
 
 def store_attributes(settings: FrameSettings, decoder: str) -> dict[str, str | int]:
-    """Attributes of a store: how its frames were made, and the digest by which shards are known to agree."""
+    """Say how the frames of a store were made, with the digest by which shards are known to agree."""
     versions = {"h5py": h5py.__version__, "numpy": np.__version__, "pillow": PIL.__version__}
     return {
         "encoding": settings.encoding,

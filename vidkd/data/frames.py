@@ -71,7 +71,7 @@ class FrameStore:
         return len(self.video_ids)
 
     def clip(self, i: int, positions: Positions) -> Pixels:
-        """Frames of clip `i`.
+        """Read frames of clip `i`.
 
         Args:
             i: the clip, 0 to N - 1.

@@ -29,7 +29,7 @@ class Frames(Protocol):
     def __len__(self) -> int: ...
 
     def clip(self, i: int, positions: Positions) -> Pixels:
-        """Frames (len(positions), H, W, 3) of video `i`, uint8 RGB."""
+        """Return frames (len(positions), H, W, 3) of video `i`, uint8 RGB."""
 
 
 class Clips(Frames, Protocol):
@@ -68,5 +68,5 @@ class SelectedClips:
         return len(self._rows)
 
     def clip(self, i: int, positions: Positions) -> Pixels:
-        """As `FrameStore.clip`."""
+        """Return frames of clip `i`, as `FrameStore.clip` does."""
         return self._store.clip(int(self._rows[i]), positions)

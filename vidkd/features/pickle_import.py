@@ -88,7 +88,7 @@ def import_features(index_json: Path, output: Path) -> list[Path]:
 
 
 def read_pickle(path: Path) -> object:
-    """The numpy arrays and plain values of a pickle.
+    """Read the numpy arrays and plain values of a pickle.
 
     Raises:
         UserError: it is missing, damaged, or holds anything else, which is named.

@@ -90,7 +90,7 @@ class FeatureStore:
         return self.__dict__ | {"_gather": None}  # a pickled memory map would carry all its bytes
 
     def rows(self, rows: Rows) -> Tensor:
-        """Features of `rows`, in new memory: buffers used again were no faster.
+        """Read the features of `rows` into new memory: buffers used again were no faster.
 
         Args:
             rows: 0 to N - 1, in any order.
@@ -105,12 +105,12 @@ class FeatureStore:
         return torch.from_numpy(self._gather[wanted]).view(len(wanted), *self.shape)
 
     def by_view(self, feature_BRD: Tensor) -> Tensor:
-        """Rows of this store as (B, views, crops, T', D); each of those is what one clip was computed to."""
+        """Split rows of this store into (B, views, crops, T', D), the features of one clip each."""
         made = self.meta.preprocessing
         return feature_BRD.unflatten(1, (made.get("views", 1), made.get("crops", 1), -1))
 
     def rows_of(self, video_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Row of each video.
+        """Return the row of each video.
 
         Raises:
             UserError: lists those that the store does not have.
@@ -190,7 +190,7 @@ class _Shard:
         self._start: int | None = features.id.get_offset() if features.dtype.isnative else None
 
     def open(self) -> Features:
-        """The features, mapped where that can be."""
+        """Open the features, mapped where that can be."""
         count, (steps, width) = len(self.video_ids), self.shape
         if count == 0:
             return np.empty((0, 0))
@@ -200,7 +200,7 @@ class _Shard:
         return mapped.view(np.ndarray)
 
     def damaged(self) -> list[str]:
-        """The videos whose bytes have changed."""
+        """List the videos whose bytes have changed."""
         features = self.open()
         sums = enumerate(self.columns["crc32"].tolist())
         return [self.video_ids[row] for row, crc in sums if not _intact(features, row, crc)]

@@ -28,7 +28,7 @@ ADAPTERS = {
 
 
 def find_adapter(name: str) -> Adapter:
-    """The `list_videos` function of adapter `name`.
+    """Return the `list_videos` function of adapter `name`.
 
     Raises:
         UserError: there is none.

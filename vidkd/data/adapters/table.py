@@ -79,7 +79,7 @@ class _Scratch:
             self.database.execute(query)  # what begins never ends: there is nothing to go back to
 
     def rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
-        """What a query finds, one row after the other.
+        """Yield what a query finds, row by row.
 
         Raises:
             UserError: there is no room for temporary files.
@@ -88,7 +88,7 @@ class _Scratch:
             yield from self.database.execute(query, values)
 
     def change(self, query: str, *values: object) -> int:
-        """Have a query change the tables; how many rows were inserted or updated. Raises as rows does."""
+        """Run a query that changes the tables; return how many rows it changed. Raises as rows does."""
         with _room():
             return self.database.execute(query, values).rowcount
 
@@ -121,22 +121,22 @@ class VideoTable(_Scratch):
         return bool(added)
 
     def first(self, condition: str, *values: object) -> tuple[Video, str]:
-        """The video that was added first of those that meet a condition, and the place it was read at."""
+        """Return the first video added of those that meet a condition, and the place it was read at."""
         query = f"SELECT {_COLUMNS}, place FROM video WHERE {condition} ORDER BY number LIMIT 1"
         *row, place = next(self.rows(query, *values))
         return _video(row), os.fsdecode(place)
 
     def splits(self) -> dict[str, int]:
-        """How many videos each split has that has any."""
+        """Count the videos of each split that has any."""
         return dict(self.rows("SELECT split, count(*) FROM video GROUP BY split"))
 
     def labels(self, split: str) -> set[str]:
-        """The labels of the videos of a split."""
+        """Return the labels of the videos of a split."""
         query = "SELECT DISTINCT label FROM video WHERE split = ? AND label <> ''"
         return {label for (label,) in self.rows(query, split)}
 
     def shards(self, n_shards: int) -> Iterator[Iterator[Video]]:
-        """The videos of each shard, sorted by id, until the next shard is asked for."""
+        """Yield the videos of each shard, sorted by id; read them before asking for the next shard."""
         columns = f"shard_of(video_id, ?) AS shard, {_COLUMNS}"
         groups = groupby(
             self.rows(f"SELECT {columns} FROM video ORDER BY shard, video_id", n_shards), itemgetter(0)
@@ -175,7 +175,7 @@ class NamedVideos(_Scratch):
                     self.change("UPDATE video SET path = ? WHERE name = ?", path, name)
 
     def path(self, name: str, default: str) -> str:
-        """The path, relative to the folder, of the video of this name, or else `default`."""
+        """Return the path, relative to the folder, of the video of this name, or else `default`."""
         found: tuple[str] = next(self.rows("SELECT path FROM video WHERE name = ?", name), (default,))
         return found[0]
 
