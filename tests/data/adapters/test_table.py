@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from tests.data.adapters.trees import write
+from tests.data.adapters.trees import NAMED, UNUSABLE, write
 from tests.data.peaks import ROOT, peak_bytes
 from vidkd.data.adapters.table import NamedVideos, Video, VideoTable
 from vidkd.data.tables import read_rows
@@ -118,6 +118,13 @@ def test_a_replacement_is_taken_instead(tmp_path, folder):
 def test_two_videos_of_one_name_are_refused(tmp_path):
     touch(tmp_path, "a/x.mp4", "b/x.avi")
     with pytest.raises(UserError, match=r"a/x\.mp4 and b/x\.avi under .* are the same video: remove one"):
+        NamedVideos(tmp_path)
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_name_that_no_table_can_show_is_refused(tmp_path, name):
+    touch(tmp_path, "train/x.mp4", f"train/{name}", f"small/{name}")
+    with pytest.raises(UserError, match=NAMED):
         NamedVideos(tmp_path)
 
 
