@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MILLION, NOTHING = struct.pack(">I", 10**6), bytes(4)
 CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 FRAMES = FrameSettings(per_video=4, encoding="raw")
+INFO = COLUMNS[COLUMNS.index("frames") : COLUMNS.index("status")]
 
 
 def find_boxes(data, start=0, end=None):
@@ -101,6 +102,8 @@ def write_files(folder):
     write("million.avi", patched_avi(avi, (b"avih", 16, million), (b"strh", 32, million)), 40)
     durations = [(b"mvhd", 16, NOTHING), (b"tkhd", 20, NOTHING), (b"mdhd", 16, NOTHING)]
     write("no duration.mp4", patched(plain, *durations), 40)
+    day = [(b"mvhd", 16, struct.pack(">I", 86_400_000)), (b"mdhd", 16, struct.pack(">I", 2**31))]
+    write("a day.mp4", patched(mp4, *day), 40)
     write("no time passes.mp4", patched(plain, *durations, (b"stts", 12, NOTHING)), 40)
     length = [(b"avih", 0, NOTHING), (b"strh", 20, bytes(8)), (b"strh", 32, NOTHING)]
     write("no duration.avi", patched_avi(avi, *length), 40)
@@ -186,6 +189,21 @@ def test_what_is_usable_has_its_own_frames(data):
     for row, name in enumerate(store.video_ids):
         shown = [number_of(image) for image in store.clip(row, range(4))]
         assert shown == segment_centres(expected[name], 4).tolist(), name
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("no duration.mp4", "plain.mp4"),
+        ("a day.mp4", "good.mp4"),
+        ("0x0.mp4", "good.mp4"),
+        ("million.avi", "good.avi"),
+    ],
+)
+def test_a_header_that_lies_misleads_nobody(data, name, like):
+    _, probed, _, _ = data
+    found, truth = ([probed[video][column] for column in INFO] for video in (name, like))
+    assert found == truth
 
 
 def test_an_avi_that_claims_a_million_frames_has_its_own_length(data):

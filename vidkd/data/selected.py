@@ -24,7 +24,7 @@ class Frames(Protocol):
 
     @property
     def label_ids(self) -> NDArray[np.int32]:
-        """(N)."""
+        """(N) the label of each video."""
 
     def __len__(self) -> int: ...
 
@@ -37,7 +37,7 @@ class Clips(Frames, Protocol):
 
     @property
     def video_ids(self) -> list[str]:
-        """Of each video."""
+        """The id of each video."""
 
 
 class SelectedClips:

@@ -37,11 +37,11 @@ class FeatureSource(Protocol):
 
     @property
     def video_ids(self) -> list[str]:
-        """Of each row."""
+        """The video of each row."""
 
     @property
     def label_ids(self) -> NDArray[np.int32]:
-        """(N)."""
+        """(N) the label of each row."""
 
     @property
     def shards(self) -> NDArray[np.int64]:
@@ -53,7 +53,7 @@ class FeatureSource(Protocol):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the features."""
+        """The type of the features."""
 
     def rows(self, rows: Rows) -> Tensor:
         """Return features (len(rows), T', D) of `rows`, on the CPU and in new memory."""
