@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidkd.config.data import SPLITS, DataSettings
-from vidkd.data.census import Census
 from vidkd.data.frames import FrameStore
+from vidkd.data.manifest import Census
 from vidkd.data.tables import EXCLUDED, EXCLUDED_COLUMNS, iter_rows, read_classes, shard_files, table_writer
 from vidkd.errors import UserError
 

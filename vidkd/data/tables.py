@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import heapq
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,3 +133,9 @@ def read_classes(file: Path) -> list[str]:
 def classes_text(classes: Sequence[str]) -> str:
     """Make the text of a file that `read_classes` reads."""
     return json.dumps(list(classes), ensure_ascii=False, indent=1) + "\n"
+
+
+def by_reason(reasons: Counter[str]) -> str:
+    """Put counts into words, the largest first: `3 missing, 2 truncated`."""
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {reason}" for reason, count in ordered)
