@@ -6,6 +6,7 @@ import shlex
 import numpy as np
 import pytest
 
+from tests.data.test_manifest import row
 from vidkd.config.data import DataSettings, FrameSettings
 from vidkd.data.excluded import join_excluded
 from vidkd.data.frame_writer import StoredClip, frame_writer
@@ -29,13 +30,8 @@ def write_store(file, clips, excluded):
 @pytest.fixture
 def data(tmp_path):
     """A manifest of five probed videos (one unreadable) and a store in which another could not be decoded."""
-    rows = [
-        {name: "" for name in COLUMNS}
-        | {"video_id": v, "path": f"{v}.mp4", "label": "x", "split": split, "shard": str(n), "status": "ok"}
-        for n, (v, split) in enumerate(SPLIT_OF.items())
-    ]
-    broken = {"video_id": "e", "path": "e.mp4", "status": "excluded", "reason": "empty", "detail": "no bytes"}
-    rows.append(rows[0] | broken)
+    rows = [row(name, "x", split, shard=n) for n, (name, split) in enumerate(SPLIT_OF.items())]
+    rows.append(row("e", "x", reason="empty") | {"detail": "no bytes"})
     write_rows(tmp_path / "manifest.csv", rows, COLUMNS)
     (tmp_path / "classes.json").write_text(json.dumps(["x"]))
     for split in ("train", "val", "test"):

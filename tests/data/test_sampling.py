@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,6 +24,18 @@ def test_segment_centres_are_the_middles():
     assert segment_centres(32, 4).tolist() == [4, 12, 20, 28]
     assert segment_centres(16, 16).tolist() == list(range(16))
     assert segment_centres(2, 4).tolist() == [0, 0, 1, 1]
+    for total, count in [(37, 8), (8, 8), (3, 8), (1, 4), (100, 1), (30000, 32)]:
+        segments = np.linspace(0, total, count + 1)
+        middles = [int((low + high) / 2 + 1e-9) for low, high in pairwise(segments)]
+        assert segment_centres(total, count).tolist() == middles
+
+
+@given(st.integers(1, 10**6), st.integers(1, 64))
+def test_centres_ascend_stay_inside_and_repeat_only_when_they_must(total, count):
+    chosen = segment_centres(total, count).tolist()
+    assert chosen == sorted(chosen)
+    assert 0 <= chosen[0] <= chosen[-1] < total
+    assert len(set(chosen)) == min(total, count)
 
 
 @given(total=st.integers(1, 200), count=st.integers(1, 64), seed=st.integers(0, 9))

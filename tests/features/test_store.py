@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import functools
 import pickle
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from tests.data.feature_files import META, STEPS, WIDTH, features_of, label_of, other, write_shard
+from tests.methods.converters.cached import make_pair
 from vidkd.data.shards import find_feature_shards
 from vidkd.errors import UserError
+from vidkd.features.splits import open_splits
 from vidkd.features.store import FeatureStore
 
 SHARDS = [["b", "short"], [], ["a/1", "c", "é"], ["d"]]
@@ -42,12 +45,6 @@ class TestReading:
         assert got.dtype == torch.float16
         assert got.shape == (len(rows), STEPS, WIDTH)
         np.testing.assert_array_equal(got, expected(IDS)[list(rows)])
-
-    def test_shuffled_is_sequential(self, files):
-        store = FeatureStore(files)
-        order = np.random.default_rng(0).permutation(6)
-        back = torch.cat([store.rows(part) for part in np.array_split(order, 4)])[np.argsort(order)]
-        assert torch.equal(back, store.rows(range(6)))
 
     def test_a_batch_is_memory_of_its_own(self, files):
         store = FeatureStore(files)
@@ -112,6 +109,10 @@ class TestReading:
             FeatureStore(files).verify()
 
 
+def row_of(store, row):
+    return store.rows([row])[0]
+
+
 class TestProcesses:
     def test_pickled_store_is_small_and_reads_the_same(self, tmp_path):
         store = FeatureStore([write_shard(tmp_path / "x.h5", IDS, steps=16, width=768)])
@@ -124,17 +125,16 @@ class TestProcesses:
     def test_loader_workers_read_the_same(self, files, start):
         store = FeatureStore(files)
         store.rows([0])
-        loader = DataLoader(_Rows(store), batch_size=None, num_workers=1, multiprocessing_context=start)
+        read = functools.partial(row_of, store)
+        loader = DataLoader(
+            range(6), batch_size=None, collate_fn=read, num_workers=1, multiprocessing_context=start
+        )
         np.testing.assert_array_equal(torch.stack(list(loader)), expected(IDS))
 
     def test_threads_may_share_it(self, files):
-        store, seen = FeatureStore(files), []
-        threads = [threading.Thread(target=lambda: seen.append(store.rows(range(6)))) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(seen) == 4
+        store = FeatureStore(files)
+        with ThreadPoolExecutor(4) as threads:
+            seen = list(threads.map(lambda _: store.rows(range(6)), range(4)))
         assert all(torch.equal(rows, seen[0]) for rows in seen)
 
     def test_a_cache_on_a_read_only_disk_is_read(self, files):
@@ -310,17 +310,15 @@ class TestFinding:
             find_feature_shards([tmp_path / "absent.h5"])
 
 
-class _Rows(Dataset):
-    def __init__(self, store):
-        self.store = store
-
-    def __len__(self):
-        return len(self.store)
-
-    def __getitem__(self, i):
-        return self.store.rows([i])[0]
-
-
 def test_paths_may_be_words(files):
     assert FeatureStore([str(file) for file in files]).video_ids == IDS
     assert isinstance(files[0], Path)
+
+
+def test_a_video_is_in_one_split(tmp_path):
+    shards = make_pair(tmp_path)["vjepa2"]
+    assert list(open_splits(shards)) == ["train", "val", "test"]
+    with pytest.raises(UserError, match=r"^24 videos are in val and in test, 'val_000' among them: .* own f"):
+        open_splits(shards | {"test": shards["val"]})
+    with pytest.raises(UserError, match=r"^\d+ videos are in train and in test, 'train_\d+' among them"):
+        open_splits(shards | {"test": [*shards["test"], shards["train"][0]]})

@@ -68,11 +68,6 @@ class TestLayout:
         assert file.attrs["preprocessing"] == b'{"mean":[0.5,0.5,0.5],"size":224}'
         assert (file.attrs["backbone"], file.attrs["frames"], file.attrs["dtype"]) == (b"clip", 4, b"float16")
 
-    def test_float32_is_kept_exactly(self, tmp_path):
-        path = write_shard(tmp_path / "x.h5", IDS, other(dtype="float32"))
-        with h5py.File(path) as file:
-            np.testing.assert_array_equal(file["features"][1], features_of("b"))
-
     def test_a_shard_without_videos(self, tmp_path):
         with h5py.File(write_shard(tmp_path / "x.h5", [])) as file:
             assert len(file["features"]) == len(file["video_id"]) == 0

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import av
 
-from tests.video.encodings import CONTINUED, ENCODINGS, FRAMES, NOT_CODED, RATE, Encoding
+from tests.video.encodings import BY_NAME, CONTINUED, FRAMES, NOT_CODED, RATE, Encoding
 
-BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}
 END_OF_SEQUENCE = b"\0\0\0\2" + bytes([36 << 1, 1])
 VOP = b"\0\0\1\xb6"
 

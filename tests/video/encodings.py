@@ -170,3 +170,4 @@ ENCODINGS = [
     *(Encoding(f"av1.{suffix}", "libsvtav1", AV1) for suffix in ("mp4", "mkv", "webm")),
     Encoding("ffv1.mkv", "ffv1", planned=False),
 ]
+BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}

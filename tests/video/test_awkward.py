@@ -22,11 +22,13 @@ from vidkd.data.frames import FrameStore
 from vidkd.data.probe import COLUMNS, probe_shard
 from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import read_rows, write_rows
+from vidkd.video.decode import TooFewFrames, UnreadableVideo, decode_frames, probe_video
 
 ROOT = Path(__file__).resolve().parents[2]
 MILLION, NOTHING = struct.pack(">I", 10**6), bytes(4)
 CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 FRAMES = FrameSettings(per_video=4, encoding="raw")
+INFO = COLUMNS[COLUMNS.index("frames") : COLUMNS.index("status")]
 
 
 def find_boxes(data, start=0, end=None):
@@ -100,6 +102,8 @@ def write_files(folder):
     write("million.avi", patched_avi(avi, (b"avih", 16, million), (b"strh", 32, million)), 40)
     durations = [(b"mvhd", 16, NOTHING), (b"tkhd", 20, NOTHING), (b"mdhd", 16, NOTHING)]
     write("no duration.mp4", patched(plain, *durations), 40)
+    day = [(b"mvhd", 16, struct.pack(">I", 86_400_000)), (b"mdhd", 16, struct.pack(">I", 2**31))]
+    write("a day.mp4", patched(mp4, *day), 40)
     write("no time passes.mp4", patched(plain, *durations, (b"stts", 12, NOTHING)), 40)
     length = [(b"avih", 0, NOTHING), (b"strh", 20, bytes(8)), (b"strh", 32, NOTHING)]
     write("no duration.avi", patched_avi(avi, *length), 40)
@@ -187,6 +191,29 @@ def test_what_is_usable_has_its_own_frames(data):
         assert shown == segment_centres(expected[name], 4).tolist(), name
 
 
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("no duration.mp4", "plain.mp4"),
+        ("a day.mp4", "good.mp4"),
+        ("0x0.mp4", "good.mp4"),
+        ("million.avi", "good.avi"),
+    ],
+)
+def test_a_header_that_lies_misleads_nobody(data, name, like):
+    _, probed, _, _ = data
+    found, truth = ([probed[video][column] for column in INFO] for video in (name, like))
+    assert found == truth
+
+
+def test_an_avi_that_claims_a_million_frames_has_its_own_length(data):
+    folder, probed, _, _ = data
+    assert float(probed["million.avi"]["duration"]) == 4
+    with pytest.raises(TooFewFrames) as caught:
+        decode_frames(folder / "million.avi", [999_999])
+    assert caught.value.decoded == 40
+
+
 def test_a_listed_video_that_changed_since_the_probe_is_excluded_then(data, tmp_path):
     """What the probe saw whole is put in the place of what it has become."""
     folder, probed, expected, _ = data
@@ -232,8 +259,6 @@ def test_a_file_and_a_folder_without_permission(data):
 
 
 def _check_refused(folder):
-    from vidkd.video.decode import UnreadableVideo, decode_frames, probe_video
-
     for name in ("file.mp4", "closed/file.mp4"):
         for look in (probe_video, lambda path: decode_frames(path, [0])):
             with pytest.raises(UnreadableVideo) as caught:

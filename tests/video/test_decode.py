@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import struct
-
 import av
 import numpy as np
 import pytest
@@ -14,10 +12,9 @@ from tests.data.videos import (
     needs_clips,
     number_of,
     numbered,
-    write_audio,
     write_video,
 )
-from tests.video.encodings import FRAMES, Encoding
+from tests.video.encodings import Encoding
 from vidkd.video.decode import TooFewFrames, UnreadableVideo, decode_frames, probe_video
 
 CODECS = {
@@ -84,11 +81,6 @@ def test_variable_rate_is_told_from_rounding(tmp_path, name, milliseconds, vfr):
     assert info.duration == pytest.approx(span * len(numbers) / (len(numbers) - 1), rel=1e-4)
 
 
-def test_hidden_frames_are_not_counted(tmp_path):
-    path = Encoding("v.webm", "libvpx", {"g": "99"}, hidden=True).write(tmp_path)[0]
-    assert probe_video(path).frames == FRAMES - 1
-
-
 @pytest.mark.parametrize("indices", [[0], [39], [0, 1, 2], [3, 3, 17, 38, 38], list(range(40))])
 def test_wanted_frames_are_exact(numbered_video, indices):
     frames, seconds = decode_frames(numbered_video, indices)
@@ -132,27 +124,6 @@ def test_index_past_the_end_tells_how_many_decode(tmp_path):
     assert caught.value.decoded == 7
 
 
-def test_files_that_are_no_video_have_a_reason(tmp_path):
-    (tmp_path / "empty.mp4").touch()
-    (tmp_path / "text.mp4").write_text("this is no video\n" * 50)
-    reasons = {
-        "absent.mp4": "missing",
-        "empty.mp4": "empty",
-        "text.mp4": "unreadable",
-        write_audio(tmp_path / "sound.mp4").name: "no_video",
-    }
-    for name, reason in reasons.items():
-        assert reason_of(probe_video, tmp_path / name) == reason
-        assert reason_of(decode_frames, tmp_path / name, [0]) == reason
-
-
-def test_message_names_no_folder(tmp_path):
-    (tmp_path / "text.mp4").write_text("this is no video")
-    with pytest.raises(UnreadableVideo) as caught:
-        probe_video(tmp_path / "text.mp4")
-    assert str(tmp_path) not in str(caught.value)
-
-
 def test_damaged_middle_is_an_error_and_no_picture(tmp_path):
     path = write_video(tmp_path / "v.mp4", 40, bf="0", g="10")
     with av.open(str(path)) as container:
@@ -162,15 +133,6 @@ def test_damaged_middle_is_an_error_and_no_picture(tmp_path):
     content[start : start + size] = b"\xff" * size
     path.write_bytes(content)
     assert reason_of(decode_frames, path, [39]) == "decode_error"
-
-
-def test_cut_file_is_found_by_the_probe(tmp_path):
-    path = write_video(tmp_path / "v.mp4", 40)
-    with av.open(str(path)) as container:
-        hit = [packet for packet in container.demux(video=0) if packet.size][-3]
-        end = hit.pos + hit.size // 2
-    path.write_bytes(path.read_bytes()[:end])
-    assert reason_of(probe_video, path) == "truncated"
 
 
 def write_with_cover(path, video: bool) -> None:
@@ -245,60 +207,6 @@ def test_rate_of_an_ogg_file_is_found(tmp_path):
         assert container.streams.video[0].average_rate is None
     info = probe_video(path)
     assert (info.frames, info.fps, info.duration) == (20, 10, 2)
-
-
-def box(content: bytes, kind: bytes) -> int:
-    """Where the payload of the first box of an MP4 of this kind begins."""
-    return content.index(kind) + 4
-
-
-HEADER_LIES = {
-    "no duration": [(b"mvhd", 16, bytes(4)), (b"tkhd", 20, bytes(4)), (b"mdhd", 16, bytes(4))],
-    "no size": [(b"tkhd", 76, bytes(8)), (b"avc1", 24, bytes(4))],
-    "a day": [(b"mvhd", 16, struct.pack(">I", 86_400_000)), (b"mdhd", 16, struct.pack(">I", 2**31))],
-}
-
-
-@pytest.mark.parametrize("lie", HEADER_LIES)
-def test_header_misleads_nobody(tmp_path, lie):
-    path = write_video(tmp_path / "v.mp4", 20)
-    truth = probe_video(path)
-    content = bytearray(path.read_bytes())
-    for kind, offset, value in HEADER_LIES[lie]:
-        at = box(content, kind) + offset
-        content[at : at + len(value)] = value
-    path.write_bytes(content)
-    assert probe_video(path) == truth
-    frames, _ = decode_frames(path, [0, 19])
-    assert [number_of(frame) for frame in frames] == [0, 19]
-
-
-def test_a_million_frames_claimed_by_an_avi(tmp_path):
-    path = write_video(tmp_path / "v.avi", 20, "mpeg4")
-    content = bytearray(path.read_bytes())
-    million = struct.pack("<I", 1_000_000)
-    for kind, offset in ((b"avih", 20), (b"strh", 36)):
-        at = content.index(kind) + 4 + offset
-        content[at : at + 4] = million
-    path.write_bytes(content)
-    info = probe_video(path)
-    assert (info.frames, info.duration) == (20, 2.0)
-    with pytest.raises(TooFewFrames) as caught:
-        decode_frames(path, [999_999])
-    assert caught.value.decoded == 20
-
-
-def test_a_million_frames_claimed_by_an_mp4(tmp_path):
-    path = write_video(tmp_path / "v.mp4", 20, bf="0")
-    content = bytearray(path.read_bytes())
-    at = box(content, b"stts") + 8
-    content[at : at + 4] = struct.pack(">I", 1_000_000)
-    path.write_bytes(content)
-    assert probe_video(path).frames == 20
-    at = box(content, b"stsz") + 8
-    content[at : at + 4] = struct.pack(">I", 1_000_000)
-    path.write_bytes(content)
-    assert reason_of(probe_video, path) == "no_frame"
 
 
 @needs_clips

@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 
 from tests.data.videos import CLIPS, needs_clips
-from tests.video.encodings import ENCODINGS, Encoding
+from tests.video.encodings import BY_NAME, Encoding
 from vidkd.video.bitstream import NotPlannable
 from vidkd.video.timeline import numbered_packets, read_timeline
-
-BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}
 
 
 def timeline_of(path):

@@ -22,9 +22,7 @@ from vidkd.config.backbones import BackboneSettings
 from vidkd.data.frames import FrameStore
 from vidkd.engine.logging import Waiting
 from vidkd.errors import UserError
-from vidkd.features.store import Rows
-
-_SHOWN = 5
+from vidkd.features.store import Rows, some_videos
 
 
 class LiveFeatures:
@@ -89,11 +87,9 @@ class LiveFeatures:
             UserError: lists those that the frame stores do not have.
         """
         if missing := [video_id for video_id in video_ids if video_id not in self._row_of]:
-            more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-            shown = ", ".join(missing[:_SHOWN]) + more
             raise UserError(
-                f"the frame stores have no frames of {len(missing)} videos ({shown}): run extract_frames, or "
-                "leave them out"
+                f"the frame stores have no frames of {some_videos(missing)}: run extract_frames, or leave "
+                "them out"
             )
         return np.array([self._row_of[video_id] for video_id in video_ids], np.int64)
 

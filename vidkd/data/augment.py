@@ -63,7 +63,7 @@ def random_view(height: int, width: int, settings: ClipSettings, rng: np.random.
 
 
 def centre_view(height: int, width: int, scale: float) -> View:
-    """The middle square of `scale` times the short side."""
+    """Return the middle square of `scale` times the short side."""
     side = max(1, round(min(height, width) * scale))
     return View((height - side) // 2, (width - side) // 2, side, side)
 
@@ -102,7 +102,7 @@ class Normalise(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(value / 255 - mean) / std of uint8 (..., 3, H, W), as float32.
+        """Compute (value / 255 - mean) / std of uint8 (..., 3, H, W), as float32.
 
         Raises:
             TypeError: the pixels are not uint8.
@@ -113,7 +113,7 @@ class Normalise(nn.Module):
 
 
 def resized(pixels_NCHW: Tensor, size: int) -> Tensor:
-    """uint8 frames (N, 3, H, W) of `size` x `size` pixels (bilinear, antialiased)."""
+    """Resize uint8 frames (N, 3, H, W) to `size` x `size` pixels (bilinear, antialiased)."""
     if pixels_NCHW.shape[-1] == size:
         return pixels_NCHW
     if pixels_NCHW.device.type == "cpu":

@@ -50,7 +50,7 @@ class Sample:
     row: int
 
     def clip(self, count: int) -> Tensor:
-        """uint8 (count, 3, H, W)."""
+        """Return the clip of `count` frames: uint8 (count, 3, H, W)."""
         return self.frames[self.chosen[count]]
 
 
@@ -63,12 +63,12 @@ class Batch:
     row: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on `device`."""
+        """Copy the batch to `device`; rows stay on the CPU."""
         clips = {count: clip.to(device, non_blocking=True) for count, clip in self.clips.items()}
         return Batch(clips, self.label.to(device, non_blocking=True), self.row)
 
     def pin_memory(self) -> Batch:
-        """The batch in memory that a GPU can copy from while the program goes on."""
+        """Copy the batch to memory that a GPU can copy from while the program goes on."""
         clips = {count: clip.pin_memory() for count, clip in self.clips.items()}
         return Batch(clips, self.label.pin_memory(), self.row)
 
@@ -187,7 +187,7 @@ class ClipLoader(DataLoader):
 
 
 def clip_loader(clips: Dataset, workers: int, **batching: Any) -> ClipLoader:
-    """A loader of `clips` that leaves the global random generator alone, as an exact resume needs."""
+    """Make a loader of `clips` that leaves the global random generator alone, as an exact resume needs."""
     return ClipLoader(
         clips,
         num_workers=workers,
@@ -245,7 +245,7 @@ class ClipBatches:
         self.steps_per_epoch = full if max_batches is None else min(full, max_batches)
 
     def batches(self, epoch: int, start: int) -> Iterable[Batch]:
-        """The batches of `epoch` from number `start` on."""
+        """Load the batches of `epoch` from number `start` on."""
         order = EpochBatches(len(self.clips.store), self.batch_size, self.seed, epoch, start)
         loader = clip_loader(self.clips, self.workers, batch_sampler=order)
         return islice(loader, self.steps_per_epoch - start)
@@ -259,7 +259,7 @@ def evaluation_loader(
     workers: int,
     max_batches: int | None = None,
 ) -> ClipLoader:
-    """Every clip of the store once, in order; of several processes each has batches of its own.
+    """Load every clip of the store once, in order; of several processes each has batches of its own.
 
     What comes of them is put together by `in_order`.
     """
@@ -323,8 +323,6 @@ def _labels_after_flip(classes: Sequence[str], settings: ClipSettings) -> np.nda
         for name in (left, right):
             if name not in classes:
                 raise UserError(f"flip_labels: no class is named {name!r}; known: {', '.join(classes)}")
-        mapping[classes.index(left)], mapping[classes.index(right)] = (
-            classes.index(right),
-            classes.index(left),
-        )
+        one, other = classes.index(left), classes.index(right)
+        mapping[one], mapping[other] = other, one
     return mapping

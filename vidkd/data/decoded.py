@@ -53,5 +53,5 @@ class DecodedVideos:
         return len(self._videos)
 
     def clip(self, i: int, positions: Positions) -> Pixels:
-        """Frames (len(positions), H, W, 3) of video `i`, uint8 RGB."""
+        """Return frames (len(positions), H, W, 3) of video `i`, uint8 RGB."""
         return np.stack([self._videos[i].images[position] for position in positions])

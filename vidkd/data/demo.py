@@ -5,7 +5,6 @@ What a video shows is drawn in `demo_specs`, its frames in `demo_drawing`; here 
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import re
@@ -18,12 +17,13 @@ from numpy.typing import NDArray
 from vidkd.config.data import SPLITS, DemoSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import video_spec
+from vidkd.data.tables import write_rows
 from vidkd.engine.cpu import keep_memory
 from vidkd.engine.logging import progress
 from vidkd.errors import UserError
-from vidkd.files import atomic, write_text
+from vidkd.files import atomic
 
-COLUMNS = ("path", "motion", "shape", "texture", "colour", "labelled")
+_COLUMNS = ("path", "motion", "shape", "texture", "colour", "labelled")
 
 
 def write_video(frames: NDArray[np.uint8], path: str | Path, fps: int, crf: int) -> None:
@@ -77,10 +77,9 @@ def generate_split(
         path = folder / f"{spec.video_id}.mp4"
         write_video(render(spec), path, settings.fps, settings.crf)
         place = Path(os.path.relpath(path, annotation_csv.parent)).as_posix()
-        rows.append((place, spec.motion, spec.shape, spec.texture, spec.colour, str(spec.labelled).lower()))
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
-    write_text(annotation_csv, text.getvalue())
+        shown = (spec.motion, spec.shape, spec.texture, spec.colour, str(spec.labelled).lower())
+        rows.append(dict(zip(_COLUMNS, (place, *shown), strict=True)))
+    write_rows(annotation_csv, rows, _COLUMNS)
 
 
 def _sweep_folder(folder: Path, keep: set[str]) -> None:

@@ -61,7 +61,7 @@ def _draw_distractor(rng: np.random.Generator, ranges: DomainRanges, frames: Ima
     shape, radius = str(rng.choice(SHAPES)), rng.uniform(*ranges.radius) * size / 56
     angle, grey = rng.uniform(0, 2 * np.pi), np.float32(rng.uniform(*ranges.ground))
     u, v = _own_coordinates(size, *(np.array([value]) for value in (x, y, radius, angle)))
-    cover_HW = np.clip(0.5 - SIGNED_DISTANCE[shape](u, v)[0] * np.float32(radius), 0, 1)
+    cover_HW = np.clip(0.5 - _SIGNED_DISTANCE[shape](u, v)[0] * np.float32(radius), 0, 1)
     rows, columns = (np.flatnonzero(cover_HW.any(axis)) for axis in (1, 0))
     box = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     frames[box] += cover_HW[box] * (grey - frames[box])
@@ -70,12 +70,12 @@ def _draw_distractor(rng: np.random.Generator, ranges: DomainRanges, frames: Ima
 def _draw_object(rng: np.random.Generator, ranges: DomainRanges, spec: VideoSpec, frames: Image) -> None:
     u, v = _own_coordinates(spec.size, spec.x, spec.y, spec.radius, spec.angle)
     radius, visible = (track.astype(np.float32)[:, None, None] for track in (spec.radius, spec.visible))
-    cover: Image = np.clip(0.5 - SIGNED_DISTANCE[spec.shape](u, v) * radius, 0, 1) * visible
+    cover: Image = np.clip(0.5 - _SIGNED_DISTANCE[spec.shape](u, v) * radius, 0, 1) * visible
     full = np.array(COLOURS[spec.colour]) * rng.uniform(0.85, 1.0)
     saturation = rng.uniform(*ranges.saturation)
     colour = (saturation * full + (1 - saturation) * full.mean()).astype(np.float32)
     mark = np.full(3, 245, np.float32) if spec.texture == "dots" else np.float32(0.3) * colour
-    marked = cover * TEXTURE_MARKS[spec.texture](u, v)
+    marked = cover * _TEXTURE_MARKS[spec.texture](u, v)
     frames *= (1 - cover)[:, None]
     for channel in range(3):
         frames[:, channel] += marked * mark[channel] + (cover - marked) * colour[channel]
@@ -95,7 +95,7 @@ def _box(u: Image, v: Image, width: float, height: float) -> Image:
     return np.maximum(np.abs(u) - np.float32(width), np.abs(v) - np.float32(height))
 
 
-SIGNED_DISTANCE: dict[str, Callable[[Image, Image], Image]] = {
+_SIGNED_DISTANCE: dict[str, Callable[[Image, Image], Image]] = {
     "disc": lambda u, v: np.sqrt(u * u + v * v) - np.float32(0.95),
     "square": lambda u, v: _box(u, v, 0.82, 0.82),
     "triangle": lambda u, v: (
@@ -113,7 +113,7 @@ def _wave(z: Image, period: float) -> Image:
     return 4 * np.abs(z - np.floor(z + np.float32(0.5))) - 1
 
 
-TEXTURE_MARKS: dict[str, Callable[[Image, Image], Image]] = {
+_TEXTURE_MARKS: dict[str, Callable[[Image, Image], Image]] = {
     "plain": lambda u, v: np.zeros_like(u),
     "stripes": lambda u, v: np.clip(0.5 + 1.5 * _wave(u, 0.7), 0, 1),
     "checker": lambda u, v: np.clip(0.5 + 4 * _wave(u, 1.1) * _wave(v, 1.1), 0, 1),

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidkd.config.data import SPLITS, DemoSettings
-from vidkd.errors import UserError
 
 Array = NDArray[np.float64]
 
@@ -35,7 +34,7 @@ COLOURS = {
     "blue": (60, 80, 230),
     "magenta": (220, 55, 215),
 }
-DOMAINS = ("target", "source")
+_DOMAINS = ("target", "source")
 
 _MIRRORED = (("move_left", "move_right"), ("orbit_cw", "orbit_ccw"), ("left_then_right", "right_then_left"))
 FLIP_LABELS: dict[str, str] = {motion: motion for motion in MOTIONS} | dict(
@@ -112,14 +111,8 @@ class VideoSpec:
 
 
 def video_spec(settings: DemoSettings, split: str, index: int) -> VideoSpec:
-    """Draw what video `index` of a split shows.
-
-    Raises:
-        UserError: the split is not train, val or test.
-    """
-    if split not in SPLITS:
-        raise UserError(f"the demo has no split {split!r}. Choose one of {', '.join(SPLITS)}.")
-    domain = DOMAINS.index(settings.domain)
+    """Draw what video `index` of a split shows."""
+    domain = _DOMAINS.index(settings.domain)
     key = (settings.seed, domain, SPLITS.index(split), index)
     block, place = divmod(index, len(MOTIONS))
     order = np.random.default_rng((*key[:3], block, 0)).permutation(len(MOTIONS))

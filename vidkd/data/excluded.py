@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidkd.config.data import SPLITS, DataSettings
-from vidkd.data.census import Census
 from vidkd.data.frames import FrameStore
+from vidkd.data.manifest import Census
 from vidkd.data.tables import EXCLUDED, EXCLUDED_COLUMNS, iter_rows, read_classes, shard_files, table_writer
 from vidkd.errors import UserError
 
@@ -66,5 +66,5 @@ def join_excluded(
 
 
 def frame_stores(frames: Path, n_shards: int) -> list[Path]:
-    """The frame stores of all splits and shards."""
+    """List the frame stores of all splits and shards."""
     return [store for split in SPLITS for store in shard_files(frames / split, n_shards, ".h5")]

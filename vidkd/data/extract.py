@@ -64,7 +64,7 @@ def _add_video(writer: FrameWriter, row: dict[str, str], root: Path, settings: F
 def sampled_frames(
     path: Path, frames: int, settings: FrameSettings
 ) -> tuple[NDArray[np.int32], list[Image], NDArray[np.float64]]:
-    """The frames that are kept of a video.
+    """Decode the frames that are kept of a video.
 
     Args:
         path: the video.

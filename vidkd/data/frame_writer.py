@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from vidkd.config.base import canonical
 from vidkd.config.data import FrameSettings
+from vidkd.data.hdf5 import fixed_length
 from vidkd.files import atomic
 
 _BLOCK = 16 * 2**20
@@ -100,7 +101,7 @@ class FrameWriter:
         with h5py.File(path, "w") as file:
             self._write_rows(file)
             if self._settings.encoding == "none":
-                _write_strings(file, "path", np.array([clip.path for clip in self._clips], np.str_))
+                file["path"] = fixed_length(np.array([clip.path for clip in self._clips], np.str_))
             else:
                 self._write_data(file)
             file.attrs.update(store_attributes(self._settings, self._decoder), n_excluded=len(self.excluded))
@@ -123,15 +124,15 @@ class FrameWriter:
             "timestamp": np.array([clip.timestamp for clip in clips], np.float64).reshape(count, kept),
             "padded": np.array([clip.padded for clip in clips], np.bool_),
             "crc32": np.array(self._crc, np.uint32).reshape(count, kept),
+            "video_id": fixed_length(np.array([clip.video_id for clip in clips], np.str_)),
+            "excluded": fixed_length(np.array(self.excluded, np.str_).reshape(-1, 3)),
         }
         for name, values in columns.items():
             file.create_dataset(name, data=values)
-        _write_strings(file, "video_id", np.array([clip.video_id for clip in clips], np.str_))
-        _write_strings(file, "excluded", np.array(self.excluded, np.str_).reshape(-1, 3))
 
 
 def store_attributes(settings: FrameSettings, decoder: str) -> dict[str, str | int]:
-    """Attributes of a store: how its frames were made, and the digest by which shards are known to agree."""
+    """Say how the frames of a store were made, with the digest by which shards are known to agree."""
     versions = {"h5py": h5py.__version__, "numpy": np.__version__, "pillow": PIL.__version__}
     return {
         "encoding": settings.encoding,
@@ -141,10 +142,3 @@ def store_attributes(settings: FrameSettings, decoder: str) -> dict[str, str | i
         "decoder": decoder,
         "versions": json.dumps(versions),
     }
-
-
-def _write_strings(file: h5py.File, name: str, values: NDArray[np.str_]) -> None:
-    """Fixed-length UTF-8: unlike HDF5's variable strings it has one form on disk."""
-    encoded = np.char.encode(values, "utf-8")
-    dtype = h5py.string_dtype("utf-8", max(1, encoded.dtype.itemsize))
-    file.create_dataset(name, data=encoded.astype(dtype))

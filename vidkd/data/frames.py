@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vidkd.data.own_data import check_own_data
+from vidkd.data.hdf5 import check_own_data
 from vidkd.data.pixels import DecodedPixels, Pixels, PixelSource, Positions, StoredPixels
 from vidkd.errors import UserError
 
@@ -61,8 +61,7 @@ class FrameStore:
         if len(set(self.video_ids)) < len(self.video_ids):
             raise UserError(
                 f"{Path(files[0]).parent}: a video is in two frame stores: delete the shards that are "
-                f"left of an "
-                "earlier data.n_shards, or name each file once."
+                "left of an earlier data.n_shards, or name each file once."
             )
         self.label_ids = np.concatenate([shard.label_ids for shard in self._shards])
         self.sizes = np.concatenate([shard.sizes for shard in self._shards])
@@ -72,7 +71,7 @@ class FrameStore:
         return len(self.video_ids)
 
     def clip(self, i: int, positions: Positions) -> Pixels:
-        """Frames of clip `i`.
+        """Read frames of clip `i`.
 
         Args:
             i: the clip, 0 to N - 1.

@@ -63,7 +63,7 @@ class Inspection:
 
 
 def videos_at(place: Path) -> list[Path]:
-    """The videos at any depth of a folder, sorted; `place` itself where it is a file or has none below it.
+    """List the videos at any depth of `place`, sorted; `place` itself where it is a file or has none.
 
     Raises:
         UserError: a folder below it cannot be listed.
@@ -104,7 +104,7 @@ def _decoding(path: Path, index: list[int]) -> str:
 
 
 def describe(found: Inspection) -> str:
-    """Aligned lines: the path, what the probe finds, what is sampled, and whether the video is usable."""
+    """Describe in aligned lines: the path, what the probe finds, what is sampled, whether it is usable."""
     lines = [("container", found.container)] if found.container else []
     lines += [(name, _plain(value)) for name, value in asdict(found.info).items()] if found.info else []
     lines += [("decoding", found.decoding)] if found.decoding else []

@@ -15,7 +15,7 @@ from vidkd.errors import UserError
 def read_labels(
     labels_csv: Path, video_ids: Sequence[str], n_classes: int, *, marked_only: bool = False
 ) -> NDArray[np.int32]:
-    """The label ids of these videos, in their order.
+    """Read the label ids of these videos, in their order.
 
     Args:
         labels_csv: of `vidkd.data.labels.write_labels`.
@@ -52,7 +52,7 @@ def read_labels(
 
 
 def read_label_sets(labels_csv: Path, video_ids: Sequence[str], n_classes: int) -> NDArray[np.bool_] | None:
-    """(N, K) which classes each video carries; None where none of all that are listed carries several.
+    """Read which classes each video carries (N, K); None where no listed video carries several.
 
     Args:
         labels_csv: of `vidkd.data.labels.write_labels`.
@@ -73,7 +73,7 @@ def read_label_sets(labels_csv: Path, video_ids: Sequence[str], n_classes: int) 
 
 
 def label_ids_column(labels_csv: Path, video_ids: Sequence[str], n_classes: int) -> dict[str, list[str]]:
-    """For predictions: all classes of each video with `;` between; nothing where none carries several."""
+    """Make a column of predictions: all classes of a video with `;` between; none where none has several."""
     set_NK = read_label_sets(labels_csv, video_ids, n_classes)
     if set_NK is None:
         return {}

@@ -29,10 +29,10 @@ class PixelSource(Protocol):
     """The frames of the clips of one shard."""
 
     def frames(self, row: int, positions: Positions) -> Pixels:
-        """Frames of clip `row` at `positions`, each 0 to T - 1: uint8 RGB (len(positions), H, W, 3)."""
+        """Read frames of clip `row` at `positions`, each 0 to T - 1: uint8 RGB (len(positions), H, W, 3)."""
 
     def intact(self, row: int) -> bool:
-        """Whether clip `row` still has the checksums that it was stored with."""
+        """Tell whether clip `row` still has the checksums that it was stored with."""
 
 
 class StoredPixels:
@@ -152,12 +152,12 @@ def shrink_short_side(image: Image, short_side: int) -> Image:
 
 
 def encode_jpeg(image: Image, quality: int) -> bytes:
-    """JPEG bytes of an (H, W, 3) RGB image."""
+    """Encode an (H, W, 3) RGB image as JPEG."""
     stream = io.BytesIO()
     PIL.Image.fromarray(image).save(stream, "JPEG", quality=quality)
     return stream.getvalue()
 
 
 def decode_jpeg(data: Pixels) -> Image:
-    """The (H, W, 3) RGB image of JPEG bytes."""
+    """Decode JPEG bytes to an (H, W, 3) RGB image."""
     return np.asarray(PIL.Image.open(io.BytesIO(data.data), formats=("JPEG",)).convert("RGB"))

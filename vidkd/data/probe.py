@@ -11,16 +11,8 @@ from vidkd.engine.logging import progress
 from vidkd.errors import UserError
 from vidkd.video.decode import UnreadableVideo, VideoInfo, probe_video
 
-INFO_COLUMNS = [field.name for field in fields(VideoInfo)]
-COLUMNS = [
-    *LISTED,
-    "label_id",
-    "shard",
-    *INFO_COLUMNS,
-    "status",
-    "reason",
-    "detail",
-]
+_INFO_COLUMNS = [field.name for field in fields(VideoInfo)]
+COLUMNS = [*LISTED, "label_id", "shard", *_INFO_COLUMNS, "status", "reason", "detail"]
 
 
 def probe_shard(
@@ -60,7 +52,7 @@ def _probed(path: Path) -> Row:
         info = probe_video(path)
     except UnreadableVideo as problem:
         why = {"status": EXCLUDED, "reason": problem.reason, "detail": problem.detail}
-        return dict.fromkeys(INFO_COLUMNS, "") | why
+        return dict.fromkeys(_INFO_COLUMNS, "") | why
     values = {
         name: str(round(value, 6) if isinstance(value, float) else value)
         for name, value in asdict(info).items()

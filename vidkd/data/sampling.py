@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # frames and features are made without clip settings, and do 
 
 
 def segment_centres(total: int, count: int) -> np.ndarray:
-    """The middle frame of each of `count` equal segments of `total` frames: int64 (count,), ascending.
+    """Take the middle frame of each of `count` equal segments of `total` frames: int64 (count,), ascending.
 
     Frames repeat when there are fewer than `count`.
     """
@@ -19,13 +19,13 @@ def segment_centres(total: int, count: int) -> np.ndarray:
 
 
 def random_in_segments(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """One random frame of each of `count` equal segments of `total` frames: int64 (count,), ascending."""
+    """Draw a frame of each of `count` equal segments of `total` frames: int64 (count,), ascending."""
     edges = np.arange(count + 1) * total // count
     return rng.integers(edges[:-1], np.maximum(edges[1:], edges[:-1] + 1))
 
 
 def sorted_random(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` random ones of `total` frames in order: int64 (count,), ascending.
+    """Draw `count` of `total` frames and sort them: int64 (count,), ascending.
 
     Frames repeat only when there are fewer than `count`, and then each as often as another, give or take one.
     """
@@ -33,15 +33,15 @@ def sorted_random(total: int, count: int, rng: np.random.Generator) -> np.ndarra
     return np.sort(np.concatenate([every, rng.choice(total, count % total, replace=False)]))
 
 
-def strided(start: int, count: int, stride: int) -> np.ndarray:
-    """Every `stride`-th frame from `start` on: int64 (count,), ascending."""
+def _strided(start: int, count: int, stride: int) -> np.ndarray:
+    """Take every `stride`-th frame from `start` on: int64 (count,), ascending."""
     return start + stride * np.arange(count)
 
 
 def training_positions(
     total: int, count: int, settings: ClipSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """Positions of a training clip among `total` kept frames: int64 (count,), ascending.
+    """Choose the positions of a training clip among `total` kept frames: int64 (count,), ascending.
 
     Raises:
         ValueError: the clip does not fit; `check_clips` refuses that before anything is trained.
@@ -55,18 +55,18 @@ def training_positions(
             return sorted_random(total, count, rng)
         case "dense":
             room = _room(total, count, settings.frame_stride)
-            return strided(int(rng.integers(room + 1)), count, settings.frame_stride)
+            return _strided(int(rng.integers(room + 1)), count, settings.frame_stride)
 
 
 def evaluation_positions(total: int, count: int, settings: ClipSettings) -> np.ndarray:
-    """Positions of an evaluation clip among `total` kept frames: int64 (count,), ascending.
+    """Choose the positions of an evaluation clip among `total` kept frames: int64 (count,), ascending.
 
     Raises:
         ValueError: the clip does not fit; `check_clips` refuses that before anything is evaluated.
     """
     if settings.eval_frame_sampling == "centres":
         return segment_centres(total, count)
-    return strided(_room(total, count, settings.frame_stride) // 2, count, settings.frame_stride)
+    return _strided(_room(total, count, settings.frame_stride) // 2, count, settings.frame_stride)
 
 
 def _room(total: int, count: int, stride: int) -> int:

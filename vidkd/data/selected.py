@@ -24,12 +24,12 @@ class Frames(Protocol):
 
     @property
     def label_ids(self) -> NDArray[np.int32]:
-        """(N)."""
+        """(N) the label of each video."""
 
     def __len__(self) -> int: ...
 
     def clip(self, i: int, positions: Positions) -> Pixels:
-        """Frames (len(positions), H, W, 3) of video `i`, uint8 RGB."""
+        """Return frames (len(positions), H, W, 3) of video `i`, uint8 RGB."""
 
 
 class Clips(Frames, Protocol):
@@ -37,7 +37,7 @@ class Clips(Frames, Protocol):
 
     @property
     def video_ids(self) -> list[str]:
-        """Of each video."""
+        """The id of each video."""
 
 
 class SelectedClips:
@@ -68,5 +68,5 @@ class SelectedClips:
         return len(self._rows)
 
     def clip(self, i: int, positions: Positions) -> Pixels:
-        """As `FrameStore.clip`."""
+        """Return frames of clip `i`, as `FrameStore.clip` does."""
         return self._store.clip(int(self._rows[i]), positions)

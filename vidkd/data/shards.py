@@ -9,7 +9,7 @@ from vidkd.errors import UserError
 
 
 def find_shards(places: Sequence[Path]) -> list[Path]:
-    """The frame stores among `places`: files as they are, and every `shard_*.h5` of a folder in shard order.
+    """Find frame stores: of `places`, files as they are and each `shard_*.h5` of a folder in shard order.
 
     Raises:
         UserError: a place does not exist, or a folder has no shard.
@@ -30,7 +30,7 @@ def find_shards(places: Sequence[Path]) -> list[Path]:
 
 
 def find_feature_shards(places: Sequence[Path]) -> list[Path]:
-    """The feature shards among `places`: files as they are, and all `shard_*.h5` of a folder in shard order.
+    """Find feature shards: of `places`, files as they are and each `shard_*.h5` of a folder in shard order.
 
     A number that a folder lacks, below the last shard or with a provenance beside it, is among them, for
     FeatureStore to name as missing. Folders of folders give the shards of each.

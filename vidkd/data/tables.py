@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import heapq
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ Row = dict[str, str]
 
 
 def iter_rows(file: Path) -> Iterator[Row]:
-    """The rows of a table of videos, one after the other.
+    """Yield the rows of a table of videos.
 
     Raises:
         UserError: the file is missing or has no video_id column.
@@ -48,7 +49,7 @@ def iter_rows(file: Path) -> Iterator[Row]:
 
 
 def read_rows(file: Path) -> list[Row]:
-    """All rows of a table that fits into memory, such as a shard; see iter_rows."""
+    """Read all rows of a table that fits into memory, such as a shard; see iter_rows."""
     return list(iter_rows(file))
 
 
@@ -72,13 +73,13 @@ def write_rows(file: Path, rows: Iterable[Mapping[str, str]], columns: Sequence[
 
 
 def shard_files(folder: Path, n_shards: int, suffix: str = ".csv") -> list[Path]:
-    """The files of all shards in `folder`, which may also hold some of an earlier, larger n_shards."""
+    """Name the files of all shards in `folder`, which may also hold some of an earlier, larger n_shards."""
     return [folder / f"shard_{number}{suffix}" for number in range(n_shards)]
 
 
 @contextmanager
 def merged(files: Sequence[Path], columns: Sequence[str]) -> Iterator[Iterator[Row]]:
-    """The rows of many sorted tables as one sorted by video_id, in memory that does not grow with them.
+    """Merge many sorted tables into one sorted by video_id, in memory that does not grow with them.
 
     Args:
         files: tables sorted by video_id.
@@ -117,7 +118,7 @@ def _merge(files: Sequence[Path]) -> Iterator[Row]:
 
 
 def read_classes(file: Path) -> list[str]:
-    """Class names; a label id is a position in them.
+    """Read the class names; a label id is a position in them.
 
     Raises:
         UserError: the file is missing or not JSON.
@@ -130,5 +131,11 @@ def read_classes(file: Path) -> list[str]:
 
 
 def classes_text(classes: Sequence[str]) -> str:
-    """The text of a file that `read_classes` reads."""
+    """Make the text of a file that `read_classes` reads."""
     return json.dumps(list(classes), ensure_ascii=False, indent=1) + "\n"
+
+
+def by_reason(reasons: Counter[str]) -> str:
+    """Put counts into words, the largest first: `3 missing, 2 truncated`."""
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {reason}" for reason, count in ordered)

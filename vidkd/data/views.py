@@ -61,7 +61,7 @@ class ViewedClips(Dataset):
 
 
 def view_positions(total: int, frames: int, views: int) -> NDArray[np.int64]:
-    """Positions (views, frames) among `total` kept frames.
+    """Choose positions (views, frames) among `total` kept frames.
 
     Each of `frames` equal segments is cut into `views` parts, and view v takes the middle of part v of each:
     no view has a frame of another, and a single one has the segment centres.
@@ -70,7 +70,7 @@ def view_positions(total: int, frames: int, views: int) -> NDArray[np.int64]:
 
 
 def crops_along(height: int, width: int, scale: float, crops: int) -> list[View]:
-    """Squares of `scale` times the short side, `crops` of them: the middle one, or from end to end.
+    """Place `crops` squares of `scale` times the short side: the middle one, or from end to end.
 
     Those of three start, middle and end along the long side (the width of a square frame), all three in the
     middle of the short one; top or left first.

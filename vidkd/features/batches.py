@@ -20,14 +20,12 @@ from torch import Tensor
 
 from vidkd.errors import UserError
 from vidkd.features.meta import FeatureMeta
-from vidkd.features.store import Rows
+from vidkd.features.store import Rows, some_videos
 
 AHEAD = 2
 """Batches that are gathered while a step runs."""
 
 CPU = torch.device("cpu")
-
-_SHOWN = 5
 
 
 class FeatureSource(Protocol):
@@ -39,11 +37,11 @@ class FeatureSource(Protocol):
 
     @property
     def video_ids(self) -> list[str]:
-        """Of each row."""
+        """The video of each row."""
 
     @property
     def label_ids(self) -> NDArray[np.int32]:
-        """(N)."""
+        """(N) the label of each row."""
 
     @property
     def shards(self) -> NDArray[np.int64]:
@@ -55,13 +53,13 @@ class FeatureSource(Protocol):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the features."""
+        """The type of the features."""
 
     def rows(self, rows: Rows) -> Tensor:
-        """Features (len(rows), T', D) of `rows`, on the CPU and in new memory."""
+        """Return features (len(rows), T', D) of `rows`, on the CPU and in new memory."""
 
     def rows_of(self, video_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Row of each video; a UserError lists those that are not there."""
+        """Return the row of each video; a UserError lists those that are not there."""
 
     def verify(self) -> None:
         """Compare all checksums of what is read; a UserError names the files that have changed."""
@@ -76,12 +74,12 @@ class FeatureBatch:
     row: Tensor
 
     def to(self, device: torch.device) -> FeatureBatch:
-        """The batch on `device`."""
+        """Copy the batch to `device`; rows stay on the CPU."""
         features = {name: rows.to(device, non_blocking=True) for name, rows in self.features.items()}
         return FeatureBatch(features, self.label.to(device, non_blocking=True), self.row)
 
     def pin_memory(self) -> FeatureBatch:
-        """The batch in memory that a GPU can copy from while the program goes on."""
+        """Copy the batch to memory that a GPU can copy from while the program goes on."""
         features = {name: rows.pin_memory() for name, rows in self.features.items()}
         return FeatureBatch(features, self.label.pin_memory(), self.row)
 
@@ -110,7 +108,8 @@ class FeatureJoin:
         found = {name: set(store.video_ids) for name, store in self.stores.items()}
         common, every = set.intersection(*found.values()), set.union(*found.values())
         if len(common) < len(every) and not allow_missing:
-            lines = [_missing(name, every - ids) for name, ids in found.items() if every - ids]
+            lacking = {name: sorted(every - ids) for name, ids in found.items() if every - ids}
+            lines = [f"{name} has no features of {some_videos(ids)}" for name, ids in lacking.items()]
             raise UserError(f"{'; '.join(lines)}. Run snakemake features: only what is missing is made.")
         if every and not common:
             raise UserError(f"{', '.join(self.stores)} have no video in common: are they of one split?")
@@ -131,20 +130,20 @@ class FeatureJoin:
         return len(self.video_ids)
 
     def batch(self, rows: NDArray[np.int64]) -> FeatureBatch:
-        """The videos of `rows`."""
+        """Gather the videos of `rows`."""
         features = {name: store.rows(self._rows[name][rows]) for name, store in self.stores.items()}
         label = torch.from_numpy(self.label_ids[rows].astype(np.int64))
         return FeatureBatch(features, label, torch.from_numpy(rows))
 
     def in_order(self, batch_size: int) -> Iterator[FeatureBatch]:
-        """Every video once, in order; the last batch may have fewer."""
+        """Gather every video once, in order; the last batch may have fewer."""
         rows = np.arange(len(self))
         return self.gathered(rows[start : start + batch_size] for start in range(0, len(self), batch_size))
 
     def gathered(
         self, plan: Iterable[NDArray[np.int64]], device: torch.device = CPU
     ) -> Iterator[FeatureBatch]:
-        """The batches of `plan`, gathered by one thread, AHEAD of them while the caller works.
+        """Gather the batches of `plan` in one thread, AHEAD of them while the caller works.
 
         All checksums are compared before the first time: 0.3 s a GB, once for many epochs.
 
@@ -180,7 +179,7 @@ Order = Callable[[FeatureJoin, np.random.Generator], NDArray[np.int64]]
 
 
 def shuffled(join: FeatureJoin, random: np.random.Generator) -> NDArray[np.int64]:
-    """Any order."""
+    """Put the rows into any order."""
     return random.permutation(len(join))
 
 
@@ -229,13 +228,7 @@ class FeatureBatches:
         self.steps_per_epoch = len(join) // batch_size
 
     def batches(self, epoch: int, start: int) -> Iterator[FeatureBatch]:
-        """The batches of `epoch` from number `start` on, the same ones whenever they are asked for."""
+        """Gather the batches of `epoch` from number `start` on: the same ones whenever they are asked for."""
         order = self.order(self.join, np.random.default_rng([self.seed, epoch]))
         starts = range(start * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size)
         return self.join.gathered((order[i : i + self.batch_size] for i in starts), self.device)
-
-
-def _missing(name: str, video_ids: set[str]) -> str:
-    shown = ", ".join(sorted(video_ids)[:_SHOWN])
-    more = f" and {len(video_ids) - _SHOWN} more" if len(video_ids) > _SHOWN else ""
-    return f"{name} has no features of {len(video_ids)} videos ({shown}{more})"

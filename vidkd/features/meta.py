@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FLOATS = ("float16", "float32")
+_FLOATS = ("float16", "float32")
 """Types of features."""
 
 COLUMNS = {"label_id": np.int32, "index": np.int32, "crc32": np.uint32, "padded": np.bool_}
@@ -50,8 +50,8 @@ class FeatureMeta:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.dtype not in FLOATS:
-            raise ValueError(f"features are stored as {' or '.join(FLOATS)}, not {self.dtype}")
+        if self.dtype not in _FLOATS:
+            raise ValueError(f"features are stored as {' or '.join(_FLOATS)}, not {self.dtype}")
 
     @property
     def digest(self) -> str:
@@ -59,13 +59,13 @@ class FeatureMeta:
         return hashlib.sha256(canonical(self._deciding()).encode()).hexdigest()
 
     def attributes(self) -> dict[str, str | int]:
-        """The attributes of a file, mappings as JSON."""
+        """Return the attributes of a file, mappings as JSON."""
         mappings = {"preprocessing": canonical(self.preprocessing), "versions": canonical(self.versions)}
         return {**asdict(self), **mappings, "digest": self.digest}
 
     @classmethod
     def read(cls, attributes: Mapping[str, Any]) -> FeatureMeta:
-        """What `attributes` gave.
+        """Read back what `attributes` gave.
 
         Raises:
             KeyError: an attribute is missing.
@@ -80,12 +80,12 @@ class FeatureMeta:
         return meta
 
     def differences(self, other: FeatureMeta) -> list[str]:
-        """Names of the fields, versions aside, that are not the same in `other`."""
+        """Name the fields, versions aside, that are not the same in `other`."""
         mine, others = self._deciding(), other._deciding()
         return [name for name, value in mine.items() if value != others[name]]
 
     def differing(self, given: FeatureMeta, deciding: Collection[str]) -> list[str]:
-        """Which of the fields `deciding` are others in `given`, each as `frames 4, not 8`."""
+        """Say which of the fields `deciding` are others in `given`, each as `frames 4, not 8`."""
         names = [name for name in self.differences(given) if name in deciding]
         return [f"{name} {getattr(self, name)}, not {getattr(given, name)}" for name in names]
 
@@ -97,12 +97,12 @@ class FeatureMeta:
 
 
 def canonical(value: Any) -> str:
-    """Compact JSON with sorted keys."""
+    """Write compact JSON with sorted keys."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def checksum(meta: FeatureMeta, video_ids: list[str], columns: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 of all that a shard holds beside its features, whose own sums are in the column crc32."""
+    """Compute the SHA-256 of all that a shard holds beside its features, which have sums of their own."""
     digest = hashlib.sha256(canonical([meta.attributes(), video_ids]).encode())
     for name, dtype in COLUMNS.items():
         values = np.ascontiguousarray(columns[name], np.dtype(dtype).newbyteorder("<"))

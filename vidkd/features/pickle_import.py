@@ -30,17 +30,17 @@ from vidkd.features.writer import feature_writer
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN = "unknown: imported"
+_UNKNOWN = "unknown: imported"
 
 
-class Shard(BaseModel):
+class _Shard(BaseModel):
     """One pickled file."""
 
     file: str
     count: int
 
 
-class Index(BaseModel):
+class _Index(BaseModel):
     """What the index of a cache says of it."""
 
     root: str
@@ -49,7 +49,7 @@ class Index(BaseModel):
     teachers: list[str]
     dtype: Literal["float16", "float32"]
     num_frames: int
-    shards: list[Shard]
+    shards: list[_Shard]
 
 
 def import_features(index_json: Path, output: Path) -> list[Path]:
@@ -77,8 +77,8 @@ def import_features(index_json: Path, output: Path) -> list[Path]:
         records = _sorted_records(path, index, shard.count)
         for key, backbone in [("student", index.student), *((name, name) for name in index.teachers)]:
             meta = FeatureMeta(
-                backbone, UNKNOWN, {"imported": index_json.name, "sha256": digest}, UNKNOWN, index.num_frames,
-                index.dtype, UNKNOWN, UNKNOWN, {"numpy": np.__version__},
+                backbone, _UNKNOWN, {"imported": index_json.name, "sha256": digest}, _UNKNOWN,
+                index.num_frames, index.dtype, _UNKNOWN, _UNKNOWN, {"numpy": np.__version__},
             )  # fmt: skip
             target = output / backbone / index.split / f"shard_{number}.h5"
             _write(target, meta, path, records, key)
@@ -88,7 +88,7 @@ def import_features(index_json: Path, output: Path) -> list[Path]:
 
 
 def read_pickle(path: Path) -> object:
-    """The numpy arrays and plain values of a pickle.
+    """Read the numpy arrays and plain values of a pickle.
 
     Raises:
         UserError: it is missing, damaged, or holds anything else, which is named.
@@ -167,9 +167,9 @@ class _Unpickler(pickle.Unpickler):
         )
 
 
-def _read_index(path: Path) -> Index:
+def _read_index(path: Path) -> _Index:
     try:
-        index = Index.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        index = _Index.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise UserError(f"{path} is no index of cached features ({reason}): name its index.json") from error
@@ -179,7 +179,7 @@ def _read_index(path: Path) -> Index:
     return index
 
 
-def _sorted_records(path: Path, index: Index, count: int) -> list[tuple[str, dict[str, Any]]]:
+def _sorted_records(path: Path, index: _Index, count: int) -> list[tuple[str, dict[str, Any]]]:
     """Video id and record of each video, sorted by id."""
     records = read_pickle(path)
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):

@@ -44,7 +44,7 @@ class ForeignFeatures:
 
 
 def gather_of(shards: Sequence[Features], width: int, dtype: np.dtype[Any]) -> Gather:
-    """The fastest way to gather rows of these shards.
+    """Choose the fastest way to gather rows of these shards.
 
     Args:
         shards: in the order of their rows; memory maps are (n, width) arrays.

@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.data.own_data import check_own_data
-from vidkd.errors import UserError
+from vidkd.data.hdf5 import check_own_data
+from vidkd.errors import UserError, some
 from vidkd.features.meta import COLUMNS, FeatureMeta, checksum
 from vidkd.features.rows import Features, ForeignFeatures, Gather, gather_of
 
@@ -90,7 +90,7 @@ class FeatureStore:
         return self.__dict__ | {"_gather": None}  # a pickled memory map would carry all its bytes
 
     def rows(self, rows: Rows) -> Tensor:
-        """Features of `rows`, in new memory: buffers used again were no faster.
+        """Read the features of `rows` into new memory: buffers used again were no faster.
 
         Args:
             rows: 0 to N - 1, in any order.
@@ -105,19 +105,19 @@ class FeatureStore:
         return torch.from_numpy(self._gather[wanted]).view(len(wanted), *self.shape)
 
     def by_view(self, feature_BRD: Tensor) -> Tensor:
-        """Rows of this store as (B, views, crops, T', D); each of those is what one clip was computed to."""
+        """Split rows of this store into (B, views, crops, T', D), the features of one clip each."""
         made = self.meta.preprocessing
         return feature_BRD.unflatten(1, (made.get("views", 1), made.get("crops", 1), -1))
 
     def rows_of(self, video_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Row of each video.
+        """Return the row of each video.
 
         Raises:
             UserError: lists those that the store does not have.
         """
         if missing := [name for name in video_ids if name not in self._row_of]:
             raise UserError(
-                f"{self._shards[0].path.parent} has no features of {_listed(missing)}: run snakemake "
+                f"{self._shards[0].path.parent} has no features of {some_videos(missing)}: run snakemake "
                 "features, or leave them out"
             )
         return np.array([self._row_of[name] for name in video_ids], np.int64)
@@ -143,7 +143,7 @@ class FeatureStore:
             UserError: names the files and their videos whose bytes have changed.
         """
         found = {shard.path: shard.damaged() for shard in self._shards}
-        if wrong := [f"{path}: {_listed(names)}" for path, names in found.items() if names]:
+        if wrong := [f"{path}: {some_videos(names)}" for path, names in found.items() if names]:
             raise UserError(
                 f"features are damaged: {'; '.join(wrong)}. Delete just these files and run snakemake "
                 "features again."
@@ -190,7 +190,7 @@ class _Shard:
         self._start: int | None = features.id.get_offset() if features.dtype.isnative else None
 
     def open(self) -> Features:
-        """The features, mapped where that can be."""
+        """Open the features, mapped where that can be."""
         count, (steps, width) = len(self.video_ids), self.shape
         if count == 0:
             return np.empty((0, 0))
@@ -200,7 +200,7 @@ class _Shard:
         return mapped.view(np.ndarray)
 
     def damaged(self) -> list[str]:
-        """The videos whose bytes have changed."""
+        """List the videos whose bytes have changed."""
         features = self.open()
         sums = enumerate(self.columns["crc32"].tolist())
         return [self.video_ids[row] for row, crc in sums if not _intact(features, row, crc)]
@@ -249,6 +249,6 @@ def _twice(shards: Sequence[_Shard]) -> str:
     raise AssertionError
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} videos ({', '.join(names[:_SHOWN])}{more})"
+def some_videos(names: Sequence[str]) -> str:
+    """Count these videos and name some: `2 videos (a, b)`."""
+    return f"{len(names)} videos ({some(names)})"

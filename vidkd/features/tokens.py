@@ -19,7 +19,7 @@ AT_ONCE = 64 * 2**20
 
 
 def checked(join: FeatureJoin) -> Iterator[FeatureBatch]:
-    """All rows in order, as stored.
+    """Yield all rows in order, as stored.
 
     Raises:
         UserError: names a video with a feature that is NaN or infinite.
@@ -47,7 +47,7 @@ def check_finite(batch: FeatureBatch, join: FeatureJoin) -> None:
 
 
 def token_statistics(join: FeatureJoin) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean and standard deviation (D) over the tokens of all rows, in float64, by name of the backbone.
+    """Compute mean and standard deviation (D) over all tokens, in float64, by name of the backbone.
 
     Raises:
         UserError: names a video with a feature that is NaN or infinite.

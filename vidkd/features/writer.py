@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from vidkd.data.hdf5 import fixed_length
 from vidkd.errors import UserError
 from vidkd.features.meta import COLUMNS, FeatureMeta, checksum
 from vidkd.files import atomic
@@ -133,11 +134,9 @@ class FeatureWriter:
             name: np.array(self._columns[name], dtype).reshape(shapes[name])
             for name, dtype in COLUMNS.items()
         }
-        for name, values in columns.items():
+        names = fixed_length(np.array(self._video_ids, np.str_))
+        for name, values in (columns | {"video_id": names}).items():
             self._dataset(name, values.shape, values.dtype)[...] = values
-        encoded = np.char.encode(np.array(self._video_ids, np.str_), "utf-8")
-        text = h5py.string_dtype("utf-8", max(1, encoded.dtype.itemsize))
-        self._dataset("video_id", encoded.shape, text)[...] = encoded.astype(text)
         sums = {"checksum": checksum(self._meta, self._video_ids, columns)}
         for name, value in (self._meta.attributes() | sums).items():
             # Of fixed length, as HDF5's variable strings lie where no checksum covers them.

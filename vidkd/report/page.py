@@ -16,7 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from vidkd.config.settings import ReportSettings
-from vidkd.data.census import by_reason
+from vidkd.data.tables import by_reason
 from vidkd.evaluate.specs import Section, Spec
 from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.tables import number

@@ -56,7 +56,7 @@ PictureReader = Callable[[memoryview, bool], Picture]
 
 
 def picture_reader(codec: str, extradata: bytes | None) -> PictureReader:
-    """How to read the packets of a codec, by its canonical name.
+    """Return the reader of the packets of a codec, by its canonical name.
 
     Raises:
         NotPlannable: there is no reader for it; a reader raises it where a packet is not one picture.
@@ -173,7 +173,7 @@ class _Hevc:
 
 
 def is_hidden(codec: str, packet: memoryview) -> bool:
-    """Whether no frame comes out for a packet: the alternate reference frames of VP8."""
+    """Tell whether no frame comes out for a packet: the alternate reference frames of VP8."""
     return codec == "vp8" and not packet[0] & 0x10
 
 

@@ -21,7 +21,7 @@ _TRIED = ",".join(sorted(av.codecs_available - {"vp9"}))
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file, which a folder or a named pipe is not.
+    """Tell whether there is a file, which a folder or a named pipe is not.
 
     Raises:
         UnreadableVideo: that cannot be told.
@@ -60,12 +60,12 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 def short(error: Exception) -> str:
-    """The library's message without the path, so that it is the same on every machine."""
+    """Take the library's message without the path, so that it is the same on every machine."""
     return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
 def missing_bytes(path: Path, container: str) -> int:
-    """How many bytes a file lacks at its end, where the container gives its own length.
+    """Count the bytes that a file lacks at its end, where the container gives its own length.
 
     The packets of a cut file may be found as if all were there. MPEG streams, and files that were written as
     streams, do not say how long they are.

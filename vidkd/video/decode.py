@@ -31,7 +31,7 @@ _MENDS_SILENTLY = {"hevc", "mjpeg"}  # these decoders say nothing of damage unle
 
 
 def decoder_version(decoder: Decoder = "pyav") -> str:
-    """Names and versions of what decodes."""
+    """Name what decodes, with versions."""
     if decoder == "torchcodec":
         from vidkd.video.torchcodec_backend import backend_version  # imports torch
 
@@ -40,7 +40,7 @@ def decoder_version(decoder: Decoder = "pyav") -> str:
 
 
 def decoder_of(version: str) -> Decoder:
-    """Which decoder `decoder_version` spoke of."""
+    """Tell which decoder `decoder_version` spoke of."""
     return "torchcodec" if version.startswith("torchcodec") else "pyav"
 
 
@@ -151,7 +151,7 @@ def decode_frames(
 
 
 def planned_segments(path: str | Path, indices: Iterable[int]) -> list[Segment]:
-    """What `decode_frames` would decode of `path`.
+    """Plan what `decode_frames` would decode of `path`.
 
     Raises:
         NotPlannable: everything up to the last of them; the message says why.

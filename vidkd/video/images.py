@@ -83,7 +83,7 @@ def decode_images(
 
 
 def image_files(path: Path) -> list[Path]:
-    """The images that are the frames of the video at `path`, in their order.
+    """List the images that are the frames of the video at `path`, in their order.
 
     Raises:
         UnreadableVideo: there are none, their numbers show that one is missing, or one is a link elsewhere.

@@ -22,13 +22,13 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def suffix_of(name: str) -> str:
-    """What follows the last dot of a name, in lower case and with the dot."""
+    """Return what follows the last dot of a name, in lower case and with the dot."""
     stem, dot, suffix = name.rpartition(".")
     return dot + suffix.lower() if stem else ""
 
 
 def without_suffix(path: str) -> str:
-    """`path` without the suffix of a video file; any other dot is part of the name."""
+    """Cut off the suffix of a video file; any other dot is part of the name."""
     return path[: -len(suffix)] if (suffix := suffix_of(path)) in VIDEO_SUFFIXES else path
 
 
@@ -57,7 +57,7 @@ def _shown(place: str) -> str:
 
 
 def walk(top: str | Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Each folder from `top` down, with the names of its folders and files, sorted; hidden ones are left out.
+    """Yield each folder from `top` down with the sorted names of its folders and files, hidden ones left out.
 
     Names may be removed from the list of folders, so that these are not entered.
 
@@ -85,7 +85,7 @@ def walk(top: str | Path) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def find_videos(folder: Path) -> Iterator[str]:
-    """The video files at any depth below `folder`, relative to it.
+    """Find the video files at any depth below `folder`, relative to it.
 
     Raises:
         UserError: see walk.
@@ -98,7 +98,7 @@ def find_videos(folder: Path) -> Iterator[str]:
 
 
 def videos_below(folder: Path) -> Iterator[str]:
-    """The videos at any depth below `folder`, relative to it: files, folders of images, images of one video.
+    """Find the videos at any depth below `folder`, relative to it: files, image folders, images of one video.
 
     Raises:
         UserError: see walk.
@@ -116,7 +116,7 @@ def videos_below(folder: Path) -> Iterator[str]:
 
 
 def above_images(folder: str) -> Iterator[str]:
-    """`folder` and the folders in it, up to the first folder of images: there may be a million like it."""
+    """Yield `folder` and those in it, up to the first folder of images: there may be a million like it."""
     yield folder
     with os.scandir(folder) as entries:
         for entry in entries:

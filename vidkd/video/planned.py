@@ -39,7 +39,7 @@ class Segment:
 
 
 def needs_all(container: av.container.InputContainer, stream: av.VideoStream, wanted: Sequence[int]) -> bool:
-    """Whether the index of an AVI tells that a plan would leave out next to nothing.
+    """Tell by the index of an AVI whether a plan would leave out next to nothing.
 
     MPEG-4 without B pictures: each needs the one before it, so that only whole groups are left out, and
     decoding in sequence saves the time of reading every header.
@@ -56,7 +56,7 @@ def needs_all(container: av.container.InputContainer, stream: av.VideoStream, wa
 
 
 def plan(timeline: Timeline, indices: Iterable[int]) -> list[Segment]:
-    """What to decode for the frames `indices`, which ascend.
+    """Choose what to decode for the frames `indices`, which ascend.
 
     Raises:
         NotPlannable: a frame is not there, or no keyframe is before it.

@@ -48,12 +48,12 @@ class Timeline:
 
 
 def has_trusted_times(container: av.container.InputContainer) -> bool:
-    """Whether packets of such a container carry the time at which they are displayed."""
+    """Tell whether packets of such a container carry the time at which they are displayed."""
     return bool(_TRUSTED & set(container.format.name.split(",")))
 
 
 def numbered_packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
-    """The packets of a stream; of an AVI that packs several pictures into one packet, one packet each."""
+    """Yield the packets of a stream; a packet of an AVI that holds several pictures becomes one for each."""
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all

@@ -12,7 +12,7 @@ def demo_tree(folder, **changes):
     files = {
         "train.csv": DEMO + "train/0.mp4,left,star,plain,red,1,\ntrain/1.mp4,right,disc,plain,red,0,\n",
         "val.csv": DEMO + "val/0.mp4,left,star,plain,red,0,\n",
-        "test.csv": DEMO + "test/0.mp4,right,disc,plain,red,0,\n",
+        "test.csv": DEMO + "\ntest/0.mp4,right,disc,plain,red,0,scene 7\n",
     }
     write(folder, files | {f"{split}.csv": text for split, text in changes.items()})
 
@@ -23,16 +23,12 @@ class TestDemo:
         videos, classes = listed(tmp_path, "demo")
         assert classes == ["left", "right"]
         assert [(v.video_id, v.path, v.label, v.split, v.group) for v in videos] == [
-            ("test/0", "test/0.mp4", "right", "test", ""),
+            ("test/0", "test/0.mp4", "right", "test", "scene 7"),
             ("train/0", "train/0.mp4", "left", "train", ""),
             ("train/1", "train/1.mp4", "right", "train", ""),
             ("val/0", "val/0.mp4", "left", "val", ""),
         ]
         assert listed(tmp_path, "demo", label="shape")[1] == ["disc", "star"]
-
-    def test_absolute_path_inside_the_root_becomes_relative(self, tmp_path):
-        demo_tree(tmp_path, test=DEMO + f"{tmp_path}/test/0.mp4,right,disc,plain,red,0,\n")
-        assert listed(tmp_path, "demo")[0][0].path == "test/0.mp4"
 
     def test_real_videos_are_probed(self, tmp_path):
         demo_tree(tmp_path)
@@ -45,8 +41,6 @@ class TestDemo:
         ("line", "message"),
         [
             ("../x.mp4,left,a,b,c,1,", r"train\.csv:3: \.\./x\.mp4 is not inside"),
-            ("/elsewhere/x.mp4,left,a,b,c,1,", r"train\.csv:3: /elsewhere/x\.mp4 is not inside"),
-            ("link/x.mp4,left,a,b,c,1,", r"train\.csv:3: .* is a link that leaves"),
             (
                 "train/0.avi,left,a,b,c,1,",
                 r"train\.csv:3: train/0\.avi and train/0\.mp4 at .*train\.csv:2 have the same id 'train/0'",
@@ -55,30 +49,8 @@ class TestDemo:
         ],
     )
     def test_bad_line_is_named(self, tmp_path, line, message):
-        root = tmp_path / "root"
-        (tmp_path / "outside").mkdir()
-        demo_tree(root, train=DEMO + f"train/0.mp4,left,a,b,c,1,\n{line}\n")
-        (root / "link").symlink_to(tmp_path / "outside")
+        demo_tree(tmp_path, train=DEMO + f"train/0.mp4,left,a,b,c,1,\n{line}\n")
         with pytest.raises(UserError, match=message):
-            listed(root, "demo")
-
-    def test_label_unknown_in_training_is_an_error(self, tmp_path):
-        demo_tree(tmp_path, test=DEMO + "\ntest/0.mp4,up,disc,plain,red,0,\n")
-        with pytest.raises(UserError, match=r"test\.csv:3: label 'up'"):
-            listed(tmp_path, "demo")
-
-    def test_group_in_two_splits_is_an_error(self, tmp_path):
-        line = "x/{}.mp4,left,a,b,c,1,scene 7\n"
-        demo_tree(tmp_path, train=DEMO + line.format(0), test=DEMO + line.format(1))
-        with pytest.raises(
-            UserError, match=r"test\.csv:2: group 'scene 7' is in test here and in train at .*csv:2"
-        ):
-            listed(tmp_path, "demo")
-
-    def test_missing_split_file_is_named(self, tmp_path):
-        demo_tree(tmp_path)
-        (tmp_path / "test.csv").unlink()
-        with pytest.raises(UserError, match=r"test\.csv is missing"):
             listed(tmp_path, "demo")
 
     def test_split_file_without_videos_is_named(self, tmp_path):

@@ -7,17 +7,20 @@ import zlib
 
 import pytest
 
-from tests.data.peaks import ROOT
-from vidkd.data.adapters.table import Video, VideoTable
+from tests.data.adapters.trees import NAMED, UNUSABLE, write
+from tests.data.peaks import ROOT, peak_bytes
+from vidkd.data.adapters.table import NamedVideos, Video, VideoTable
+from vidkd.data.tables import read_rows
+from vidkd.errors import UserError
 
 NO_ROOM = """
 import resource
-from vidkd.data.adapters import scratch
+from vidkd.data.adapters import table as module
 from vidkd.data.adapters.table import Video, VideoTable
 from vidkd.errors import UserError
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-scratch.CACHE_KB = 100
+module.CACHE_KB = 100
 table = VideoTable()
 try:
     for number in range(100_000):
@@ -85,3 +88,110 @@ def test_no_room_for_the_temporary_file_is_a_sentence():
     assert 0 < int(count) < 100_000
     assert message.startswith("the list of videos cannot be kept in a temporary file: ")
     assert "set SQLITE_TMPDIR to another folder" in message
+
+
+# ---- videos by name
+
+
+def touch(folder, *names):
+    write(folder, dict.fromkeys(names, ""))
+
+
+def test_videos_are_found_at_any_depth(tmp_path):
+    touch(tmp_path, "x.mp4", "a/b/y.AVI", "a/notes.txt", "a/z.jpg")
+    found = NamedVideos(tmp_path)
+    assert [found.path(name, "absent") for name in ("x", "y", "notes", "z")] == [
+        "x.mp4",
+        "a/b/y.AVI",
+        "absent",
+        "absent",
+    ]
+
+
+@pytest.mark.parametrize("folder", ["a_replacement", "z_replacement"])
+def test_a_replacement_is_taken_instead(tmp_path, folder):
+    touch(tmp_path, "train/x.mp4", f"{folder}/x.mp4", "train/y.mp4")
+    found = NamedVideos(tmp_path)
+    assert [found.path(name, "absent") for name in "xyz"] == [f"{folder}/x.mp4", "train/y.mp4", "absent"]
+
+
+def test_two_videos_of_one_name_are_refused(tmp_path):
+    touch(tmp_path, "a/x.mp4", "b/x.avi")
+    with pytest.raises(UserError, match=r"a/x\.mp4 and b/x\.avi under .* are the same video: remove one"):
+        NamedVideos(tmp_path)
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_name_that_no_table_can_show_is_refused(tmp_path, name):
+    touch(tmp_path, "train/x.mp4", f"train/{name}", f"small/{name}")
+    with pytest.raises(UserError, match=NAMED):
+        NamedVideos(tmp_path)
+
+
+# ---- a list of any length takes the same memory; what tables may take is lowered here, to see it soon
+
+LIST = """
+import sys
+from pathlib import Path
+from vidkd.config.data import DataSettings
+from vidkd.data.adapters import table
+from vidkd.data.adapters.registry import write_listing
+from vidkd.data.labels import write_labels
+
+table.CACHE_KB = 200
+adapter, root = sys.argv[1], Path(sys.argv[2])
+settings = DataSettings(adapter=adapter, n_shards=8, labelled=0.1)
+write_listing(settings, root, root, root / "listed", root / "listed/classes.json")
+write_labels(settings, root, root, root / "labels.csv", root / "labels.json")
+"""
+FEW, MANY = 10_000, 30_000
+
+
+def write_lists(folder, rows, splits, grouped):
+    """Split files of `rows` videos of 400 classes, a twentieth of them in each split but train."""
+    folder.mkdir()
+    start = 0
+    for split in splits:
+        end = start + (rows // 20 if split != "train" else rows - rows // 20 * (len(splits) - 1))
+        with (folder / f"{split}.csv").open("w") as stream:
+            stream.writelines(
+                f"{split}/{n % 400:03}/video_{n:07}.mp4,class {n % 400:03}"
+                + (f",{split} scene {n // 4}\n" if grouped else "\n")
+                for n in range(start, end)
+            )
+        start = end
+    return folder
+
+
+def write_kinetics(folder, rows):
+    """Files and lists of `rows` clips of 400 classes, in folders of 1,000."""
+    names = [f"{n:011}_000010_000020" for n in range(rows)]
+    write(folder, {f"{n // 1000}/{name}.mp4": "" for n, name in enumerate(names)})
+    lines = [f"class {n % 400:03},{name[:11]},10,20\n" for n, name in enumerate(names)]
+    header = "label,youtube_id,time_start,time_end\n"
+    write(folder, {"train.csv": header + "".join(lines[400:]), "val.csv": header + "".join(lines[:400])})
+    return folder
+
+
+def growth(adapter, few, many):
+    """Bytes that each further video takes."""
+    peaks = [peak_bytes(LIST, adapter, folder) for folder in (few, many)]
+    for folder, rows in ((few, FEW), (many, MANY)):
+        assert sum(len(read_rows(file)) for file in (folder / "listed").glob("shard_*.csv")) == rows
+        assert len(read_rows(folder / "labels.csv")) == rows
+    return (peaks[1] - peaks[0]) / (MANY - FEW)
+
+
+@pytest.mark.parametrize(
+    ("splits", "grouped"),
+    [(("train", "val", "test"), True), (("train", "test"), True), (("train", "test"), False)],
+    ids=["given", "cut by groups", "cut"],
+)
+def test_lists_of_any_length_take_the_same_memory(tmp_path, splits, grouped):
+    folders = [write_lists(tmp_path / str(rows), rows, splits, grouped) for rows in (FEW, MANY)]
+    assert growth("csv", *folders) < 50
+
+
+def test_so_do_videos_that_are_looked_for_by_name(tmp_path):
+    folders = [write_kinetics(tmp_path / str(rows), rows) for rows in (FEW, MANY)]
+    assert growth("kinetics", *folders) < 50

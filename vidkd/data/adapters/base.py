@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.table import Video, VideoTable
-from vidkd.errors import UserError
+from vidkd.errors import UserError, some
 from vidkd.video.media import check_name, without_suffix
 
 Listed = tuple[VideoTable, list[str]]
@@ -145,10 +145,10 @@ class Listing:
                 _, place = self.videos.first("label = ? AND labels = ?", label, labels)
                 raise UserError(
                     f"{place}: label {unknown[0]!r} is not one of the classes, which are "
-                    f"{_some(known)}. Correct it, or list training videos of it."
+                    f"{some(sorted(known))}. Correct it, or list training videos of it."
                 )
-        if missing := known - trained:
-            raise UserError(f"no training video has the label {_some(missing)}: check the train split file")
+        if missing := sorted(known - trained):
+            raise UserError(f"no training video has the label {some(missing)}: check the train split file")
 
     def _check_groups(self) -> None:
         query = """SELECT "group" FROM video WHERE "group" <> '' GROUP BY "group"
@@ -175,11 +175,6 @@ def _check_case(names: Sequence[str]) -> None:
             raise UserError(
                 f"the classes {other!r} and {name!r} differ in case only: give their videos one name"
             )
-
-
-def _some(names: set[str]) -> str:
-    """The first few of many names."""
-    return ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 # With a word before it, for a group may be called like a video.

@@ -23,12 +23,12 @@ from vidkd.data.adapters.text import read_lines, read_table
 from vidkd.errors import UserError
 from vidkd.video.media import VIDEO_SUFFIXES, suffix_of
 
-ROLES = {
+_ROLES = {
     "path": ["path", "video_path", "file_path", "video", "file", "filename"],
     "label": ["label", "class", "category", "action"],
     "group": ["group", "group_id"],
 }
-ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
+_ROLE_OF = {name: role for role, names in _ROLES.items() for name in names}
 
 
 def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
@@ -62,10 +62,10 @@ def _rows(file: Path) -> Iterator[tuple[dict[str, str], str]]:
 def _header(line: str, separator: str | None, file: Path) -> list[str]:
     """What the columns are when the line is a header, else nothing."""
     fields = [field.strip(' "') for field in line.split(separator)]
-    roles = [ROLE_OF.get(field.lower(), field) for field in fields]
+    roles = [_ROLE_OF.get(field.lower(), field) for field in fields]
     if "path" not in roles or "label" not in roles:
         return []
-    if twice := [role for role in ROLES if roles.count(role) > 1]:
+    if twice := [role for role in _ROLES if roles.count(role) > 1]:
         raise UserError(f"{file}: two columns can be the {twice[0]} in the header {line!r}: rename one")
     return roles
 

@@ -50,7 +50,7 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed
 
 
 def watched_folders(root: Path) -> list[str]:
-    """Folders that change when a video is added; of a class with folders of images, the class only.
+    """List the folders that change when a video is added; of a class with folders of images, the class only.
 
     Raises:
         UserError: a folder cannot be listed, or see list_videos.

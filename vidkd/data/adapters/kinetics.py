@@ -18,7 +18,7 @@ from pathlib import Path
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Listed, Listing
-from vidkd.data.adapters.named import NamedVideos
+from vidkd.data.adapters.table import NamedVideos
 from vidkd.data.adapters.text import read_table
 from vidkd.errors import UserError
 

@@ -10,7 +10,7 @@ from vidkd.config.data import SPLITS, DataSettings
 from vidkd.data.adapters.base import Listed
 from vidkd.data.adapters.table import LISTED, VideoTable
 from vidkd.data.tables import classes_text, shard_files, write_rows
-from vidkd.errors import UserError
+from vidkd.errors import UserError, some
 from vidkd.files import write_text
 
 Adapter = Callable[[DataSettings, Path, Path], Listed]
@@ -28,7 +28,7 @@ ADAPTERS = {
 
 
 def find_adapter(name: str) -> Adapter:
-    """The `list_videos` function of adapter `name`.
+    """Return the `list_videos` function of adapter `name`.
 
     Raises:
         UserError: there is none.
@@ -65,6 +65,5 @@ def _summary(videos: VideoTable, classes: Sequence[str]) -> str:
     for split in SPLITS:
         there = videos.labels(split)
         if lacking := [name for name in classes if name not in there]:
-            more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
-            lines.append(f"no {split} video of: {', '.join(lacking[:5])}{more}")
+            lines.append(f"no {split} video of: {some(lacking)}")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from typing import Any
 
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.base import Listed, Listing
-from vidkd.data.adapters.named import NamedVideos
+from vidkd.data.adapters.table import NamedVideos
 from vidkd.errors import UserError
 from vidkd.video.media import check_name
 

@@ -10,7 +10,7 @@ from vidkd.errors import UserError
 
 
 def read_lines(file: Path) -> Iterator[tuple[str, str]]:
-    """The non-blank lines of an annotation file without trailing blanks, each with its `file:line`.
+    """Yield the non-blank lines of an annotation file, without trailing blanks, each with its `file:line`.
 
     A byte order mark and Windows line ends are not part of the lines.
 
@@ -45,7 +45,7 @@ def _decoded(raw: bytes, place: str) -> str:
 def read_table(
     file: Path, delimiter: str = ",", names: Sequence[str] = ()
 ) -> Iterator[tuple[dict[str, str], str]]:
-    """The rows of a delimited text file by column name, each with its `file:line`.
+    """Read a delimited text file: each row by column name, with its `file:line`.
 
     Args:
         file: quotes and doubled quotes as in CSV; a quoted field may go over several lines.
