@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from tests.methods.ffn.test_train import run as train
 from vidkd.engine.efficiency import count_parameters, gflops
-from vidkd.methods.ffn.predict import load_networks
 from vidkd.methods.ffn.settings import FFNSettings
+from vidkd.methods.ffn.start import load_network
 from workflow_scripts import measure
 
 
@@ -45,7 +45,7 @@ def test_costs_are_of_every_network_and_add_up_in_an_ensemble(trained, tmp_path)
     assert list(table.index) == ["ffn", "tsm", "both"]
     assert table["frames"].eq(4).all()
     for name, weights in trained.items():
-        (network,), settings = load_networks([weights])
+        network, settings, _ = load_network(weights)
         assert table.loc[name, "params"] == count_parameters(network)
         assert table.loc[name, "gflops"] == pytest.approx(gflops(network, 4, settings.size))
         assert table.loc[name, "size_mb"] == weights.stat().st_size / 1e6

@@ -27,8 +27,8 @@ from vidkd.engine.optim import build_optimizer, official_groups, one_group
 from vidkd.errors import UserError
 from vidkd.methods.base import Needs
 from vidkd.methods.ffn.by_hand import accuracies
-from vidkd.methods.ffn.method import FFN
 from vidkd.methods.ffn.start import load_network
+from vidkd.methods.ffn.train import FFN
 
 
 def run(stores, settings, folder: Path, **more) -> Path:
