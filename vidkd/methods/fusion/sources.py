@@ -21,8 +21,8 @@ from vidkd.features.batches import FeatureJoin, FeatureSource
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.splits import open_splits
 from vidkd.features.tokens import token_statistics
-from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
-from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
+from vidkd.methods.converters.convert import ConvertedFeatures
+from vidkd.methods.converters.load import converter_config, load_converter
 from vidkd.methods.converters.model import Converter
 from vidkd.methods.converters.pairs import LEARNT_FROM, lacking, layout, mixed
 from vidkd.methods.fusion.settings import FusionSettings
@@ -33,7 +33,7 @@ from vidkd.provenance import file_sha256
 Splits = Mapping[str, FeatureSource]
 """Features of one network, by split."""
 
-Networks = Mapping[str, Splits]
+_Networks = Mapping[str, Splits]
 """The same of several, by name."""
 
 
@@ -169,7 +169,7 @@ def _check_names(
     settings: FusionSettings,
     student: str,
     teachers: Collection[str],
-    given: Networks,
+    given: _Networks,
     converters: Mapping[str, Path],
 ) -> None:
     if student in teachers:
@@ -191,7 +191,7 @@ def _check_names(
             )
 
 
-def _given(name: str, given: Networks) -> Splits:
+def _given(name: str, given: _Networks) -> Splits:
     if name not in given:
         raise UserError(
             f"there are no features of {name}: give --feature-stores {name}.SPLIT=FOLDER for every split"
@@ -203,7 +203,7 @@ def _teacher(
     name: str,
     settings: FusionSettings,
     student: str,
-    given: Networks,
+    given: _Networks,
     converters: Mapping[str, Path],
 ) -> Input:
     if settings.features == "real":
@@ -248,7 +248,7 @@ def _converted(name: str, splits: Splits, weights: Path | None) -> Splits:
 
 
 def converting(name: str, weights: Path, student: str, splits: Splits) -> Splits:
-    """Features that a converter makes of the student's when they are asked for.
+    """Convert the student's features when they are asked for.
 
     Raises:
         UserError: it converts others.
@@ -259,16 +259,11 @@ def converting(name: str, weights: Path, student: str, splits: Splits) -> Splits
             f"{weights} converts {config['student']} to {config['teacher']}, not {student} to {name}: give "
             "the converter of this pair"
         )
-    for source in splits.values():
-        check_made_for(weights, config, source.meta)
     converter = load_converter(weights).to(PartialState().device)
-    return {
-        split: ConvertedFeatures(source, converter, converted_meta(weights, config, source.meta))
-        for split, source in splits.items()
-    }
+    return {split: ConvertedFeatures.of(source, converter, weights) for split, source in splits.items()}
 
 
-def _check_one_student(inputs: Mapping[str, Input], student: str, given: Networks) -> None:
+def _check_one_student(inputs: Mapping[str, Input], student: str, given: _Networks) -> None:
     """All converted features are made of the same student's, and of those that are given."""
     made_of = {name: of.meta.preprocessing for name, of in inputs.items() if of.kind == "converted"}
     own: tuple[str, str] | None = None
@@ -299,7 +294,7 @@ def _check_tokens(inputs: Mapping[str, Input]) -> None:
 
 
 def _stores(
-    inputs: Mapping[str, Input], student: str, given: Networks, split: str
+    inputs: Mapping[str, Input], student: str, given: _Networks, split: str
 ) -> dict[str, FeatureSource]:
     """What a batch has: the student's features in the place of those of finetuned converters."""
     stores = {name: of.splits[split] for name, of in inputs.items() if of.kind != "finetuned"}
