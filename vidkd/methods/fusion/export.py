@@ -29,11 +29,11 @@ from vidkd.video.decode import decoder_version
 
 log = logging.getLogger(__name__)
 
-SOURCES = ("hub", "revision", "folder", "file", "checkpoint", "sha256", "url", "drive")
+_SOURCES = ("hub", "revision", "folder", "file", "checkpoint", "sha256", "url", "drive")
 """Of a backbone's settings: where it was, which is now in the bundle."""
 
 
-HEAD, STUDENT = "head", "student"
+_HEAD, _STUDENT = "head", "student"
 """Names of the two among the weights and networks; a converter is called by its teacher."""
 
 
@@ -52,10 +52,10 @@ def export(inputs: Inputs, frames: FrameSettings, output: Path) -> None:
     """
     if output.exists() and not is_bundle(output):
         raise UserError(f"{output} is there and is no bundle: name another folder, or remove it")
-    weights, network = inputs.weights(HEAD), inputs.network(STUDENT)
+    weights, network = inputs.weights(_HEAD), inputs.network(_STUDENT)
     if network is None:
-        raise UserError(f"the student is needed: give --network {STUDENT}=JSON, its settings")
-    converters = {name: inputs.weights(name) for name in inputs.runs if name != HEAD}
+        raise UserError(f"the student is needed: give --network {_STUDENT}=JSON, its settings")
+    converters = {name: inputs.weights(name) for name in inputs.runs if name != _HEAD}
     head, config, student = load_fusion(weights), read_config(weights), network.settings
     backbone = load_backbone(student)
     _check_student(weights, config, backbone, student, frames)
@@ -161,7 +161,7 @@ def student_files(backbone: Backbone) -> list[Path]:
 
 def moved(settings: BackboneSettings, weights: Path) -> dict[str, Any]:
     """Settings whose source is below the bundle."""
-    kept = settings.model_dump(mode="json", exclude=set(SOURCES))
+    kept = settings.model_dump(mode="json", exclude=set(_SOURCES))
     if settings.file is not None:
         return kept | {"file": f"student/{weights.name}", "sha256": settings.sha256}
     return kept | {"folder": "student"}

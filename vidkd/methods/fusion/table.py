@@ -18,13 +18,13 @@ from vidkd.evaluate.statistics import ratio_interval, wilson_percent
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
 
-COMPARED = (
+_COMPARED = (
     "delta_vs_student", "delta_vs_student_std", "delta_low", "delta_high", "p_vs_student", "p_holm",
     "gap_closed", "gap_low", "gap_high",
 )  # fmt: skip
 """Columns that compare a variant with the baseline; the baseline's own are empty."""
 
-COLUMNS = {"delta": "delta_vs_student", "delta_std": "delta_vs_student_std", "p": "p_vs_student"}
+_COLUMNS = {"delta": "delta_vs_student", "delta_std": "delta_vs_student_std", "p": "p_vs_student"}
 """What this table calls columns of a comparison, whose baseline is the student alone unless told."""
 
 
@@ -94,7 +94,7 @@ def _upper_bound(groups: Mapping[str, pd.DataFrame]) -> str | None:
 def _comparisons(compared: Mapping[str, pd.DataFrame], upper: str | None) -> dict[str, dict[str, Any]]:
     """The columns of each variant that compare it with the baseline."""
     found = {
-        name: {COLUMNS.get(column, column): value for column, value in row.items()}
+        name: {_COLUMNS.get(column, column): value for column, value in row.items()}
         for name, row in comparisons(compared).items()
     }
     # Without a gap that is told from none there is no share of it.
@@ -129,7 +129,7 @@ def _row(
         "low": low,
         "high": high,
         "clips_compared": comparison.get("clips_compared", first["n_clips"]),
-        **{name: comparison.get(name, math.nan) for name in COMPARED},
+        **{name: comparison.get(name, math.nan) for name in _COMPARED},
         "mean_class": seeds["mean_class"].mean(),
         "mean_class_std": seeds["mean_class"].std(),
         "chance": first["chance"],
