@@ -30,11 +30,8 @@ from vidkd.methods.inputs import Inputs
 from vidkd.methods.probes.rows import check_labels
 from vidkd.provenance import file_sha256
 
-Splits = Mapping[str, FeatureSource]
+_Splits = Mapping[str, FeatureSource]
 """Features of one network, by split."""
-
-_Networks = Mapping[str, Splits]
-"""The same of several, by name."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Input:
     """
 
     kind: Literal["student", "real", "converted", "finetuned"]
-    splits: Splits
+    splits: _Splits
     converter: Path | None = None
 
     @property
@@ -153,7 +150,7 @@ def is_given(name: str, inputs: Inputs) -> bool:
     return bool(inputs.needs.features.get(name)) or inputs.network(name) is not None
 
 
-def open_features(name: str, inputs: Inputs, *splits: str) -> Splits:
+def open_features(name: str, inputs: Inputs, *splits: str) -> _Splits:
     """Features of a network by split: from caches, or from frames where the network itself is given.
 
     Raises:
@@ -169,7 +166,7 @@ def _check_names(
     settings: FusionSettings,
     student: str,
     teachers: Collection[str],
-    given: _Networks,
+    given: Mapping[str, _Splits],
     converters: Mapping[str, Path],
 ) -> None:
     if student in teachers:
@@ -191,7 +188,7 @@ def _check_names(
             )
 
 
-def _given(name: str, given: _Networks) -> Splits:
+def _given(name: str, given: Mapping[str, _Splits]) -> _Splits:
     if name not in given:
         raise UserError(
             f"there are no features of {name}: give --feature-stores {name}.SPLIT=FOLDER for every split"
@@ -203,7 +200,7 @@ def _teacher(
     name: str,
     settings: FusionSettings,
     student: str,
-    given: _Networks,
+    given: Mapping[str, _Splits],
     converters: Mapping[str, Path],
 ) -> Input:
     if settings.features == "real":
@@ -231,7 +228,7 @@ def _teacher(
     return Input("finetuned", made, weights) if settings.finetune_converters else Input("converted", made)
 
 
-def _converted(name: str, splits: Splits, weights: Path | None) -> Splits:
+def _converted(name: str, splits: _Splits, weights: Path | None) -> _Splits:
     """Features that are cached, if they are what `features: converted` means, and those of `weights`."""
     meta = splits["train"].meta
     if "converter" not in meta.preprocessing:
@@ -247,7 +244,7 @@ def _converted(name: str, splits: Splits, weights: Path | None) -> Splits:
     return splits
 
 
-def converting(name: str, weights: Path, student: str, splits: Splits) -> Splits:
+def converting(name: str, weights: Path, student: str, splits: _Splits) -> _Splits:
     """Convert the student's features when they are asked for.
 
     Raises:
@@ -263,7 +260,7 @@ def converting(name: str, weights: Path, student: str, splits: Splits) -> Splits
     return {split: ConvertedFeatures.of(source, converter, weights) for split, source in splits.items()}
 
 
-def _check_one_student(inputs: Mapping[str, Input], student: str, given: _Networks) -> None:
+def _check_one_student(inputs: Mapping[str, Input], student: str, given: Mapping[str, _Splits]) -> None:
     """All converted features are made of the same student's, and of those that are given."""
     made_of = {name: of.meta.preprocessing for name, of in inputs.items() if of.kind == "converted"}
     own: tuple[str, str] | None = None
@@ -294,7 +291,7 @@ def _check_tokens(inputs: Mapping[str, Input]) -> None:
 
 
 def _stores(
-    inputs: Mapping[str, Input], student: str, given: _Networks, split: str
+    inputs: Mapping[str, Input], student: str, given: Mapping[str, _Splits], split: str
 ) -> dict[str, FeatureSource]:
     """What a batch has: the student's features in the place of those of finetuned converters."""
     stores = {name: of.splits[split] for name, of in inputs.items() if of.kind != "finetuned"}
