@@ -73,7 +73,7 @@ class ConvertedFeatures:
 
     @torch.no_grad()  # not inference_mode, whose tensors no training can use
     def rows(self, rows: Rows) -> Tensor:
-        """Features (len(rows), T', D) of `rows`, on the CPU."""
+        """Return features (len(rows), T', D) of `rows`, on the CPU."""
         student_BND = self._student.rows(rows)
         device = next(self._converter.parameters()).device
         at_once = 1 if device.type == "cpu" else max(1, len(student_BND))

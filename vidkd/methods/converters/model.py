@@ -48,7 +48,7 @@ class Converter(nn.Module):
         return self.unscaled(self.standardised(student_BND))
 
     def standardised(self, student_BND: Tensor) -> Tensor:
-        """The same with mean 0 and deviation 1 over the training tokens, as the objective sees them."""
+        """Return the same with mean 0 and deviation 1 over the training tokens, for the objective."""
         predicted_BMD: Tensor = self.core(self.student(student_BND))
         return predicted_BMD.float()
 
@@ -184,7 +184,7 @@ class _Resize(nn.Module):
 
 
 def resize(before: int, after: int) -> nn.Module:
-    """The tokens (B, `before`, D) of a clip to `after` of them: between neighbours, or means of many."""
+    """Bring the tokens (B, `before`, D) of a clip to `after`: between neighbours, or means of many."""
     return nn.Identity() if before == after else _Resize(before, after)
 
 
@@ -195,7 +195,7 @@ KINDS = {"linear": Linear, "resampler": Resampler, "perceiver": Perceiver}
 def build_converter(
     settings: ConverterSettings, student_shape: tuple[int, int], teacher_shape: tuple[int, int]
 ) -> Converter:
-    """The converter of these settings, untrained.
+    """Build the converter of these settings, untrained.
 
     Args:
         settings: of the converter.

@@ -83,7 +83,7 @@ class PerCount(nn.ModuleDict):
         self.counts = tuple(counts)
 
     def at(self, frames: int) -> nn.Module:
-        """The module that serves clips of `frames` frames."""
+        """Return the module that serves clips of `frames` frames."""
         return self[str(nearest_count(self.counts, frames))]
 
 
@@ -236,7 +236,7 @@ Network = TSMResNet | UnsharedTSM
 
 
 def build_model(settings: FFNSettings, n_classes: int) -> Network:
-    """A freshly initialised network for `settings`, channels last."""
+    """Build a freshly initialised network for `settings`, channels last."""
     model = TSMResNet(settings, n_classes) if settings.sharing else UnsharedTSM(settings, n_classes)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model

@@ -55,7 +55,7 @@ def _result_gate(predictions: dict[int, pd.Series]) -> dict[str, Any]:
 
 
 def tabulate_tfd(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """The TFD table: a row for each variant at the reported frame counts.
+    """Make the TFD table: a row for each variant at the reported frame counts.
 
     Raises:
         UserError: a variant that separate training is made of, or a frame count of the table, is missing.
@@ -66,7 +66,7 @@ def tabulate_tfd(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def tabulate_any_frame(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """The accuracy at every frame count: a row for each variant and count.
+    """Make the table of every frame count: the accuracy of each variant at each.
 
     Raises:
         UserError: see `tabulate_tfd`.

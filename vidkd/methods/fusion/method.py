@@ -45,11 +45,11 @@ class Fuse(nn.Module):
         return terms
 
     def logits(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Logits (B, K) of what a batch has."""
+        """Return logits (B, K) of what a batch has."""
         logit_BK: Tensor = self.model(self.inputs(features))
         return logit_BK
 
     def inputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """All inputs of the head: what a batch has, and what converters here make of the student's."""
+        """Return all inputs of the head: what a batch has, and what converters here make of the student's."""
         converted = {name: of(features[self.student]) for name, of in self.converters.items()}
         return {**features, **converted}

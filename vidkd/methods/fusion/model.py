@@ -64,13 +64,13 @@ class FusionHead(nn.Module):
         return self.classify(fused_BNd)
 
     def fused(self, features: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Joined tokens (B, N, d), and the gate (B, N, 1) of each input but the first where it is gated."""
+        """Join tokens (B, N, d); gives them, and the gate (B, N, 1) of each input but the first if gated."""
         token_BNd, *others = (of(features[name]) for name, of in self.inputs.items())
         joined: tuple[Tensor, dict[str, Tensor]] = self.join(token_BNd, others)
         return joined
 
     def classify(self, fused_BNd: Tensor) -> Tensor:
-        """Logits (B, K) of joined tokens."""
+        """Return logits (B, K) of joined tokens."""
         token_BNd = fused_BNd + self.place_Nd
         token_BNd = token_BNd + self.mlp(self.norm(token_BNd))
         logit_BK: Tensor = self.classifier(self.dropout(self.pooled_norm(self.pool(token_BNd))))

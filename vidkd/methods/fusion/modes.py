@@ -66,7 +66,7 @@ def compare_modes(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def video_logits(bundle: Bundle, frames: FrameStore, video_ids: Sequence[str]) -> Tensor:
-    """Logits (N, K) of these videos by the whole bundle, from their frames.
+    """Return logits (N, K) of these videos by the whole bundle, from their frames.
 
     Raises:
         UserError: the store lacks one of the videos.

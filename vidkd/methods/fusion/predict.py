@@ -142,7 +142,7 @@ def logits(method: Fuse, join: FeatureJoin, batch_size: int, device: torch.devic
 
 @torch.no_grad()
 def mean_gates(method: Fuse, join: FeatureJoin, batch_size: int) -> dict[str, float]:
-    """How far the gate of each teacher is open, 0 to 1, over all rows; empty where nothing is gated."""
+    """Measure how far the gate of each teacher is open, 0 to 1, over all rows; empty if nothing is gated."""
     sums: dict[str, float] = {}
     for batch in join.in_order(batch_size):
         _, gates = method.model.fused(method.inputs(batch.features))

@@ -91,7 +91,7 @@ class FusionSettings(FeatureTrainingSettings):
         return self
 
     def trials(self) -> list[FusionSettings]:
-        """The settings of each combination of `sweep`, in the order of its values; without a sweep these."""
+        """List the settings of each combination of `sweep`, in its order; without a sweep these."""
         values = self.model_dump() | {"sweep": {}}
         return [
             FusionSettings.model_validate(values | dict(zip(self.sweep, combination, strict=True)))

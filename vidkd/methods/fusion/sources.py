@@ -59,7 +59,7 @@ class Input:
         return self.splits["train"].shape
 
     def described(self) -> dict[str, object]:
-        """What `config.json` says of it, and what the head is built from when it is loaded."""
+        """Describe it for `config.json`, from which the head is built when it is loaded."""
         found: dict[str, object] = {"kind": self.kind, "shape": self.shape, "meta": self.meta.attributes()}
         if self.kind in ("converted", "finetuned"):
             found["weights_sha256"] = self.meta.weights_sha256
@@ -95,12 +95,12 @@ class FusionInputs:
         return {name: of.shape for name, of in self.inputs.items()}
 
     def statistics(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Mean and deviation (D) over the training tokens of each input, before converters are trained on."""
+        """Measure mean and deviation (D) of each input's training tokens, before converters are trained on."""
         stores = {name: of.splits["train"] for name, of in self.inputs.items()}
         return token_statistics(FeatureJoin(stores, allow_missing=True))
 
     def converters(self) -> dict[str, Converter]:
-        """The converters to train on, by teacher, as their files have them."""
+        """Load the converters to train on, by teacher."""
         paths = {name: of.converter for name, of in self.inputs.items()}
         return {name: load_converter(path) for name, path in paths.items() if path is not None}
 
@@ -146,12 +146,12 @@ def open_inputs(settings: FusionSettings, inputs: Inputs) -> FusionInputs:
 
 
 def is_given(name: str, inputs: Inputs) -> bool:
-    """Whether there are features of a network: caches of them, or the network itself."""
+    """Say whether there are features of a network: caches of them, or the network itself."""
     return bool(inputs.needs.features.get(name)) or inputs.network(name) is not None
 
 
 def open_features(name: str, inputs: Inputs, *splits: str) -> _Splits:
-    """Features of a network by split: from caches, or from frames where the network itself is given.
+    """Open features of a network by split: caches, or frames where the network itself is given.
 
     Raises:
         UserError: they are not there or cannot be used.

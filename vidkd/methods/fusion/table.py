@@ -29,7 +29,7 @@ _COLUMNS = {"delta": "delta_vs_student", "delta_std": "delta_vs_student_std", "p
 
 
 def figures(run: Evaluated) -> dict[str, Any]:
-    """What goes into the head, how far its gates are open, and the trial that validation chose."""
+    """Say what goes into the head, how far its gates are open, and which trial validation chose."""
     config = run.config
     trial = config["trials"][config["trial"]]
     kinds = {name: source["kind"] for name, source in config["sources"].items()}
@@ -49,7 +49,7 @@ def _converters(config: Mapping[str, Any]) -> str:
 
 
 def inputs_in_words(kinds: Mapping[str, str], converter: str) -> str:
-    """What goes into a head, such as `vjepa2 + resampler(videomae, vivit)` or `vjepa2 + real(videomae)`.
+    """Name what goes into a head: `vjepa2 + resampler(videomae, vivit)`, or `vjepa2 + real(videomae)`.
 
     Args:
         kinds: student, real, converted or finetuned, by name of the backbone.
@@ -64,7 +64,7 @@ def inputs_in_words(kinds: Mapping[str, str], converter: str) -> str:
 
 
 def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """A row for each variant, in their order; accuracies, and differences of them, in percent.
+    """Make a row for each variant, in their order; accuracies, and differences of them, in percent.
 
     Args:
         inputs: `metrics.json` of each run, beside its `predictions.csv`.

@@ -50,11 +50,11 @@ class _Trial:
 
     @property
     def best_row(self) -> dict[str, float]:
-        """The row of `history.csv` whose weights are kept."""
+        """Find the row of `history.csv` whose weights are kept."""
         return next(row for row in self.result.history if row["epoch"] == self.result.best_epoch)
 
     def described(self) -> dict[str, object]:
-        """What `config.json` says of it."""
+        """Describe it for `config.json`."""
         row = self.best_row
         return {
             "values": self.values,

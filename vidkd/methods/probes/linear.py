@@ -76,7 +76,7 @@ def chosen(
     val_label_N: NDArray[np.int32],
     settings: LinearSettings,
 ) -> Chosen:
-    """Of the regressions at every strength the one of the best validation top-1.
+    """Fit at every strength, and take the regression of the best validation top-1.
 
     Of strengths with the same accuracy the one with the smaller loss is taken.
 
@@ -106,7 +106,7 @@ def chosen(
 def regressions(
     train_ND: Tensor, label_N: NDArray[np.int32], settings: LinearSettings
 ) -> Iterator[tuple[float, LinearProbe, int]]:
-    """The regression at each strength, the strongest first: each starts from the one before.
+    """Fit the regression at each strength, the strongest first: each starts from the one before.
 
     Args:
         train_ND: (N, D) mean tokens, float64.
