@@ -95,7 +95,7 @@ class FusionInputs:
         return {name: of.shape for name, of in self.inputs.items()}
 
     def statistics(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Measure mean and deviation (D) of each input's training tokens, before converters are trained on."""
+        """Measure mean and deviation (D) of the training tokens of each input, before any more training."""
         stores = {name: of.splits["train"] for name, of in self.inputs.items()}
         return token_statistics(FeatureJoin(stores, allow_missing=True))
 
