@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 
 from vidkd.data.clips import Batch
-from vidkd.methods.ffn.method import FFN
 from vidkd.methods.ffn.settings import FFNSettings
+from vidkd.methods.ffn.train import FFN
 
 ROUNDS = 7
 RESULTS = Path(__file__).parent / "results" / "ffn_step.csv"

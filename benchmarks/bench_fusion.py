@@ -38,8 +38,8 @@ from vidkd.features.meta import FeatureMeta
 from vidkd.features.store import FeatureStore
 from vidkd.features.writer import feature_writer
 from vidkd.methods.base import Needs, Network, Store
-from vidkd.methods.converters.convert import ConvertedFeatures, convert, converted_meta
-from vidkd.methods.converters.load import converter_config, load_converter
+from vidkd.methods.converters.convert import ConvertedFeatures, convert
+from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead
@@ -97,9 +97,7 @@ def converters(folder: Path, caches: Mapping[str, Splits]) -> dict[str, Path]:
 def converting(weights: Mapping[str, Path], student: FeatureSource) -> dict[str, ConvertedFeatures]:
     """What converters make of the student's features when a batch asks for it."""
     return {
-        teacher: ConvertedFeatures(
-            student, load_converter(path), converted_meta(path, converter_config(path), student.meta)
-        )
+        teacher: ConvertedFeatures.of(student, load_converter(path), path)
         for teacher, path in weights.items()
     }
 

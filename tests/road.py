@@ -31,3 +31,9 @@ def predict_run(method: str, needs: Needs, folder: Path, settings: Mapping[str, 
     files = folder / "predictions.csv", folder / "efficiency.json"
     predict(method, Inputs(needs), settings or {}, *files)
     return files[0]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file that a run wrote, without its provenance."""
+    found = [path for path in folder.iterdir() if path.is_file() and "provenance" not in path.name]
+    return {path.name: path.read_bytes() for path in found}

@@ -18,8 +18,9 @@ def test_registries_are_read_without_what_they_list():
 import sys
 from vidkd.backbones import registry as backbones
 from vidkd.backbones.pretrain import registry as networks
-from vidkd.methods.probes import registry as heads
-print([backbones.module_of("clip"), networks.module_of("clip"), heads.module_of("linear")])
+from vidkd.lazy import module_of
+from vidkd.methods.probes.settings import HEADS
+print([backbones.module_of("clip"), networks.module_of("clip"), module_of(HEADS["linear"])])
 print(sorted({"torch", "sklearn", "pandas", "transformers"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

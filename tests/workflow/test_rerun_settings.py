@@ -125,8 +125,8 @@ CHANGES = [
     Change(
         "a new setting",
         "vidkd/config/training.py",
-        "    lr: float",
-        "    ema: float = 0.0\n    lr: float",
+        "    lr: float = Field(0.01",
+        "    ema: float = 0.0\n    lr: float = Field(0.01",
         set(),
     ),
 ]

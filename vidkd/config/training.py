@@ -55,6 +55,17 @@ class TrainingSettings(Section):
     )
 
 
+class FeatureTrainingSettings(TrainingSettings):
+    """How a network on cached features is trained; those of several methods extend these."""
+
+    epochs: int = Field(20, ge=1, description="Passes over the training split.")
+    batch_size: int = Field(32, ge=1, description="Clips in a batch.")
+    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
+    lr: float = Field(1e-3, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay.")
+    warmup_epochs: float = Field(1, ge=0, description="Epochs of linear warm-up from zero.")
+
+
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar")
 """How the name of a weights file ends."""
 

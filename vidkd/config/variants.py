@@ -94,3 +94,10 @@ def wrong_names(names: Iterable[str], reserved: dict[str, str]) -> list[Problem]
         elif name in reserved:
             found.append(((name,), f"wrong name: {reserved[name]}; choose another"))
     return found
+
+
+def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a name that stands in a setting twice."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"found {list(names)}; allowed: each once")
+    return names

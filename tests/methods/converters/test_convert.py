@@ -31,8 +31,8 @@ from vidkd.errors import UserError
 from vidkd.features.batches import FeatureJoin
 from vidkd.features.store import FeatureStore
 from vidkd.features.writer import feature_writer
-from vidkd.methods.converters.convert import ConvertedFeatures, convert, converted_meta
-from vidkd.methods.converters.load import converter_config, load_converter
+from vidkd.methods.converters.convert import ConvertedFeatures, convert
+from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.model import KINDS
 from vidkd.provenance import file_sha256
 
@@ -51,9 +51,7 @@ def cached(weights, shards, folder):
 
 
 def computed(weights, files) -> ConvertedFeatures:
-    store = FeatureStore(files)
-    meta = converted_meta(weights, converter_config(weights), store.meta)
-    return ConvertedFeatures(store, load_converter(weights), meta)
+    return ConvertedFeatures.of(FeatureStore(files), load_converter(weights), weights)
 
 
 def as_float16(shards, folder):
@@ -127,8 +125,7 @@ class Recording(ConvertedFeatures):
 def test_the_thread_that_gathers_has_the_threads_that_were_set(pair, weights):
     """A thread of its own starts with all cores, which small products of matrices then use."""
     store, before = FeatureStore(pair["vjepa2"]["val"]), torch.get_num_threads()
-    meta = converted_meta(weights, converter_config(weights), store.meta)
-    source = Recording(store, load_converter(weights), meta)
+    source = Recording.of(store, load_converter(weights), weights)
     wanted = (os.cpu_count() or 1) + 1
     torch.set_num_threads(wanted)
     try:

@@ -146,14 +146,19 @@ FULL = {name: replace(meta, tokens="full") for name, meta in METAS.items()}
 SEVERAL = replace(METAS["vjepa2"], preprocessing={"size": 224, "views": 2})
 
 
-def pair_of(folder, **metas):
-    names = {split: video_ids(split) for split in ("train", "val")}
+def pair_of(folder, feature=feature_of, **metas):
     return {
         name: {
-            split: write_split(folder / name / split, name, ids, meta=meta) for split, ids in names.items()
+            split: write_split(folder / name / split, name, video_ids(split), meta=meta, feature=feature)
+            for split in ("train", "val")
         }
         for name, meta in metas.items()
     }
+
+
+def of_the_student(backbone, video_id):
+    """As many tokens for both networks."""
+    return feature_of("vjepa2", video_id)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -170,34 +175,12 @@ def test_time_and_place_in_one_axis_are_for_the_perceiver(tmp_path, kind, metas)
 
 
 def test_the_same_grid_on_both_sides_is_for_any(tmp_path):
-    names = {split: video_ids(split) for split in ("train", "val")}
-
-    def same_grid(backbone, video_id):
-        return feature_of("vjepa2", video_id)
-
-    shards = {
-        name: {
-            split: write_split(tmp_path / name / split, name, ids, meta=FULL[name], feature=same_grid)
-            for split, ids in names.items()
-        }
-        for name in FULL
-    }
+    shards = pair_of(tmp_path, of_the_student, **FULL)
     assert opened(shards, changed(kind="linear")).shapes == ((4, 6), (4, 6))
 
 
 def test_as_many_tokens_of_two_views_are_no_time_steps(tmp_path):
-    def as_many(backbone, video_id):
-        return feature_of("vjepa2", video_id)
-
-    metas = {"vjepa2": SEVERAL, "videomae": METAS["videomae"]}
-    names = {split: video_ids(split) for split in ("train", "val")}
-    shards = {
-        name: {
-            split: write_split(tmp_path / name / split, name, ids, meta=meta, feature=as_many)
-            for split, ids in names.items()
-        }
-        for name, meta in metas.items()
-    }
+    shards = pair_of(tmp_path, of_the_student, **(METAS | {"vjepa2": SEVERAL}))
     with pytest.raises(UserError, match="4 tokens of vjepa2 and the 4 of videomae time and place are mixed"):
         opened(shards, changed(kind="linear"))
 

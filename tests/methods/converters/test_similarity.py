@@ -11,8 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from tests.evaluate.test_similarity import naive_cka
-from tests.methods.converters.cached import feature_of, inputs_of, make_pair, options, video_ids, write_split
-from tests.methods.converters.trained import changed, trained
+from tests.methods.converters.cached import feature_of, inputs_of, options, video_ids, write_split
 from vidkd.errors import UserError
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.similarity import compare_features
@@ -22,23 +21,13 @@ from workflow_scripts import tabulate as script
 NAMES = ["vjepa2", "videomae", "small(videomae)"]
 
 
-@pytest.fixture
-def shards(tmp_path):
-    return make_pair(tmp_path / "cache")
-
-
-@pytest.fixture
-def weights(shards, tmp_path):
-    return trained(shards, tmp_path / "run", changed(epochs=2))
-
-
 def compared(shards, *weights):
     """The table, of the test split."""
     return compare_features(inputs_of(shards, {f"run{k}": file for k, file in enumerate(weights)}), {})
 
 
-def test_all_pairs_are_those_of_the_kernels(shards, weights, tmp_path):
-    table = compared(shards, weights).astype({"cka": float})
+def test_all_pairs_are_those_of_the_kernels(pair, weights, tmp_path):
+    table = compared(pair, weights).astype({"cka": float})
     assert list(table[["one", "other"]].itertuples(index=False, name=None)) == [
         (one, other) for one in NAMES for other in NAMES
     ]
@@ -54,22 +43,22 @@ def test_all_pairs_are_those_of_the_kernels(shards, weights, tmp_path):
     assert found[NAMES[2], "videomae"] > 0.2
 
 
-def test_without_converters_there_are_the_networks(shards, tmp_path):
-    assert len(compared(shards)) == 4
+def test_without_converters_there_are_the_networks(pair, tmp_path):
+    assert len(compared(pair)) == 4
 
 
-def test_what_is_not_defined_is_empty(shards, tmp_path):
+def test_what_is_not_defined_is_empty(pair, tmp_path):
     few = {
         name: {"test": write_split(tmp_path / "few" / name, name, video_ids("test")[:3], n_shards=1)}
-        for name in shards
+        for name in pair
     }
     assert compared(few).to_csv(index=False).splitlines()[1] == "vjepa2,vjepa2,"
 
 
-def test_the_script(shards, weights, tmp_path):
+def test_the_script(pair, weights, tmp_path):
     table = tmp_path / "results/similarity.csv"
     make = "vidkd.methods.converters.similarity:compare_features"
-    given = [*options(shards, "test"), f"--trained=small={weights}"]
+    given = [*options(pair, "test"), f"--trained=small={weights}"]
     done = CliRunner().invoke(script.main, [make, *given, f"--table={table}"])
     assert done.exit_code == 0, done.output
     first = table.read_bytes()
@@ -80,10 +69,10 @@ def test_the_script(shards, weights, tmp_path):
     assert {path.name for path in table.parent.iterdir()} == {table.name, f"{table.name}.provenance.json"}
 
 
-def test_a_converter_of_another_student_is_refused(shards, weights):
+def test_a_converter_of_another_student_is_refused(pair, weights):
     with pytest.raises(UserError, match="converts features of vjepa2"):
-        compared({"videomae": shards["videomae"]}, weights)
-    both = {split: shards["videomae"][split] for split in ("val", "test")}
+        compared({"videomae": pair["videomae"]}, weights)
+    both = {split: pair["videomae"][split] for split in ("val", "test")}
     more = {"test": [file for files in both.values() for file in files]}
     with pytest.raises(UserError, match="vjepa2 has no features of"):
-        compared({"vjepa2": {"test": shards["vjepa2"]["val"]}, "videomae": more})
+        compared({"vjepa2": {"test": pair["vjepa2"]["val"]}, "videomae": more})

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -15,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import r2_score
 
-from tests.engine.stops import signal_after
+from tests.engine.stops import check_goes_on, check_goes_on_after
 from tests.methods.converters.cached import METAS, SHAPES, make_pair, options, rows_by_id
 from tests.methods.converters.trained import ABOUT, SMALL, changed, trained
-from tests.methods.probes.cached import files
+from tests.road import files
 from vidkd.config.base import canonical
 from vidkd.errors import UserError
 from vidkd.features.meta import FeatureMeta
@@ -120,13 +118,7 @@ def test_validation_has_no_small_last_batch(pair, tmp_path):
 @pytest.mark.parametrize("stop_at", [2, 5])
 def test_a_stopped_run_goes_on_bit_for_bit(pair, tmp_path, monkeypatch, stop_at):
     # Epochs have 3 batches: 2 stops inside the first, 5 inside the second.
-    straight = run(pair, tmp_path / "straight")
-    steps = signal_after(monkeypatch, stop_at)
-    with pytest.raises(SystemExit) as stopped:
-        run(pair, tmp_path / "stopped")
-    assert stopped.value.code == 128 + signal.SIGUSR1
-    assert run(pair, tmp_path / "stopped") == straight
-    assert len(steps) == 9  # none was done twice
+    check_goes_on(monkeypatch, lambda folder: trained(pair, folder).parent, tmp_path, stop_at, 9)
 
 
 def test_fewer_videos_than_a_batch(pair, tmp_path):
@@ -177,25 +169,8 @@ def test_a_killed_process_and_the_same_command_end_in_the_same_bytes(pair, tmp_p
     def command(folder):
         return [
             sys.executable, "-m", "workflow_scripts.train", "converters", *options(pair),
-            "--run=small.videomae", f"--run-dir={tmp_path / folder}", "--settings", settings,
+            "--run=small.videomae", f"--run-dir={folder}", "--settings", settings,
         ]  # fmt: skip
 
-    subprocess.run(command("straight"), check=True, capture_output=True)
-    process = subprocess.Popen(command("killed"), stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "killed/.state/state.pt").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == (128 + number if number == signal.SIGTERM else -number)
-    assert ("state saved" in said) == (number == signal.SIGTERM)
-    assert not (tmp_path / "killed/model.safetensors").exists()
-    done = subprocess.run(command("killed"), stderr=subprocess.PIPE, text=True, timeout=120, check=True)
-    assert "going on from epoch" in done.stderr
-    found, wanted = (
-        {name: data for name, data in files(tmp_path / folder).items() if "provenance" not in name}
-        for folder in ("killed", "straight")
-    )
-    assert found == wanted
-    assert len(wanted) == 3
+    check_goes_on_after(number, command, tmp_path)
     assert len(list(tmp_path.glob("straight/*.provenance.json"))) == 3

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 import vidkd.torchvision_ops  # noqa: F401
 from vidkd.errors import UserError
-from vidkd.methods.ffn.counts import nearest_count
 from vidkd.methods.ffn.model import (
     PerCount,
     TemporalShift,
@@ -16,7 +15,7 @@ from vidkd.methods.ffn.model import (
     WeightAlteration,
     build_model,
 )
-from vidkd.methods.ffn.settings import FFNSettings
+from vidkd.methods.ffn.settings import FFNSettings, nearest_count
 from vidkd.methods.ffn.start import start_from
 
 from torchvision import models  # isort: skip

@@ -17,13 +17,13 @@ from tests.data.test_frames import extract, probed
 from tests.data.videos import write_video
 from tests.engine.torchrun import TIMEOUT_S, command, torchrun
 from tests.methods.ffn.test_train import needs_of, run
+from tests.road import files
 from vidkd.config.base import canonical
 from vidkd.config.data import FrameSettings
 from vidkd.engine.checkpoint import only_run
 from vidkd.methods.ffn.settings import FFNSettings
 
 SCRIPT = "workflow_scripts.train"
-FILES = ("model.safetensors", "config.json", "history.csv")
 
 pytestmark = pytest.mark.slow
 
@@ -38,10 +38,6 @@ SETTINGS = FFNSettings(
 def arguments(stores, folder: Path, settings: FFNSettings = SETTINGS) -> list[str]:
     given = ["--needs", needs_of(stores).text(), "--settings", canonical(settings)]
     return ["ffn", *given, f"--run-dir={folder}"]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in FILES}
 
 
 def of_this_run(folder: Path) -> list[int]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -17,8 +18,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import CLASSES
-from tests.engine.stops import signal_after
-from tests.road import texts, train_run
+from tests.engine.stops import check_goes_on, check_goes_on_after
+from tests.road import files, texts, train_run
 from vidkd.config.base import canonical
 from vidkd.data.clips import TrainingClips, collate
 from vidkd.data.frames import FrameStore
@@ -27,8 +28,8 @@ from vidkd.engine.optim import build_optimizer, official_groups, one_group
 from vidkd.errors import UserError
 from vidkd.methods.base import Needs
 from vidkd.methods.ffn.by_hand import accuracies
-from vidkd.methods.ffn.method import FFN
 from vidkd.methods.ffn.start import load_network
+from vidkd.methods.ffn.train import FFN
 
 
 def run(stores, settings, folder: Path, **more) -> Path:
@@ -47,10 +48,6 @@ def command_of(stores, settings, folder: Path) -> list[str]:
         sys.executable, "-m", "workflow_scripts.train", "ffn", "--run=test", f"--run-dir={folder}",
         "--needs", needs_of(stores).text(), "--settings", canonical(settings),
     ]  # fmt: skip
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +82,9 @@ def test_workers_do_not_change_a_result(stores, small, straight, tmp_path):
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 4])
-def test_a_stopped_run_goes_on_bit_for_bit(stores, small, straight, tmp_path, monkeypatch, stop_at):
+def test_a_stopped_run_goes_on_bit_for_bit(stores, small, tmp_path, monkeypatch, stop_at):
     # Epochs have 3 batches: 1 and 2 stop inside the first, 4 inside the second.
-    steps = signal_after(monkeypatch, stop_at)
-    with pytest.raises(SystemExit) as stopped:
-        run(stores, small, tmp_path / "stopped")
-    assert stopped.value.code == 128 + signal.SIGUSR1
-    assert (tmp_path / "stopped/.state/state.pt").exists()
-    assert files(run(stores, small, tmp_path / "stopped")) == files(straight)
-    assert len(steps) == 6  # none was done twice
+    check_goes_on(monkeypatch, lambda folder: run(stores, small, folder), tmp_path, stop_at, 6)
 
 
 def test_state_of_other_settings_or_cut_short_is_not_used(stores, small, straight, tmp_path):
@@ -111,20 +102,8 @@ def test_state_of_other_settings_or_cut_short_is_not_used(stores, small, straigh
 def test_sigterm_to_a_real_process_saves_and_the_same_command_ends_in_the_same_bytes(stores, small, tmp_path):
     # Long enough to be hit in the middle, on any machine: the signal is sent when the first state is there.
     settings = small.model_copy(update={"epochs": 4})
-    straight = files(run(stores, settings, tmp_path / "straight"))
-    command = command_of(stores, settings, tmp_path / "killed")
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "killed/.state/state.pt").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "state saved" in said
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=120, check=True)
-    assert "going on from epoch" in done.stderr
-    found = {name: data for name, data in files(tmp_path / "killed").items() if "provenance" not in name}
-    assert found == straight
+    found = check_goes_on_after(signal.SIGTERM, partial(command_of, stores, settings), tmp_path)
+    assert found == files(run(stores, settings, tmp_path / "here"))
 
 
 def test_every_loss_term_reaches_the_network_and_every_parameter_the_optimizer(small, batch):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
+import signal
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -14,18 +13,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from tests.engine.stops import check_goes_on_after
 from tests.methods.converters.cached import options
 from tests.methods.fusion.cached import SMALL, STUDENT, changed, run
 from tests.methods.fusion.filmed import TEACHERS, Filmed
-from tests.methods.probes.cached import files
+from tests.road import files
 from vidkd.config.base import canonical
 from workflow_scripts.train import main
-
-RUN = ("model.safetensors", "config.json", "history.csv")
-
-
-def run_of(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in RUN}
 
 
 def call(*arguments: object):
@@ -86,8 +80,10 @@ def own(results) -> str:
 
 def test_the_command_of_the_rule_gives_the_run_and_says_where_it_is_from(made, given, tmp_path):
     done(*given, f"--run-dir={tmp_path / 'a'}")
-    assert run_of(tmp_path / "a") == run_of(run(made.inputs(), tmp_path / "b"))
-    for name in RUN:
+    written = files(tmp_path / "a")
+    assert set(written) == {"model.safetensors", "config.json", "history.csv"}
+    assert written.items() <= files(run(made.inputs(), tmp_path / "b")).items()
+    for name in written:
         record = json.loads((tmp_path / f"a/{name}.provenance.json").read_text())
         shards = made.shards(SMALL)
         read = {str(of[split][0].parent) for of in shards.values() for split in ("train", "val")}
@@ -101,7 +97,7 @@ def test_converters_in_place_of_their_caches(made, given, tmp_path):
     weights = [f"--trained={name}={path}" for name, path in made.converters.items()]
     rest = given[len(options(made.shards(SMALL))) :]
     done(*student, *weights, *rest, f"--run-dir={tmp_path / 'b'}")
-    assert run_of(tmp_path / "a") == run_of(tmp_path / "b")
+    assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
 def test_what_is_given_wrongly_is_refused(made, given, tmp_path):
@@ -139,7 +135,7 @@ def test_video_mode_and_cached_features_give_the_same_run(own, results, tmp_path
     ]
     done(*shared, f"--save-dir={tmp_path / 'video'}")
     done(*shared, f"--save-dir={tmp_path / 'cached'}", "--use-cached-features")
-    assert run_of(tmp_path / "video") == run_of(tmp_path / "cached")
+    assert files(tmp_path / "video") == files(tmp_path / "cached")
     config = config_of(tmp_path / "video")
     assert list(config["sources"]) == ["vjepa2", *TEACHERS]
     assert len(pd.read_csv(tmp_path / "video/history.csv")) == 2
@@ -157,7 +153,7 @@ def test_real_teachers_run_too(own, results, tmp_path):
     shared = [own, "--features=real", "--teachers=videomae", "--epochs=1", "--lr=0.01"]
     done(*shared, f"--save-dir={tmp_path / 'video'}")
     done(*shared, f"--save-dir={tmp_path / 'cached'}", "--use-cached-features")
-    assert run_of(tmp_path / "video") == run_of(tmp_path / "cached")
+    assert files(tmp_path / "video") == files(tmp_path / "cached")
     assert config_of(tmp_path / "video")["sources"]["videomae"]["kind"] == "real"
 
 
@@ -170,7 +166,7 @@ def test_converters_by_file_and_caches_of_them_beside(own, results, filmed, tmp_
         place.parent.mkdir(parents=True)
         shutil.copy(file, place)
     done(*shared, f"--converters={weights}", f"--save-dir={tmp_path / 'cached'}")
-    assert run_of(tmp_path / "now") == run_of(tmp_path / "cached")
+    assert files(tmp_path / "now") == files(tmp_path / "cached")
     said = json.loads((tmp_path / "cached/config.json.provenance.json").read_text())["inputs"]
     assert str(weights.parent / "features/val/shard_0.h5") in said
 
@@ -179,7 +175,7 @@ def test_converters_are_trained_on_in_both_modes(own, results, tmp_path):
     shared = [own, "--finetune-converters", "--teachers=videomae", "--epochs=1", "--lr=0.01"]
     done(*shared, f"--save-dir={tmp_path / 'video'}")
     done(*shared, f"--save-dir={tmp_path / 'cached'}", "--use-cached-features")
-    assert run_of(tmp_path / "video") == run_of(tmp_path / "cached")
+    assert files(tmp_path / "video") == files(tmp_path / "cached")
 
 
 def test_another_place_of_results(own, results, tmp_path):
@@ -214,31 +210,17 @@ def test_a_data_set_without_a_student(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kill", ["terminate", "kill"])
-def test_a_killed_process_and_the_same_command_end_in_the_same_bytes(made, tmp_path, kill):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_process_and_the_same_command_end_in_the_same_bytes(made, tmp_path, number):
     settings = changed(epochs=30)
     shards = options(made.shards(settings))
 
-    def command(folder: str) -> list[str]:
+    def command(folder: Path) -> list[str]:
         return [
             sys.executable, "-m", "workflow_scripts.train", "fusion", *shards,
             f"--class-names={made.classes}",
-            f"--student={STUDENT}", f"--run-dir={tmp_path / folder}", "--settings", canonical(settings),
+            f"--student={STUDENT}", f"--run-dir={folder}", "--settings", canonical(settings),
         ]  # fmt: skip
 
-    subprocess.run(command("straight"), check=True, capture_output=True)
-    process = subprocess.Popen(command("killed"), stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "killed/.state/trial1/state.pt").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    getattr(process, kill)()
-    process.communicate(timeout=60)
-    assert process.returncode in (128 + 15, -9)
-    again = subprocess.run(command("killed"), stderr=subprocess.PIPE, text=True, timeout=120, check=True)
-    assert "going on from epoch 31" in again.stderr  # the first trial had finished
-    found, wanted = (
-        {name: data for name, data in files(tmp_path / folder).items() if "provenance" not in name}
-        for folder in ("killed", "straight")
-    )
-    assert found == wanted
-    assert len(wanted) == 3
+    # The first trial had finished.
+    check_goes_on_after(number, command, tmp_path, ".state/trial1/state.pt", "going on from epoch 31")

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from tests.methods.fusion.cached import SHAPES, changed
 from vidkd.features.batches import FeatureBatch
-from vidkd.methods.fusion.loss import terms
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead
 
@@ -124,14 +123,14 @@ def test_every_term_reaches_every_parameter(fusion, pooling, names):
 
 def test_the_gate_loss_is_the_weighted_mean_gate():
     model = head().eval()
-    batch = clips(5)
-    _, gates = model.fused(batch)
+    batch = FeatureBatch(clips(5), torch.zeros(5, dtype=torch.long), torch.arange(5))
+    _, gates = model.fused(batch.features)
     assert list(gates) == ["videomae", "vivit"]
     assert all(((gate > 0) & (gate < 1)).all() for gate in gates.values())
-    found = terms(model(batch), torch.zeros(5, dtype=torch.long), gates, 0.25)
+    found = Fuse(model, {}, "vjepa2", 0.25)(batch, torch.Generator())
     wanted = 0.25 * np.mean([gate.detach().numpy().astype(np.float64).mean() for gate in gates.values()])
     assert found["gate_loss"].item() == pytest.approx(wanted, rel=1e-5)
-    assert "gate_loss" not in terms(model(batch), torch.zeros(5, dtype=torch.long), gates, 0)
+    assert "gate_loss" not in Fuse(model, {}, "vjepa2", 0)(batch, torch.Generator())
 
 
 def test_sparsity_closes_gates_and_without_it_they_may_stay_open():

@@ -100,18 +100,6 @@ def test_figures_of_a_run_are_scikit_learns(tmp_path):
     assert found["result_gate"]["passed"]
 
 
-def test_a_head_that_says_one_class_is_marked_failed(tmp_path):
-    found = json.loads(
-        evaluate(tmp_path / "run", predictions(0.6, 3).assign(pred=1), config("a", 0)).read_text()
-    )
-    assert found["result_gate"] == {"passed": False, "reason": "every clip gets the same class"}
-
-
-def test_no_predictions_are_an_error(tmp_path):
-    with pytest.raises(UserError, match="has no predictions: delete it and run again"):
-        evaluate(tmp_path / "run", predictions(0.6, 3, clips=0), config("a", 0))
-
-
 @pytest.mark.parametrize(
     ("kinds", "words"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 
 import h5py
@@ -13,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.engine.stops import signal_after
+from tests.engine.stops import check_goes_on
 from tests.methods.converters.cached import rows_by_id
 from tests.methods.fusion.cached import (
     CLASSES,
@@ -30,7 +29,7 @@ from tests.methods.fusion.cached import (
     run,
     video_ids,
 )
-from tests.methods.probes.cached import files
+from tests.road import files
 from vidkd.errors import UserError
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.fusion.predict import load_fusion, logits
@@ -134,14 +133,10 @@ def test_a_trial_is_what_it_would_be_alone(made, tmp_path):
 @pytest.mark.parametrize("stop_at", [4, 12, 15, 24])
 def test_a_stopped_run_goes_on_bit_for_bit(made, tmp_path, monkeypatch, settings, stop_at):
     # A trial has 2 epochs of 6 batches: 4 stops inside the first, 12 at its end, 15 inside the second.
-    straight = files(run(made.inputs(settings), tmp_path / "straight", settings))
-    steps = signal_after(monkeypatch, stop_at)
-    with pytest.raises(SystemExit) as stopped:
-        run(made.inputs(settings), tmp_path / "stopped", settings)
-    assert stopped.value.code == 128 + signal.SIGUSR1
-    assert not FILES & set(files(tmp_path / "stopped"))
-    assert files(run(made.inputs(settings), tmp_path / "stopped", settings)) == straight
-    assert len(steps) == 24  # none was done twice
+    def train(folder):
+        return run(made.inputs(settings), folder, settings)
+
+    check_goes_on(monkeypatch, train, tmp_path, stop_at, 24)
 
 
 def test_gates_are_the_mean_over_validation(made, tmp_path):

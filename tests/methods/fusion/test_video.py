@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
 from tests.methods.fusion.filmed import FUSION, STUDENT, TEACHERS
+from tests.road import files
 from vidkd.backbones.live import LiveFeatures
 
-RUN = ("model.safetensors", "config.json", "history.csv", "predictions.csv")
 
-
-def run_of(weights: Path) -> dict[str, bytes]:
-    return {name: weights.with_name(name).read_bytes() for name in RUN}
-
-
-def test_a_head_of_converted_features_is_the_same_from_frames_and_from_caches(filmed, tmp_path):
-    cached = filmed.fuse_cached(tmp_path / "cached")
-    video = filmed.fuse_live(tmp_path / "video", [STUDENT], converters=filmed.converters)
-    assert run_of(video) == run_of(cached)
-
-
-def test_a_head_of_real_features_is_the_same_from_frames_and_from_caches(filmed, tmp_path):
-    settings = FUSION.model_copy(update={"features": "real", "sweep": {}})
-    names = (STUDENT, *TEACHERS)
-    cached = filmed.fuse(tmp_path / "cached", {n: filmed.cached(n) for n in names}, settings)
-    video = filmed.fuse_live(tmp_path / "video", names, settings)
-    assert run_of(video) == run_of(cached)
-
-
-def test_converters_that_are_trained_on_are_the_same_from_frames_and_from_caches(filmed, tmp_path):
-    settings = FUSION.model_copy(update={"finetune_converters": True, "sweep": {}})
-    student = {STUDENT: filmed.cached(STUDENT)}
-    cached = filmed.fuse(tmp_path / "cached", student, settings, filmed.converters)
-    video = filmed.fuse_live(tmp_path / "video", [STUDENT], settings, filmed.converters)
-    assert run_of(video) == run_of(cached)
+@pytest.mark.parametrize(
+    ("changes", "networks"),
+    [
+        ({}, [STUDENT]),
+        ({"features": "real", "sweep": {}}, [STUDENT, *TEACHERS]),
+        ({"finetune_converters": True, "sweep": {}}, [STUDENT]),
+    ],
+    ids=["converted", "real", "finetuned"],
+)
+def test_a_head_is_the_same_from_frames_and_from_caches(filmed, tmp_path, changes, networks):
+    settings = FUSION.model_copy(update=changes)
+    converters = {} if "features" in changes else filmed.converters
+    caches = {name: filmed.cached(name) for name in networks} if changes else filmed.caches()
+    given = converters if "finetune_converters" in changes else {}  # frozen ones have made their caches
+    cached = filmed.fuse(tmp_path / "cached", caches, settings, given)
+    video = filmed.fuse_live(tmp_path / "video", networks, settings, converters)
+    assert files(video.parent) == files(cached.parent)
 
 
 def test_a_batch_of_several_inputs_runs_the_student_once(filmed, tmp_path, monkeypatch):

@@ -109,7 +109,3 @@ def make_cache(folder: Path, classes: list[str] = CLASSES, n_shards: int = 2) ->
         shards[split] = [write(folder / split / f"shard_{k}.h5", part) for k, part in enumerate(parts)]
     (folder / "classes.json").write_text(json.dumps(classes))
     return Cache(shards, folder / "classes.json")
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

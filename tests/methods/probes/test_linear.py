@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
-from tests.methods.probes.cached import CLASSES, feature_of, files, fit, job, make_cache, write
+from tests.methods.probes.cached import CLASSES, feature_of, fit, job, make_cache, write
+from tests.road import files
 from vidkd.config.teacher import LinearSettings
 from vidkd.methods.probes import linear
 from vidkd.methods.probes.linear import regressions

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
+from vidkd import lazy
+from vidkd.methods.probes.linear import fit
 from vidkd.methods.probes.model import AttentiveProbe, LinearProbe, Standardise, build_model
-from vidkd.methods.probes.settings import AttentiveSettings, HeadSettings
+from vidkd.methods.probes.settings import HEADS, AttentiveSettings, Head, HeadSettings
 
 B, N, D, K = 5, 7, 10, 3
 
@@ -105,6 +109,16 @@ def test_a_feature_that_never_changes_keeps_its_scale():
     standardise = Standardise(3)
     standardise.set(torch.tensor([2.0, 5.0, 0.0]), torch.tensor([0.5, 1e-8, 0.0]))
     assert standardise(torch.tensor([3.0, 5.0, 0.0])).tolist() == [2.0, 0.0, 0.0]
+
+
+def test_heads_are_those_that_settings_allow():
+    assert set(HEADS) == set(get_args(Head)) == set(HeadSettings.model_fields)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_is_fitted_as_the_others_are(head):
+    assert inspect.signature(lazy.load(HEADS[head])) == inspect.signature(fit)
+    assert getattr(HeadSettings(), head).cpu_threads == 1
 
 
 @pytest.mark.parametrize("width", [1, 7, 320])

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.methods.probes.cached import CLASSES, files, fit, predict_test, video_ids
+from tests.methods.probes.cached import CLASSES, fit, predict_test, video_ids
+from tests.road import files
 from vidkd.errors import UserError
 from vidkd.methods.probes.predict import load_probe
 from vidkd.methods.probes.settings import ProbeRun

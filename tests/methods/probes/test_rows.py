@@ -73,27 +73,22 @@ def test_a_video_without_that_label_is_named(cache, tmp_path):
         cache.open(labels)
 
 
-def test_a_label_that_has_no_class_is_named(cache):
-    cache.classes.write_text(json.dumps(CLASSES[:2]))
-    with pytest.raises(UserError, match=r"train video 'train_002' has label 2, and .* has 2 classes"):
-        cache.open()
-
-
-def test_a_class_without_training_videos_is_named(cache):
-    cache.classes.write_text(json.dumps([*CLASSES, "dog", "eel"]))
-    with pytest.raises(UserError, match=r"none of the 60 training videos is of class dog, eel: "):
-        cache.open()
-
-
-def test_fewer_videos_than_classes(cache):
-    cache.classes.write_text(json.dumps([f"class {number}" for number in range(80)]))
-    with pytest.raises(UserError, match=r"none of the 60 training videos is of class class 3, .* …: "):
-        cache.open()
-
-
-def test_one_class_is_nothing_to_tell_apart(cache):
-    cache.classes.write_text(json.dumps(["ant"]))
-    with pytest.raises(UserError, match="has 1 class: a head has nothing to tell apart"):
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (CLASSES[:2], r"train video 'train_002' has label 2, and .* has 2 classes"),
+        ([*CLASSES, "dog", "eel"], r"none of the 60 training videos is of class dog, eel: "),
+        (
+            [f"class {number}" for number in range(80)],
+            r"none of the 60 training videos is of class class 3, .* …: ",
+        ),
+        (["ant"], "has 1 class: a head has nothing to tell apart"),
+    ],
+    ids=["too few", "without videos", "more than videos", "one"],
+)
+def test_classes_that_are_not_those_of_the_videos(cache, classes, words):
+    cache.classes.write_text(json.dumps(classes))
+    with pytest.raises(UserError, match=words):
         cache.open()
 
 

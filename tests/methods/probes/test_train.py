@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.engine.stops import signal_after
-from tests.methods.probes.cached import CLASSES, WIDTH, files, fit
+from tests.engine.stops import check_goes_on, check_goes_on_after
+from tests.methods.probes.cached import CLASSES, WIDTH, fit
+from tests.road import files
 from vidkd.config.base import canonical
 from vidkd.engine.accuracy import top_k
 from vidkd.errors import UserError
@@ -76,13 +75,7 @@ def test_the_best_epoch_of_validation_is_kept(cache, tmp_path):
 @pytest.mark.parametrize("stop_at", [2, 5])
 def test_a_stopped_run_goes_on_bit_for_bit(cache, tmp_path, monkeypatch, stop_at):
     # Epochs have 3 batches: 2 stops inside the first, 5 inside the second.
-    straight = files(run(cache, tmp_path / "straight"))
-    steps = signal_after(monkeypatch, stop_at)
-    with pytest.raises(SystemExit) as stopped:
-        run(cache, tmp_path / "stopped")
-    assert stopped.value.code == 128 + signal.SIGUSR1
-    assert files(run(cache, tmp_path / "stopped")) == straight
-    assert len(steps) == 9  # none was done twice
+    check_goes_on(monkeypatch, lambda folder: run(cache, folder), tmp_path, stop_at, 9)
 
 
 def test_fewer_videos_than_a_batch(cache, tmp_path):
@@ -107,24 +100,8 @@ def test_sigterm_to_a_real_process_saves_and_the_same_command_ends_in_the_same_b
     def command(folder):
         return [
             sys.executable, "-m", "workflow_scripts.train", "probes", f"--needs={needs}", "--run=run",
-            f"--run-dir={tmp_path / folder}", "--settings", canonical(changed(epochs=80)),
+            f"--run-dir={folder}", "--settings", canonical(changed(epochs=80)),
         ]  # fmt: skip
 
-    subprocess.run(command("straight"), check=True, capture_output=True)
-    process = subprocess.Popen(command("killed"), stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "killed/.state/state.pt").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "state saved" in said
-    done = subprocess.run(command("killed"), stderr=subprocess.PIPE, text=True, timeout=120, check=True)
-    assert "going on from epoch" in done.stderr
-    found, wanted = (
-        {name: data for name, data in files(tmp_path / folder).items() if "provenance" not in name}
-        for folder in ("killed", "straight")
-    )
-    assert found == wanted
-    assert len(wanted) == 3
+    check_goes_on_after(signal.SIGTERM, command, tmp_path)
     assert load_file(tmp_path / "killed/model.safetensors")["query"].shape == (WIDTH,)

@@ -1,4 +1,4 @@
-"""What a frozen converter makes of the student's features: when rows are asked for, or cached once.
+"""Convert the student's features with a frozen converter: when rows are asked for, or cached once.
 
 On a CPU a clip is converted by itself, as a network sees it in extraction: what it is converted to has the
 same bits whatever is beside it, cached or not. On a GPU those that are asked for together go together, which
@@ -32,7 +32,7 @@ from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.inputs import Inputs
 from vidkd.provenance import file_sha256
 
-AT_ONCE = 8
+_AT_ONCE = 8
 """Clips that are held while a cache is written."""
 
 
@@ -40,7 +40,7 @@ class ConvertedFeatures:
     """Features of a teacher's kind, computed from the student's when rows are asked for: a FeatureSource.
 
     Attributes:
-        meta: how they are made, see `converted_meta`.
+        meta: how they are made, as a cache of them says it.
         video_ids: of each row, as the student has them.
         label_ids: (N) int32.
         shards: (N) number of the student's file that each row is in.
@@ -55,9 +55,25 @@ class ConvertedFeatures:
         self.shape = converter.teacher_shape
         self.dtype: torch.dtype = getattr(torch, meta.dtype)
 
+    @classmethod
+    def of(cls, student: FeatureSource, converter: Converter, weights: Path) -> ConvertedFeatures:
+        """Convert `student` by the converter of a run.
+
+        Args:
+            student: features like those that the converter was trained on.
+            converter: as `load_converter` loads it.
+            weights: its file, for what the features say about themselves.
+
+        Raises:
+            UserError: the converter was trained on other features.
+        """
+        config = converter_config(weights)
+        check_made_for(weights, config, student.meta)
+        return cls(student, converter, _converted_meta(weights, config, student.meta))
+
     @torch.no_grad()  # not inference_mode, whose tensors no training can use
     def rows(self, rows: Rows) -> Tensor:
-        """Features (len(rows), T', D) of `rows`, on the CPU."""
+        """Return features (len(rows), T', D) of `rows`, on the CPU."""
         student_BND = self._student.rows(rows)
         device = next(self._converter.parameters()).device
         at_once = 1 if device.type == "cpu" else max(1, len(student_BND))
@@ -75,14 +91,8 @@ class ConvertedFeatures:
         self._student.verify()
 
 
-def converted_meta(weights: Path, config: Mapping[str, Any], student: FeatureMeta) -> FeatureMeta:
-    """What converted features say about themselves.
-
-    Args:
-        weights: of the converter.
-        config: beside it, see `converter_config`.
-        student: how the features were made that are converted.
-    """
+def _converted_meta(weights: Path, config: Mapping[str, Any], student: FeatureMeta) -> FeatureMeta:
+    """What features say about themselves that were converted by `weights`, with `config` beside them."""
     teacher = FeatureMeta.read(config["teacher_meta"])
     several = {
         name: teacher.preprocessing[name] for name in ("views", "crops") if name in teacher.preprocessing
@@ -123,12 +133,9 @@ def convert(inputs: Inputs, outputs: Mapping[str, Path]) -> None:
     shards = inputs.features(config["student"], *outputs)
     _check_outputs(shards, outputs)
     stores = {split: FeatureStore(shards[split]) for split in outputs}
-    for store in stores.values():
-        check_made_for(weights, config, store.meta)
+    converted = {split: ConvertedFeatures.of(store, converter, weights) for split, store in stores.items()}
     for split, store in stores.items():
-        meta = converted_meta(weights, config, store.meta)
-        index = _source_frames(shards[split])
-        _write(outputs[split], store, ConvertedFeatures(store, converter, meta), index)
+        _write(outputs[split], store, converted[split], _source_frames(shards[split]))
 
 
 def _check_outputs(shards: Mapping[str, Sequence[Path]], outputs: Mapping[str, Path]) -> None:
@@ -156,7 +163,7 @@ def _write(output: Path, store: FeatureStore, converted: ConvertedFeatures, inde
 
 def _in_order(join: FeatureJoin) -> Iterator[NDArray[np.floating[Any]]]:
     """Features (N, D) of each video."""
-    for batch in join.in_order(AT_ONCE):
+    for batch in join.in_order(_AT_ONCE):
         (feature_BND,) = batch.features.values()
         for row, feature_ND in zip(batch.row.tolist(), feature_BND, strict=True):
             if not feature_ND.isfinite().all():

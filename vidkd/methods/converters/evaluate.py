@@ -30,23 +30,23 @@ from vidkd.features.meta import FeatureMeta
 from vidkd.features.splits import open_splits
 from vidkd.features.store import FeatureStore
 from vidkd.features.tokens import checked
-from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
-from vidkd.methods.converters.load import DECIDING, check_made_for, converter_config, load_converter
+from vidkd.methods.converters.convert import ConvertedFeatures
+from vidkd.methods.converters.load import DECIDING, converter_config, load_converter
 from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.probes.predict import load_probe
 
 log = logging.getLogger(__name__)
 
-MEASURED = ("test", "val")
+_MEASURED = ("test", "val")
 """Splits in the order of the figures and of their table: what is reported, then what has chosen the epoch."""
 
-CONSTANT = 1e-4
+_CONSTANT = 1e-4
 """Deviation over clips, as a share of the real features' (`spread`), below which all clips have the same."""
 
 
 def evaluate(inputs: Inputs) -> dict[str, Any]:
-    """The figures of one converter on val and test, and how it is called.
+    """Measure one converter on val and test, and say how it is called.
 
     Args:
         inputs: `converter` and `probe`, a head that was fitted on the teacher's own features; the student's
@@ -60,24 +60,22 @@ def evaluate(inputs: Inputs) -> dict[str, Any]:
     settings = ConverterSettings.model_validate(config["settings"])
     use_cpu(settings.cpu_threads)
     head, real = load_probe(probe), open_splits(inputs.features(config["teacher"], *SPLITS))
-    student = inputs.features(config["student"], *MEASURED)
+    student = inputs.features(config["student"], *_MEASURED)
     _check_teacher(weights, config, real["train"].meta, probe)
-    mean_TD = mean_feature(FeatureJoin({config["teacher"]: real["train"]}))
+    mean_TD = _mean_feature(FeatureJoin({config["teacher"]: real["train"]}))
     splits: dict[str, dict[str, Any]] = {}
-    for split in MEASURED:
+    for split in _MEASURED:
         store = FeatureStore(student[split])
-        check_made_for(weights, config, store.meta)
-        converted = ConvertedFeatures(store, converter, converted_meta(weights, config, store.meta))
         sources: dict[str, FeatureSource] = {
             config["student"]: store,
-            f"{config['student']} converted": converted,
+            f"{config['student']} converted": ConvertedFeatures.of(store, converter, weights),
             config["teacher"]: real[split],
         }
         join = FeatureJoin(sources, settings.allow_missing)
         _check_labels(join, probe)
-        splits[split] = measure(join, head, mean_TD)
+        splits[split] = _measure(join, head, mean_TD)
         log.info("%s: %s", split, splits[split])
-    stuck = (splits["test"]["spread"] or 0) < CONSTANT
+    stuck = (splits["test"]["spread"] or 0) < _CONSTANT
     return {
         **{name: config[name] for name in ("converter", "student", "teacher", "params")},
         "n_clips": splits["test"]["n_clips"],
@@ -89,14 +87,14 @@ def evaluate(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def mean_feature(join: FeatureJoin) -> Tensor:
+def _mean_feature(join: FeatureJoin) -> Tensor:
     """The mean (T, D) over the clips of one backbone, in float64."""
     total = sum(next(iter(batch.features.values())).double().sum(0) for batch in checked(join))
     return torch.as_tensor(total) / len(join)
 
 
 @torch.inference_mode()
-def measure(join: FeatureJoin, head: nn.Module, mean_TD: Tensor) -> dict[str, Any]:
+def _measure(join: FeatureJoin, head: nn.Module, mean_TD: Tensor) -> dict[str, Any]:
     """The figures of one split, None where one is not defined.
 
     Args:

@@ -15,10 +15,10 @@ from vidkd.evaluate.tables import read_table
 from vidkd.methods.inputs import Inputs
 from vidkd.plotting import MARKERS, STYLE, save_figure
 
-WORST_R2 = -1.0
+_WORST_R2 = -1.0
 """Where the axis of R² ends: a random converter's is so far below zero that the others would be one dot."""
 
-CELL = 0.44
+_CELL = 0.44
 """Side of a square, in inches."""
 
 
@@ -29,11 +29,11 @@ def draw_quality(inputs: Inputs, figures: Sequence[Path]) -> None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 1.6 + 0.75 * len(teachers)), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
-        below = table["r2"].min() < WORST_R2
-        table = table.assign(r2=table["r2"].clip(lower=WORST_R2))
+        below = table["r2"].min() < _WORST_R2
+        table = table.assign(r2=table["r2"].clip(lower=_WORST_R2))
         _draw_quality(left, table, "r2", teachers)
         _draw_quality(right, table, "cosine", teachers)
-        left.set(xlabel=f"R² ({WORST_R2:g}: or less)" if below else "R²", ylim=(len(teachers) - 0.5, -0.5))
+        left.set(xlabel=f"R² ({_WORST_R2:g}: or less)" if below else "R²", ylim=(len(teachers) - 0.5, -0.5))
         left.set_yticks(range(len(teachers)), teachers)
         right.set(xlabel="cosine")
         figure.legend(*right.get_legend_handles_labels(), loc="outside right upper", frameon=False)
@@ -60,7 +60,7 @@ def draw_similarity(inputs: Inputs, figures: Sequence[Path]) -> None:
     table = read_table(inputs.result("table"))
     names = list(table["one"].unique())
     cka_CC = table.pivot(index="one", columns="other", values="cka").loc[names, names].to_numpy()
-    side = CELL * len(names) + 1.9
+    side = _CELL * len(names) + 1.9
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()

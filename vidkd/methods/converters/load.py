@@ -17,7 +17,7 @@ DECIDING = ("backbone", "weights_sha256", "preprocessing", "tokens", "frames")
 """What of FeatureMeta makes features others to a network that was trained on them; how they are rounded, and
 which videos they are of, does not."""
 
-KEYS = {
+_KEYS = {
     "converter", "student", "teacher", "student_meta", "teacher_meta", "settings", "student_shape",
     "teacher_shape",
 }  # fmt: skip
@@ -25,7 +25,7 @@ KEYS = {
 
 
 def load_converter(weights: Path) -> Converter:
-    """A trained converter in evaluation mode.
+    """Load a trained converter in evaluation mode.
 
     Args:
         weights: `model.safetensors` beside its `config.json`.
@@ -42,14 +42,14 @@ def load_converter(weights: Path) -> Converter:
 
 
 def converter_config(weights: Path) -> dict[str, Any]:
-    """The `config.json` beside the weights of a converter.
+    """Read the `config.json` beside the weights of a converter.
 
     Raises:
         UserError: there is none, it is damaged, or it is none of a converter.
     """
     config = read_config(weights)
     path = weights.with_name("config.json")
-    if missing := KEYS - config.keys():
+    if missing := _KEYS - config.keys():
         raise UserError(
             f"{weights} is no converter: {path} has no {', '.join(sorted(missing))}. Give the "
             "model.safetensors of a converter's run."

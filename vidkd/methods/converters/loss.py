@@ -22,7 +22,7 @@ BETWEEN_CLIPS = ("infonce", "vicreg", "barlow")
 
 
 def terms(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSettings) -> dict[str, Tensor]:
-    """The terms of `settings.loss`, each times its weight, as `{name}_loss`; their sum is the loss.
+    """Return the terms of `settings.loss`, each times its weight, as `{name}_loss`; their sum is the loss.
 
     Args:
         predicted_BND: converted features, standardised.
@@ -45,22 +45,22 @@ def terms(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSettings
 
 
 def l1(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSettings) -> Tensor:
-    """Mean absolute difference."""
+    """Take the mean absolute difference."""
     return F.l1_loss(predicted_BND, target_BND)
 
 
 def l2(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSettings) -> Tensor:
-    """Mean squared difference."""
+    """Take the mean squared difference."""
     return F.mse_loss(predicted_BND, target_BND)
 
 
 def cosine(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSettings) -> Tensor:
-    """One minus the cosine of each token, mean."""
+    """Take one minus the cosine of each token, mean."""
     return 1 - F.cosine_similarity(predicted_BND, target_BND, dim=-1).mean()
 
 
 def infonce(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSettings) -> Tensor:
-    """Which teacher's clip is this, and whose is the teacher's: mean of both (van den Oord et al. 2018)."""
+    """Tell each clip from the others of the batch, both ways (van den Oord et al. 2018)."""
     predicted_BD, target_BD = (F.normalize(of.mean(1), dim=1) for of in (predicted_BND, target_BND))
     logit_BB = predicted_BD @ target_BD.T / settings.temperature
     own_B = torch.arange(len(logit_BB), device=logit_BB.device)
@@ -68,7 +68,7 @@ def infonce(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSettin
 
 
 def vicreg(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSettings) -> Tensor:
-    """Invariance, variance and covariance (Bardes et al. 2022), the last two of converted features."""
+    """Weigh invariance, variance and covariance, these two of converted features (Bardes et al. 2022)."""
     predicted_BD, target_BD = predicted_BND.mean(1), target_BND.mean(1)
     deviation_D = (predicted_BD.var(0) + 1e-4).sqrt()
     centred_BD = predicted_BD - predicted_BD.mean(0)
@@ -82,7 +82,7 @@ def vicreg(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSetting
 
 
 def barlow(predicted_BND: Tensor, target_BND: Tensor, settings: ConverterSettings) -> Tensor:
-    """Cross-correlation of the batch like the identity (Zbontar et al. 2021)."""
+    """Compare the cross-correlation of the batch with the identity (Zbontar et al. 2021)."""
     predicted_BD, target_BD = (_scaled(of.mean(1)) for of in (predicted_BND, target_BND))
     correlation_DD = predicted_BD.T @ target_BD / len(predicted_BD)
     own = (correlation_DD.diagonal() - 1).square().sum()

@@ -16,13 +16,13 @@ from vidkd.errors import UserError
 from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.probes.model import Standardise
 
-KERNEL = 3
+_KERNEL = 3
 """Tokens that a convolution of the resampler sees."""
 
-HIDDEN = 2
+_HIDDEN = 2
 """Width of an MLP of the perceiver, as a multiple of its own."""
 
-PLACES = 0.5
+_PLACES = 0.5
 """Standard deviation at the start of what tells the tokens of the perceiver apart: about that of tokens. The
 usual 0.02 drowns in them, and a few epochs do not bring it up."""
 
@@ -48,7 +48,7 @@ class Converter(nn.Module):
         return self.unscaled(self.standardised(student_BND))
 
     def standardised(self, student_BND: Tensor) -> Tensor:
-        """The same with mean 0 and deviation 1 over the training tokens, as the objective sees them."""
+        """Return the same with mean 0 and deviation 1 over the training tokens, for the objective."""
         predicted_BMD: Tensor = self.core(self.student(student_BND))
         return predicted_BMD.float()
 
@@ -95,12 +95,12 @@ class _Convolution(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
-        self.over_time = nn.Linear(KERNEL * width, width)
+        self.over_time = nn.Linear(_KERNEL * width, width)
         self.mix = nn.Linear(width, width)
 
     def forward(self, token_BNW: Tensor) -> Tensor:
-        padded_BNW = F.pad(self.norm(token_BNW), (0, 0, KERNEL // 2, KERNEL // 2))
-        near_BNW = self.over_time(padded_BNW.unfold(1, KERNEL, 1).flatten(2))
+        padded_BNW = F.pad(self.norm(token_BNW), (0, 0, _KERNEL // 2, _KERNEL // 2))
+        near_BNW = self.over_time(padded_BNW.unfold(1, _KERNEL, 1).flatten(2))
         return token_BNW + self.dropout(self.mix(F.gelu(near_BNW)))
 
 
@@ -118,8 +118,8 @@ class Perceiver(nn.Module):
         if width % settings.heads:
             raise UserError(f"heads {settings.heads} do not divide width {width}: change one of them")
         self.enter = nn.Linear(student[1], width)
-        self.place_NW = nn.Parameter(PLACES * torch.randn(student[0], width))
-        self.query_MW = nn.Parameter(PLACES * torch.randn(teacher[0], width))
+        self.place_NW = nn.Parameter(_PLACES * torch.randn(student[0], width))
+        self.query_MW = nn.Parameter(_PLACES * torch.randn(teacher[0], width))
         self.layers = nn.ModuleList(
             _CrossAttention(width, settings.heads, settings.dropout) for _ in range(settings.layers)
         )
@@ -143,7 +143,7 @@ class _CrossAttention(nn.Module):
         self.to_query, self.to_key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
         self.from_heads = nn.Linear(width, width)
         self.mlp = nn.Sequential(
-            nn.Linear(width, HIDDEN * width), nn.GELU(), nn.Linear(HIDDEN * width, width)
+            nn.Linear(width, _HIDDEN * width), nn.GELU(), nn.Linear(_HIDDEN * width, width)
         )
         self.dropout = nn.Dropout(dropout)
 
@@ -184,7 +184,7 @@ class _Resize(nn.Module):
 
 
 def resize(before: int, after: int) -> nn.Module:
-    """The tokens (B, `before`, D) of a clip to `after` of them: between neighbours, or means of many."""
+    """Bring the tokens (B, `before`, D) of a clip to `after`: between neighbours, or means of many."""
     return nn.Identity() if before == after else _Resize(before, after)
 
 
@@ -195,7 +195,7 @@ KINDS = {"linear": Linear, "resampler": Resampler, "perceiver": Perceiver}
 def build_converter(
     settings: ConverterSettings, student_shape: tuple[int, int], teacher_shape: tuple[int, int]
 ) -> Converter:
-    """The converter of these settings, untrained.
+    """Build the converter of these settings, untrained.
 
     Args:
         settings: of the converter.

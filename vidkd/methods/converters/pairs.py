@@ -91,7 +91,7 @@ def _check_name(name: str, meta: FeatureMeta, file: Path) -> None:
 
 
 def lacking(split: str, join: FeatureJoin) -> dict[str, dict[str, object]]:
-    """How many videos of the others each source of a join lacks, and the first of them; said in the log."""
+    """Count the videos of the others that each source of a join lacks, name the first, and log them."""
     found: dict[str, dict[str, object]] = {}
     every = {video_id for store in join.stores.values() for video_id in store.video_ids}
     for name, store in join.stores.items():
@@ -117,12 +117,12 @@ def _check_tokens(settings: ConverterSettings, pairs: Pairs) -> None:
 
 
 def mixed(meta: FeatureMeta) -> bool:
-    """Whether time and place, or several views, are mixed in the tokens of these features."""
+    """Say whether time and place, or several views, are mixed in the tokens of these features."""
     tokens, *several = layout(meta)
     return tokens == "full" or several != [1, 1]
 
 
 def layout(meta: FeatureMeta) -> tuple[str, int, int]:
-    """What the tokens of these features are, and of how many views and crops."""
+    """Say what the tokens of these features are, and of how many views and crops."""
     made = meta.preprocessing
     return meta.tokens, made.get("views", 1), made.get("crops", 1)

@@ -6,16 +6,17 @@ from itertools import product
 from typing import ClassVar
 
 from vidkd.config.base import Section
+from vidkd.config.data import SPLITS
 from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Store, Table
 from vidkd.methods.converters.settings import ConverterExperiment, ConverterSettings
 
-SIMILARITY = (
+_SIMILARITY = (
     "How alike the mean features of test videos are: unbiased linear CKA between the student, its "
     "teachers, and what each converter with the first seed makes of the student's features; 1 for a "
     "rotated and scaled copy, 0 for independent ones."
 )
 
-QUALITY = (
+_QUALITY = (
     "How near the converted features of each teacher are to its own, on the test split: the share of "
     "their variance over clips that is explained (R², left) and the mean cosine of a token (right), "
     "mean over seeds. The black lines are what the teacher's mean training feature has, said of every "
@@ -64,7 +65,7 @@ class Converters(Method):
     def convert_needs(self, run: str, seed: int | str) -> Needs:
         """The converter, and what it converts: the student's features."""
         student = str(self.own.student)
-        features = {student: self.plan.features(student, "train", "val", "test")}
+        features = {student: self.plan.features(student, *SPLITS)}
         return Needs(features=features, weights={"converter": (self.of_run(run, seed).weights,)})
 
     def evaluate_needs(self, run: str, seed: int | str) -> Needs:
@@ -74,7 +75,7 @@ class Converters(Method):
         probe = self.plan.paths.run("probes", f"{teacher[0]}.linear.{label}", self.plan.seeds[0]).weights
         weights: dict[str, tuple[str, ...]]
         weights = {"converter": (self.of_run(run, seed).weights,), "probe": (probe,)}
-        real = self.plan.features(teacher[0], "train", "val", "test")
+        real = self.plan.features(teacher[0], *SPLITS)
         return Needs(features={student[0]: student[1], teacher[0]: real}, weights=weights)
 
     def tables(self) -> dict[str, Table]:
@@ -95,7 +96,7 @@ class Converters(Method):
 
     def figures(self) -> dict[str, Figure]:
         """Quality, and how alike all features are."""
-        drawn = {"converters": ("quality", QUALITY), "similarity": ("similarity", SIMILARITY)}
+        drawn = {"converters": ("quality", _QUALITY), "similarity": ("similarity", _SIMILARITY)}
         return {
             name: Figure(
                 draw=f"vidkd.methods.converters.figures:draw_{table}",

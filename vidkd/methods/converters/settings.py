@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator
 
 from vidkd.config.problems import Location, Problem, Problems, nearest
-from vidkd.config.training import TrainingSettings
-from vidkd.config.variants import Experiment
+from vidkd.config.training import FeatureTrainingSettings
+from vidkd.config.variants import Experiment, each_once
 from vidkd.methods.base import MethodSettings
 from vidkd.methods.problems import network_problems, view_problems
 
@@ -19,17 +19,13 @@ LOSSES = ("l1", "l2", "cosine", "infonce", "vicreg", "barlow")
 """Terms that the objective may be a weighted sum of."""
 
 
-class ConverterSettings(TrainingSettings):
+class ConverterSettings(FeatureTrainingSettings):
     """One converter: its form, its objective, and how it is trained."""
 
     epochs: int = Field(
         20, ge=0, description="Passes over the training split; 0 leaves the converter random: the control."
     )
     batch_size: int = Field(64, ge=1, description="Clips in a batch.")
-    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
-    lr: float = Field(1e-3, gt=0, description="Peak learning rate.")
-    weight_decay: float = Field(0.01, ge=0, description="Weight decay.")
-    warmup_epochs: float = Field(1, ge=0, description="Epochs of linear warm-up from zero.")
     clip_grad: float | None = Field(
         1, gt=0, description="Largest gradient norm; null leaves gradients alone."
     )
@@ -100,12 +96,7 @@ class ConverterExperiment(Experiment, MethodSettings):
         (), description="Backbones whose features are learnt from the student's."
     )
 
-    @field_validator("teachers")
-    @classmethod
-    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) < len(names):
-            raise ValueError(f"found {list(names)}; allowed: each once")
-        return names
+    _each_once = field_validator("teachers")(each_once)
 
     def problems(self, settings: CommonSettings) -> list[Problem]:
         """Students and teachers that are no backbones, or that are cached with several views."""

@@ -20,14 +20,14 @@ from vidkd.evaluate.similarity import unbiased_cka
 from vidkd.features.batches import FeatureJoin, FeatureSource
 from vidkd.features.store import FeatureStore
 from vidkd.features.tokens import checked
-from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
-from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
+from vidkd.methods.converters.convert import ConvertedFeatures
+from vidkd.methods.converters.load import converter_config, load_converter
 from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.inputs import Inputs
 
 
 def compare_features(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """The table `one, other, cka` of all pairs in both orders: linear CKA of the clips' mean features.
+    """Make the table `one, other, cka` of all pairs in both orders: linear CKA of the clips' mean features.
 
     Args:
         inputs: test features of the student, then those of its teachers; and converters, whose features are
@@ -49,33 +49,20 @@ def compare_features(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFram
         own = ConverterSettings.model_validate(config["settings"])
         use_cpu(own.cpu_threads)
         allow_missing |= own.allow_missing
-        sources[f"{config['converter']}({config['teacher']})"] = converted(path, config, stores)
-    table = similarities(mean_features(FeatureJoin(sources, allow_missing)))
+        sources[f"{config['converter']}({config['teacher']})"] = _converted(path, config["student"], stores)
+    table = _similarities(_mean_features(FeatureJoin(sources, allow_missing)))
     return table.assign(cka=table["cka"].map("{:.6f}".format, na_action="ignore"))
 
 
-def converted(
-    weights: Path, config: Mapping[str, Any], stores: Mapping[str, FeatureStore]
-) -> ConvertedFeatures:
-    """What a converter makes of the features of its student, which are among `stores`.
-
-    Args:
-        weights: of the converter.
-        config: beside it.
-        stores: by name of the network.
-
-    Raises:
-        UserError: they are not there, or are others than it was trained on.
-    """
-    store = stores.get(config["student"])
-    if store is None:
-        raise UserError(f"{weights} converts features of {config['student']}: give those as well")
-    check_made_for(weights, config, store.meta)
-    return ConvertedFeatures(store, load_converter(weights), converted_meta(weights, config, store.meta))
+def _converted(weights: Path, student: str, stores: Mapping[str, FeatureStore]) -> ConvertedFeatures:
+    """What a converter makes of the features of its student, which are among `stores`."""
+    if student not in stores:
+        raise UserError(f"{weights} converts features of {student}: give those as well")
+    return ConvertedFeatures.of(stores[student], load_converter(weights), weights)
 
 
 @torch.inference_mode()
-def mean_features(join: FeatureJoin) -> dict[str, Tensor]:
+def _mean_features(join: FeatureJoin) -> dict[str, Tensor]:
     """The mean (N, D) of the tokens of every clip by name, in float64."""
     found: dict[str, list[Tensor]] = {name: [] for name in join.stores}
     for batch in checked(join):
@@ -84,7 +71,7 @@ def mean_features(join: FeatureJoin) -> dict[str, Tensor]:
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def similarities(means: Mapping[str, Tensor]) -> pd.DataFrame:
+def _similarities(means: Mapping[str, Tensor]) -> pd.DataFrame:
     """CKA of all pairs in both orders, also of each with itself."""
     value = {
         frozenset((one, other)): unbiased_cka(means[one], means[other])

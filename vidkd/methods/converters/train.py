@@ -1,6 +1,6 @@
 """Train a converter from the features of one backbone to those of another, with one seed.
 
-Shapes in names: B clips, M tokens of the teacher, D features.
+Shapes in names: B clips, N tokens of the student, M of the teacher, D features.
 """
 
 from __future__ import annotations
@@ -11,20 +11,38 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import Tensor, nn
 
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.optim import one_group
 from vidkd.engine.runtime import start
 from vidkd.errors import UserError
 from vidkd.evaluate.token_errors import TokenErrors
-from vidkd.features.batches import FeatureBatches, FeatureJoin
+from vidkd.features.batches import FeatureBatch, FeatureBatches, FeatureJoin
 from vidkd.features.tokens import check_finite, token_statistics
 from vidkd.methods.converters.loss import terms
-from vidkd.methods.converters.method import Convert
 from vidkd.methods.converters.model import Converter, build_converter
 from vidkd.methods.converters.pairs import Pairs, open_pairs
 from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.train import Fitted, Job
+
+
+class _Convert(nn.Module):
+    """The converter with its objective; both networks are frozen and not here, only what they made."""
+
+    def __init__(self, model: Converter, settings: ConverterSettings) -> None:
+        super().__init__()
+        self.model, self.settings = model, settings
+
+    def forward(self, batch: FeatureBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        predicted_BMD, target_BMD = self.predicted(batch)
+        with torch.autocast(predicted_BMD.device.type, enabled=False):  # what sums over a batch stays float32
+            return terms(predicted_BMD, target_BMD, self.settings)
+
+    def predicted(self, batch: FeatureBatch) -> tuple[Tensor, Tensor]:
+        """Return converted features (B, M, D) and the teacher's own, both standardised and float32."""
+        student_BND, teacher_BMD = batch.features.values()
+        return self.model.standardised(student_BND), self.model.teacher(teacher_BMD)
 
 
 def training(job: Job) -> Fitted:
@@ -45,7 +63,7 @@ def training(job: Job) -> Fitted:
     statistics = token_statistics(pairs.train)
     model.student.set(*statistics[student])
     model.teacher.set(*statistics[teacher])
-    method, validate = Convert(model, settings), validation(pairs.val, settings, accelerator)
+    method, validate = _Convert(model, settings), _validation(pairs.val, settings, accelerator)
     knob = f"batch_size {settings.batch_size}: lower it, or width or layers"
     result = job.loop(method, one_group(method), data, validate, settings, accelerator, knob=knob)
     about = {
@@ -54,10 +72,10 @@ def training(job: Job) -> Fitted:
     return job.fitted(result, settings, **about, **_described(pairs, model))
 
 
-def validation(
+def _validation(
     join: FeatureJoin, settings: ConverterSettings, accelerator: Accelerator
-) -> Callable[[Convert], tuple[float, dict[str, float]]]:
-    """What the loop calls between epochs: minus the objective, and columns of `history.csv`.
+) -> Callable[[_Convert], tuple[float, dict[str, float]]]:
+    """Make what the loop calls between epochs: minus the objective, and columns of `history.csv`.
 
     Columns are `val_loss`, each term of it, and `val_r2`, in the teacher's own space (see TokenErrors).
     A loss that is not finite ends the training: no weights would be the best.
@@ -66,7 +84,7 @@ def validation(
     parts = np.array_split(np.arange(len(join)), max(1, len(join) // settings.batch_size))
 
     @torch.inference_mode()
-    def validate(method: Convert) -> tuple[float, dict[str, float]]:
+    def validate(method: _Convert) -> tuple[float, dict[str, float]]:
         method.eval()
         model, sums = method.model, dict[str, float]()
         errors = TokenErrors(model.teacher.mean.expand(model.teacher_shape).cpu())

@@ -24,7 +24,7 @@ from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import load_network
 from vidkd.methods.inputs import Inputs
 
-TEST_RUN_BATCHES = 2
+_TEST_RUN_BATCHES = 2
 
 _COUNT = click.IntRange(min=1)
 _OPTIONS = (
@@ -71,7 +71,7 @@ def seed_options(function: Callable[..., None]) -> Callable[..., None]:
             settings = settings.model_copy(update={"epochs": 1})
         if resume is not None:
             needs = needs.model_copy(update={"results": {"init": (str(resume),), **needs.results}})
-        batches = TEST_RUN_BATCHES if test_run else None
+        batches = _TEST_RUN_BATCHES if test_run else None
         function(settings=settings, needs=needs, workers=workers, max_batches=batches, **others)
 
     for option in reversed(_OPTIONS):
@@ -80,7 +80,11 @@ def seed_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def accuracies(weights: Path, shards: list[Path], counts: Sequence[int], workers: int) -> dict[str, float]:
-    """Top-1 accuracy in percent of one network on `shards`: `acc_4f, …` and `tfd_gap` (seed 004)."""
+    """Measure the top-1 accuracy of one network on `shards`, as seed 004 does.
+
+    Returns:
+        Percent by frame count as `acc_4f, …`, and `tfd_gap`.
+    """
     network, settings, _ = load_network(weights)
     use_cpu(settings.cpu_threads)
     store, device = FrameStore(shards), Accelerator().device

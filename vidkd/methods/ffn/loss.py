@@ -14,7 +14,7 @@ from vidkd.methods.ffn.settings import FFNSettings
 def temporal_distillation(
     logits: Mapping[int, Tensor], label_B: Tensor, lambda_kl: float
 ) -> dict[str, Tensor]:
-    """CE at the largest frame count, lambda x KL(p_largest || p_f) at the others; no temperature.
+    """Take CE at the largest frame count, lambda x KL(p_largest || p_f) at the others; no temperature.
 
     Args:
         logits: frame count → logits (B, K).
@@ -35,19 +35,19 @@ def temporal_distillation(
 
 
 def cross_entropy(logits: Mapping[int, Tensor], label_B: Tensor) -> dict[str, Tensor]:
-    """CE at every frame count; the terms add up to the loss."""
+    """Take CE at every frame count; the terms add up to the loss."""
     return {f"ce_{count}f_loss": F.cross_entropy(logits[count].float(), label_B) for count in sorted(logits)}
 
 
 def loss_terms(logits: Mapping[int, Tensor], label_B: Tensor, settings: FFNSettings) -> dict[str, Tensor]:
-    """The terms of the objective that `settings` name."""
+    """Return the terms of the objective that `settings` name."""
     if settings.objective == "distillation" and settings.sampling == "all":
         return temporal_distillation(logits, label_B, settings.lambda_kl)
     return cross_entropy(logits, label_B)
 
 
 def counts_of_step(settings: FFNSettings, generator: torch.Generator) -> tuple[int, ...]:
-    """The frame counts of a step: all, or one drawn (mixed: uniformly; proportional: by its frames)."""
+    """Choose the frame counts of a step: all, or one drawn (mixed: evenly; proportional: by its frames)."""
     counts = settings.frame_counts
     if settings.sampling == "all":
         return counts

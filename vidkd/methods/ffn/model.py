@@ -19,8 +19,7 @@ from torch.nn import functional as F
 
 from vidkd.data.augment import Normalise
 from vidkd.errors import UserError
-from vidkd.methods.ffn.counts import nearest_count
-from vidkd.methods.ffn.settings import FFNSettings
+from vidkd.methods.ffn.settings import FFNSettings, nearest_count
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class PerCount(nn.ModuleDict):
         self.counts = tuple(counts)
 
     def at(self, frames: int) -> nn.Module:
-        """The module that serves clips of `frames` frames."""
+        """Return the module that serves clips of `frames` frames."""
         return self[str(nearest_count(self.counts, frames))]
 
 
@@ -105,7 +104,7 @@ class WeightAlteration(nn.Module):
         return conv_weight_OCHW * (1 + self.weight.view(1, -1, 1, 1))
 
 
-class Block(nn.Module):
+class _Block(nn.Module):
     """A residual block, basic or bottleneck, with a temporal shift before its first convolution."""
 
     def __init__(
@@ -169,7 +168,7 @@ class TSMResNet(nn.Module):
             blocks = nn.ModuleList()
             for block in range(depth):
                 stride = 1 if block else (arch.first_stride if stage == 1 else 2)
-                blocks.append(Block(c_in, width, stride, bottleneck=arch.bottleneck, settings=settings))
+                blocks.append(_Block(c_in, width, stride, bottleneck=arch.bottleneck, settings=settings))
                 c_in = width * 4 if arch.bottleneck else width
             self.add_module(f"layer{stage}", blocks)
             self.stages.append(f"layer{stage}")
@@ -237,7 +236,7 @@ Network = TSMResNet | UnsharedTSM
 
 
 def build_model(settings: FFNSettings, n_classes: int) -> Network:
-    """A freshly initialised network for `settings`, channels last."""
+    """Build a freshly initialised network for `settings`, channels last."""
     model = TSMResNet(settings, n_classes) if settings.sharing else UnsharedTSM(settings, n_classes)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model

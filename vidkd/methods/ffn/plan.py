@@ -9,7 +9,7 @@ from vidkd.config.training import is_weights_file
 from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Table
 from vidkd.methods.ffn.settings import FFNExperiment, FFNSettings
 
-TFD = (
+_TFD = (
     "Accuracy on the test split over the number of frames that the network sees. A network trained at "
     "one frame count falls away from it (temporal frequency deviation); the Frame Flexible Network "
     "should not."
@@ -109,4 +109,4 @@ class FFN(Method):
     def figures(self) -> dict[str, Figure]:
         """Accuracy over the number of frames."""
         needs = Needs(results={"table": (self.table_path("any_frame"),)})
-        return {"tfd": Figure(draw="vidkd.methods.ffn.figures:draw_tfd", needs=needs, caption=TFD)}
+        return {"tfd": Figure(draw="vidkd.methods.ffn.figures:draw_tfd", needs=needs, caption=_TFD)}

@@ -24,11 +24,11 @@ from vidkd.methods.inputs import Inputs
 from vidkd.methods.predict import Predicted
 
 # Larger ones are no faster, and a clip has up to 136 frames when every count to 16 is asked for.
-BATCH_SIZE = 32
+_BATCH_SIZE = 32
 
 
 def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Predicted:
-    """The prediction of every clip at every frame count, and probabilities at some.
+    """Predict every clip at every frame count, with probabilities at some.
 
     Args:
         inputs: the network, or the members of an ensemble, whose probabilities are averaged; test frames.
@@ -43,7 +43,7 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
         UserError: the networks disagree about classes or size, or do not fit their weights.
     """
     own = PredictSettings.model_validate(settings)
-    networks, trained = load_networks([file for files in inputs.runs.values() for file in files])
+    networks, trained = _load_networks([file for files in inputs.runs.values() for file in files])
     use_cpu(trained.cpu_threads)
     store = FrameStore(inputs.frames("test"))
     counts = range(1, own.max_count + 1)
@@ -61,16 +61,16 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
 
 
 def parts(inputs: Inputs, settings: Mapping[str, Any]) -> list[Part]:
-    """What is measured: a clip of `frames` frames through each network, or the members of an ensemble."""
+    """Name what is measured: a clip of `frames` frames through each network, or each of an ensemble."""
     found = []
     for name, weights in inputs.runs.items():
-        networks, trained = load_networks(weights)
+        networks, trained = _load_networks(weights)
         found.append(clip_part(name, networks, settings["frames"], trained.size, weights))
     return found
 
 
-def load_networks(weights: Sequence[Path]) -> tuple[list[nn.Module], FFNSettings]:
-    """The networks, and the settings of the first: all see the same clips.
+def _load_networks(weights: Sequence[Path]) -> tuple[list[nn.Module], FFNSettings]:
+    """Load the networks, and the settings of the first: all see the same clips.
 
     Raises:
         UserError: one cannot be loaded, or they disagree about classes or clips.
@@ -104,5 +104,5 @@ def _probabilities(
             for count, clip in batch.clips.items()
         }
 
-    loader = evaluation_loader(store, counts, trained, BATCH_SIZE, workers)
+    loader = evaluation_loader(store, counts, trained, _BATCH_SIZE, workers)
     return score_clips(mean_probability, loader, device)

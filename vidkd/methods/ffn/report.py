@@ -9,7 +9,7 @@ import pandas as pd
 from vidkd.evaluate.specs import PARAMS, VARIANT, Column, Section, Spec
 
 
-def by_count(any_frame: pd.DataFrame) -> pd.DataFrame:
+def _by_count(any_frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each variant, a column for each frame count and one for its deviation over seeds."""
     rows = []
     for variant, counts in any_frame.groupby("variant", sort=False):
@@ -46,7 +46,7 @@ SECTION = Section(
             "Every frame count",
             "Top-1 in percent by frames seen at test time, mean over seeds.",
             (VARIANT, Column(r"acc_(\d+)f", "{}", best="high")),
-            reshape=by_count,
+            reshape=_by_count,
         )
     },
 )

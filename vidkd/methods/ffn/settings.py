@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 
 Arch = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet_tiny"]
+
+
+def nearest_count(counts: Iterable[int], frames: int) -> int:
+    """Choose the trained frame count that serves clips of `frames`: the nearest, ties to the higher."""
+    return min(counts, key=lambda count: (abs(count - frames), -count))
 
 
 class FFNSettings(NormalisedClipSettings, TrainingSettings):

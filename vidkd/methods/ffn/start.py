@@ -10,11 +10,10 @@ from torch import Tensor
 
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_weights
-from vidkd.methods.ffn.counts import nearest_count
 from vidkd.methods.ffn.model import Network, TSMResNet, build_model
-from vidkd.methods.ffn.settings import FFNSettings
+from vidkd.methods.ffn.settings import FFNSettings, nearest_count
 
-PER_COUNT = re.compile(r"^(?P<before>.*\b(?:bn\d|downsample\.1))\.(?P<count>\d+)\.(?P<after>\w+)$")
+_PER_COUNT = re.compile(r"^(?P<before>.*\b(?:bn\d|downsample\.1))\.(?P<count>\d+)\.(?P<after>\w+)$")
 
 
 def start_from(model: Network, settings: FFNSettings, init_from: Path | None) -> None:
@@ -40,14 +39,8 @@ def start_from(model: Network, settings: FFNSettings, init_from: Path | None) ->
         load_covered(network, found, fresh, source)
 
 
-def start_files(settings: FFNSettings, init_from: Path | None) -> list[Path]:
-    """The files that a training starts from; a torchvision name is none."""
-    source = init_from or Path(settings.weights or "")
-    return [source] if init_from is not None or source.is_file() else []
-
-
 def load_network(weights: Path) -> tuple[Network, FFNSettings, list[str]]:
-    """A trained network in evaluation mode, its settings and its classes.
+    """Load a trained network in evaluation mode, with its settings and its classes.
 
     Raises:
         UserError: `config.json` is missing beside the weights, or they do not fit it.
@@ -62,7 +55,7 @@ def load_network(weights: Path) -> tuple[Network, FFNSettings, list[str]]:
 def _source_of(name: str, weights: Mapping[str, Tensor]) -> Tensor | None:
     if name in weights:
         return weights[name]
-    match = PER_COUNT.match(name)
+    match = _PER_COUNT.match(name)
     if match is None:
         return None
     before, after = match["before"], match["after"]

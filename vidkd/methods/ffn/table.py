@@ -17,13 +17,12 @@ import pandas as pd
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import reported_count
 from vidkd.methods.evaluate import Evaluated
-from vidkd.methods.ffn.counts import nearest_count
-from vidkd.methods.ffn.settings import TFDSettings
+from vidkd.methods.ffn.settings import TFDSettings, nearest_count
 from vidkd.methods.inputs import Inputs
 
-SEPARATE = "st"
+_SEPARATE = "st"
 
-PREDICTION = re.compile(r"^pred_(\d+)f$")
+_PREDICTION = re.compile(r"^pred_(\d+)f$")
 
 
 def figures(run: Evaluated) -> dict[str, Any]:
@@ -34,7 +33,7 @@ def figures(run: Evaluated) -> dict[str, Any]:
     """
     predictions = run.inputs.result("predictions")
     table = pd.read_csv(predictions)
-    columns = {int(m[1]): table[name] for name in table.columns if (m := PREDICTION.match(name))}
+    columns = {int(m[1]): table[name] for name in table.columns if (m := _PREDICTION.match(name))}
     if not columns:
         raise UserError(f"{predictions} has no predictions: delete it and run again.")
     return {
@@ -42,11 +41,11 @@ def figures(run: Evaluated) -> dict[str, Any]:
         "accuracy": {
             str(count): 100 * float((column == table["label_id"]).mean()) for count, column in columns.items()
         },
-        "result_gate": result_gate(columns),
+        "result_gate": _result_gate(columns),
     }
 
 
-def result_gate(predictions: dict[int, pd.Series]) -> dict[str, Any]:
+def _result_gate(predictions: dict[int, pd.Series]) -> dict[str, Any]:
     """Failed when the predictions at some frame count are all of one class: such a run has learnt nothing."""
     stuck = [count for count, column in sorted(predictions.items()) if column.nunique() == 1]
     if not stuck:
@@ -56,7 +55,7 @@ def result_gate(predictions: dict[int, pd.Series]) -> dict[str, Any]:
 
 
 def tabulate_tfd(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """The TFD table: a row for each variant at the reported frame counts.
+    """Make the TFD table: a row for each variant at the reported frame counts.
 
     Raises:
         UserError: a variant that separate training is made of, or a frame count of the table, is missing.
@@ -67,7 +66,7 @@ def tabulate_tfd(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def tabulate_any_frame(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """The accuracy at every frame count: a row for each variant and count.
+    """Make the table of every frame count: the accuracy of each variant at each.
 
     Raises:
         UserError: see `tabulate_tfd`.
@@ -108,7 +107,7 @@ def _runs(metrics: Sequence[Path], settings: TFDSettings) -> dict[str, dict[int,
                 f"ffn.tfd.report_counts: {name} was not predicted at {missing}: raise ffn.predict.max_count."
             )
     if settings.separate:
-        runs[SEPARATE] = _separate(runs, settings)
+        runs[_SEPARATE] = _separate(runs, settings)
     return runs
 
 
@@ -138,7 +137,7 @@ def _tfd_row(
     counts = settings.report_counts
     table = pd.DataFrame({seed: {f: run["accuracy"][f] for f in counts} for seed, run in seeds.items()})
     separate = pd.DataFrame(
-        {seed: {f: run["accuracy"][f] for f in counts} for seed, run in runs.get(SEPARATE, {}).items()}
+        {seed: {f: run["accuracy"][f] for f in counts} for seed, run in runs.get(_SEPARATE, {}).items()}
     )
     row: dict[str, Any] = {"variant": name, "seeds": len(seeds)}
     for f in counts:

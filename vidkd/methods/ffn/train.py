@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from vidkd.data.clips import (
     Batch,
@@ -19,12 +19,39 @@ from vidkd.data.clips import (
 from vidkd.data.frames import FrameStore
 from vidkd.engine.accuracy import accuracy_by_count
 from vidkd.engine.optim import official_groups, one_group
+from vidkd.engine.processes import gathered
 from vidkd.engine.runtime import start_shared
 from vidkd.evaluate.scores import score_clips
-from vidkd.methods.ffn.method import FFN
+from vidkd.methods.ffn.loss import counts_of_step, loss_terms
+from vidkd.methods.ffn.model import build_model
 from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import start_from
 from vidkd.methods.train import Fitted, Job
+
+
+class FFN(nn.Module):
+    """The network with its objective, as the loop sees it; TSM is the case of one frame count."""
+
+    def __init__(self, settings: FFNSettings, n_classes: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.model = build_model(settings, n_classes)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return the weighted loss terms of a training batch, which add up to the loss."""
+        counts, total = counts_of_step(self.settings, generator), self.settings.batch_size
+        logits = {count: gathered(self.model(batch.clips[count]), total) for count in counts}
+        return loss_terms(logits, gathered(batch.label, total), self.settings)
+
+    def scores(self, batch: Batch) -> dict[int, Tensor]:
+        """Return logits (B, K) by frame count of an evaluation batch."""
+        return {count: self.model(clip) for count, clip in batch.clips.items()}
+
+    def selection(self, accuracy: dict[int, float]) -> float:
+        """Return the validation figure that chooses the best epoch."""
+        if self.settings.select == "largest":
+            return accuracy[max(accuracy)]
+        return sum(accuracy.values()) / len(accuracy)
 
 
 def training(job: Job) -> Fitted:
@@ -48,20 +75,20 @@ def training(job: Job) -> Fitted:
         method.model, settings, job.inputs.result("init") if "init" in job.inputs.needs.results else None
     )
     groups = official_groups(method, settings) if settings.param_groups == "official" else one_group(method)
-    validate = validation(settings, val_store, accelerator, job.workers, job.max_batches)
+    validate = _validation(settings, val_store, accelerator, job.workers, job.max_batches)
     knob = f"batch_size {settings.batch_size}: lower it, or size, frame_counts or workers ({job.workers})"
     result = job.loop(method, groups, data, validate, settings, accelerator, knob=knob)
     return job.fitted(result, settings, classes=classes)
 
 
-def validation(
+def _validation(
     settings: FFNSettings,
     store: FrameStore,
     accelerator: Accelerator,
     workers: int,
     max_batches: int | None = None,
 ) -> Callable[[FFN], tuple[float, dict[str, float]]]:
-    """What the loop calls between epochs: the figure that chooses the best one, and columns of `history.csv`.
+    """Make what the loop calls between epochs: the figure that chooses the best, and columns of history.
 
     The columns are top-1 accuracy in percent by frame count: `val_acc_4f, …`.
     """

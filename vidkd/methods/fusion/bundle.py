@@ -77,18 +77,18 @@ class Bundle:
 
     @property
     def positions(self) -> NDArray[np.int64]:
-        """Which of the kept frames the student sees, of every view."""
+        """Name the kept frames that the student sees, of every view."""
         spec, settings = self.student.backbone.spec, self.student.settings
         return view_positions(self.frames.per_video, spec.frames, settings.views)
 
     def logits_of(self, videos: Frames) -> Tensor:
-        """Logits (B, K) of decoded videos."""
+        """Return logits (B, K) of decoded videos."""
         rows = list(self.student.rows(videos, range(len(videos)), 0, Waiting()))
         return self.logits(torch.from_numpy(np.stack(rows)))
 
     @torch.no_grad()
     def logits(self, student_BND: Tensor) -> Tensor:
-        """Logits (B, K) of the student's features, float32 on the CPU.
+        """Return logits (B, K) of the student's features, float32 on the CPU.
 
         On a CPU a clip goes through by itself: what is said of it does not depend on those beside it.
         """
@@ -98,7 +98,7 @@ class Bundle:
         return torch.cat(parts)
 
     def one_pass(self, student_BND: Tensor) -> Tensor:
-        """Logits (B, K) of clips that go through converters and head together, on the device."""
+        """Return logits (B, K) of clips that go through converters and head together, on the device."""
         converted = {name: converter(student_BND) for name, converter in self.converters.items()}
         return self.head.logits({self.student_name: student_BND, **converted})
 
@@ -134,7 +134,7 @@ def load_bundle(folder: Path, batch: int = 8) -> Bundle:
 
 
 def bundle_config(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a bundle.
+    """Read the `config.json` of a bundle.
 
     Raises:
         UserError: there is none, it is damaged, or of another version.
@@ -154,7 +154,7 @@ def bundle_config(folder: Path) -> dict[str, Any]:
 
 
 def backbone_settings(folder: Path, config: Mapping[str, Any]) -> BackboneSettings:
-    """Settings of the student, whose source is in `folder`."""
+    """Return settings of the student, whose source is in `folder`."""
     values = dict(config["backbone"])
     place = "file" if "file" in values else "folder"
     return BackboneSettings.model_validate(values | {place: str(folder / values[place])})
@@ -164,7 +164,7 @@ _AGAIN = "Give the folder that the export wrote; copy it again, or export it aga
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder says that it is one, of any version."""
+    """Say whether a folder claims to be one, of any version."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -29,11 +29,11 @@ from vidkd.video.decode import decoder_version
 
 log = logging.getLogger(__name__)
 
-SOURCES = ("hub", "revision", "folder", "file", "checkpoint", "sha256", "url", "drive")
+_SOURCES = ("hub", "revision", "folder", "file", "checkpoint", "sha256", "url", "drive")
 """Of a backbone's settings: where it was, which is now in the bundle."""
 
 
-HEAD, STUDENT = "head", "student"
+_HEAD, _STUDENT = "head", "student"
 """Names of the two among the weights and networks; a converter is called by its teacher."""
 
 
@@ -52,14 +52,15 @@ def export(inputs: Inputs, frames: FrameSettings, output: Path) -> None:
     """
     if output.exists() and not is_bundle(output):
         raise UserError(f"{output} is there and is no bundle: name another folder, or remove it")
-    weights, network = inputs.weights(HEAD), inputs.network(STUDENT)
+    weights, network = inputs.weights(_HEAD), inputs.network(_STUDENT)
     if network is None:
-        raise UserError(f"the student is needed: give --network {STUDENT}=JSON, its settings")
-    converters = {name: inputs.weights(name) for name in inputs.runs if name != HEAD}
+        raise UserError(f"the student is needed: give --network {_STUDENT}=JSON, its settings")
+    converters = {name: inputs.weights(name) for name in inputs.runs if name != _HEAD}
     head, config, student = load_fusion(weights), read_config(weights), network.settings
     backbone = load_backbone(student)
-    _check_student(weights, config, backbone, student, frames)
-    needed = _needed(weights, config, converters, _meta(config, backbone, student, frames))
+    given = _meta(config, backbone, student, frames)
+    _check_student(weights, config, given)
+    needed = _needed(weights, config, converters, given)
     files = {f"head/{name}": weights.with_name(name) for name in RUN}
     for teacher, path in needed.items():
         files |= {f"converters/{teacher}/{name}": path.with_name(name) for name in RUN}
@@ -89,15 +90,8 @@ def _meta(
     return feature_meta(backbone, config["student"], settings, digest, decoder)
 
 
-def _check_student(
-    weights: Path,
-    config: Mapping[str, Any],
-    backbone: Backbone,
-    settings: BackboneSettings,
-    frames: FrameSettings,
-) -> None:
+def _check_student(weights: Path, config: Mapping[str, Any], given: FeatureMeta) -> None:
     """Refuse a student, or frames of it, that the head was not trained on."""
-    given = _meta(config, backbone, settings, frames)
     if config["student"] not in config["sources"]:
         _check_converted(weights, config, given)
         return
@@ -153,15 +147,15 @@ def _needed(
 
 
 def student_files(backbone: Backbone) -> list[Path]:
-    """Files that the student is loaded from, its weights first; the index of split weights last."""
+    """Name the files that the student is loaded from: its weights first, the index of split weights last."""
     files = list(backbone.origin.files)
     indices = sorted(backbone.origin.folder.glob("*.index.json"))
     return files + [path for path in indices if path not in files]
 
 
 def moved(settings: BackboneSettings, weights: Path) -> dict[str, Any]:
-    """Settings whose source is below the bundle."""
-    kept = settings.model_dump(mode="json", exclude=set(SOURCES))
+    """Return settings whose source is below the bundle."""
+    kept = settings.model_dump(mode="json", exclude=set(_SOURCES))
     if settings.file is not None:
         return kept | {"file": f"student/{weights.name}", "sha256": settings.sha256}
     return kept | {"folder": "student"}

@@ -18,7 +18,7 @@ from vidkd.plotting import STYLE, save_figure
 
 
 def draw_fusion(inputs: Inputs, figures: Sequence[Path]) -> None:
-    """What each variant gains over the baseline, with its interval; the baseline is a line."""
+    """Draw what each variant gains over the baseline, with its interval; the baseline is a line."""
     table = read_table(inputs.result("table"))
     baseline = table[table["delta_vs_student"].isna()].iloc[0]
     others = table[table["delta_vs_student"].notna()].reset_index(drop=True)

@@ -18,7 +18,7 @@ from vidkd.methods.inputs import Inputs
 
 
 def parts(inputs: Inputs, settings: Mapping[str, Any]) -> list[Part]:
-    """What is measured: the parts of a bundle, the bundle, and the networks that it does without.
+    """Name what is measured: the parts of a bundle, the bundle, and the networks that it does without.
 
     Raises:
         UserError: the bundle or a teacher cannot be loaded.

@@ -17,10 +17,10 @@ from vidkd.methods.converters.model import resize
 from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.probes.model import Standardise
 
-HIDDEN = 2
+_HIDDEN = 2
 """Width of an MLP, as a multiple of the head's."""
 
-PLACE_STD = 0.5
+_PLACE_STD = 0.5
 """Deviation of the places of tokens before training, beside tokens of deviation 1."""
 
 
@@ -43,10 +43,10 @@ class FusionHead(nn.Module):
         self.inputs = nn.ModuleDict({name: _Input(of, steps, width) for name, of in self.shapes.items()})
         _, *others = self.shapes
         self.join: nn.Module = JOINS[settings.fusion](others, width)
-        self.place_Nd = nn.Parameter(nn.init.trunc_normal_(torch.empty(steps, width), std=PLACE_STD))
+        self.place_Nd = nn.Parameter(nn.init.trunc_normal_(torch.empty(steps, width), std=_PLACE_STD))
         self.norm = nn.LayerNorm(width)
         self.mlp = nn.Sequential(
-            nn.Linear(width, HIDDEN * width), nn.GELU(), nn.Linear(HIDDEN * width, width)
+            nn.Linear(width, _HIDDEN * width), nn.GELU(), nn.Linear(_HIDDEN * width, width)
         )
         self.pool: nn.Module = POOLS[settings.pooling](width)
         self.pooled_norm, self.dropout = nn.LayerNorm(width), nn.Dropout(settings.dropout)
@@ -64,13 +64,13 @@ class FusionHead(nn.Module):
         return self.classify(fused_BNd)
 
     def fused(self, features: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Joined tokens (B, N, d), and the gate (B, N, 1) of each input but the first where it is gated."""
+        """Join tokens (B, N, d); gives them, and the gate (B, N, 1) of each input but the first if gated."""
         token_BNd, *others = (of(features[name]) for name, of in self.inputs.items())
         joined: tuple[Tensor, dict[str, Tensor]] = self.join(token_BNd, others)
         return joined
 
     def classify(self, fused_BNd: Tensor) -> Tensor:
-        """Logits (B, K) of joined tokens."""
+        """Return logits (B, K) of joined tokens."""
         token_BNd = fused_BNd + self.place_Nd
         token_BNd = token_BNd + self.mlp(self.norm(token_BNd))
         logit_BK: Tensor = self.classifier(self.dropout(self.pooled_norm(self.pool(token_BNd))))
@@ -119,7 +119,7 @@ class Concat(nn.Module):
     def __init__(self, names: list[str], width: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(
-            nn.Linear((1 + len(names)) * width, HIDDEN * width), nn.GELU(), nn.Linear(HIDDEN * width, width)
+            nn.Linear((1 + len(names)) * width, _HIDDEN * width), nn.GELU(), nn.Linear(_HIDDEN * width, width)
         )
 
     def forward(self, trunk_BNd: Tensor, others: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

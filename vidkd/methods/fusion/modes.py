@@ -27,19 +27,13 @@ from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
 
-COLUMNS = (
-    "variant", "seed", "clips", "student_dtype", "max_logit_difference", "tolerance", "same_predictions",
-    "agree",
-)  # fmt: skip
-"""Of the table; `same_predictions` is the number of clips of which both say the same class."""
-
 TOLERANCE = {"float32": 1e-5, "float16": 0.02}
 """Largest difference of a logit that is put down to how the cache is rounded. Of float16 features, each is
 within 2^-11 of itself; what that moves a logit by was measured (docs/fusion.md)."""
 
 
 def compare_modes(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """One row of `COLUMNS`.
+    """Make one row; `same_predictions` is the number of clips of which both say the same class.
 
     Args:
         inputs: the `bundle`, which sees the test frames, and the `head` that was exported, which sees the
@@ -62,16 +56,17 @@ def compare_modes(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
     dtype = str(first.dtype).removeprefix("torch.")
     same = int((cached_NK.argmax(1) == video_NK.argmax(1)).sum())
     limit = TOLERANCE[dtype]
-    values = (
-        bundle.name, bundle.seed, len(join), dtype, f"{largest:.2e}", f"{limit:g}", same, largest <= limit
-    )  # fmt: skip
-    row = dict(zip(COLUMNS, values, strict=True))
+    row = {
+        "variant": bundle.name, "seed": bundle.seed, "clips": len(join), "student_dtype": dtype,
+        "max_logit_difference": f"{largest:.2e}", "tolerance": f"{limit:g}",
+        "same_predictions": same, "agree": largest <= limit,
+    }  # fmt: skip
     log.info("%s", ", ".join(f"{name} {value}" for name, value in row.items()))
     return pd.DataFrame([row])
 
 
 def video_logits(bundle: Bundle, frames: FrameStore, video_ids: Sequence[str]) -> Tensor:
-    """Logits (N, K) of these videos by the whole bundle, from their frames.
+    """Return logits (N, K) of these videos by the whole bundle, from their frames.
 
     Raises:
         UserError: the store lacks one of the videos.

@@ -8,7 +8,7 @@ from vidkd.config.base import Section
 from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Store, Table
 from vidkd.methods.fusion.settings import FusionExperiment, FusionSettings
 
-GAINS = (
+_GAINS = (
     "What each fusion head gains over the baseline, the vertical line, in points of top-1 accuracy on "
     "the test split, with a 95% interval over the clips (paired bootstrap). A filled dot differs from "
     "the baseline by a paired permutation test with Holm's correction (p below 0.05), an open one "
@@ -142,7 +142,9 @@ class Fusion(Method):
     def figures(self) -> dict[str, Figure]:
         """Gains with their intervals."""
         needs = Needs(results={"table": (self.table_path("fusion"),)})
-        return {"fusion": Figure(draw="vidkd.methods.fusion.figures:draw_fusion", needs=needs, caption=GAINS)}
+        return {
+            "fusion": Figure(draw="vidkd.methods.fusion.figures:draw_fusion", needs=needs, caption=_GAINS)
+        }
 
     def shown_run(self) -> str:
         """The exported one, else the last."""

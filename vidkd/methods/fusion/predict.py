@@ -27,12 +27,12 @@ from vidkd.methods.fusion.sources import converting, is_given, open_features
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.predict import Predicted
 
-CONVERTERS = "converters."
+_CONVERTERS = "converters."
 """Beginning of the names of converters that were trained with the head."""
 
 
 def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Predicted:
-    """The prediction of every test clip.
+    """Predict every test clip.
 
     Args:
         inputs: `head`, and what `open_test` reads.
@@ -54,7 +54,7 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
 
 
 def load_fusion(weights: Path) -> Fuse:
-    """A trained fusion head in evaluation mode, with the converters that were trained with it.
+    """Load a trained fusion head in evaluation mode, with the converters that were trained with it.
 
     Args:
         weights: `model.safetensors` beside its `config.json`.
@@ -82,7 +82,7 @@ def load_fusion(weights: Path) -> Fuse:
     head = FusionHead(shapes, len(config["classes"]), settings)
     method = Fuse(head, converters, config["student"], settings.gate_sparsity)
     state = {
-        name if name.startswith(CONVERTERS) else f"{NETWORK}{name}": value
+        name if name.startswith(_CONVERTERS) else f"{NETWORK}{name}": value
         for name, value in read_file(weights).items()
     }
     load_covered(method, state, (), str(weights))
@@ -90,7 +90,7 @@ def load_fusion(weights: Path) -> Fuse:
 
 
 def open_test(weights: Path, inputs: Inputs) -> FeatureJoin:
-    """The test features that a head takes, joined.
+    """Open the test features that a head takes, joined.
 
     Args:
         weights: of the head.
@@ -128,7 +128,7 @@ def open_test(weights: Path, inputs: Inputs) -> FeatureJoin:
 
 @torch.no_grad()
 def logits(method: Fuse, join: FeatureJoin, batch_size: int, device: torch.device) -> Tensor:
-    """Logits (N, K) of all rows in order, in float32 and on the CPU.
+    """Return logits (N, K) of all rows in order, in float32 and on the CPU.
 
     Raises:
         UserError: a feature is damaged, NaN or infinite.
@@ -142,7 +142,7 @@ def logits(method: Fuse, join: FeatureJoin, batch_size: int, device: torch.devic
 
 @torch.no_grad()
 def mean_gates(method: Fuse, join: FeatureJoin, batch_size: int) -> dict[str, float]:
-    """How far the gate of each teacher is open, 0 to 1, over all rows; empty where nothing is gated."""
+    """Measure how far the gate of each teacher is open, 0 to 1, over all rows; empty if nothing is gated."""
     sums: dict[str, float] = {}
     for batch in join.in_order(batch_size):
         _, gates = method.model.fused(method.inputs(batch.features))

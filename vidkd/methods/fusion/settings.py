@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vidkd.config.problems import Location, Problem, Problems, nearest, problems
-from vidkd.config.training import TrainingSettings
+from vidkd.config.training import FeatureTrainingSettings
 from vidkd.config.variants import Experiment, changes_of
 from vidkd.methods.base import MethodSettings
 
@@ -16,15 +16,10 @@ if TYPE_CHECKING:
     from vidkd.config.settings import CommonSettings
 
 
-class FusionSettings(TrainingSettings):
+class FusionSettings(FeatureTrainingSettings):
     """One fusion head: what goes in, how it is joined and classified, and how it is trained."""
 
-    epochs: int = Field(20, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(32, ge=1, description="Clips in a batch.")
-    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
     lr: float = Field(1e-3, gt=0, description="Peak learning rate, where `sweep` has none.")
-    weight_decay: float = Field(0.01, ge=0, description="Weight decay.")
-    warmup_epochs: float = Field(1, ge=0, description="Epochs of linear warm-up from zero.")
     student: bool = Field(True, description="The student's own features are an input.")
     teachers: tuple[str, ...] | None = Field(
         None, description="Teachers whose features are inputs; null: all of converters.teachers."
@@ -64,7 +59,7 @@ class FusionSettings(TrainingSettings):
     @classmethod
     def _values(cls, sweep: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
         found: list[Problem] = []
-        allowed = [name for name in cls.model_fields if name not in UNSWEPT]
+        allowed = [name for name in cls.model_fields if name not in _UNSWEPT]
         for name, values in sweep.items():
             if name not in allowed:
                 found.append(((name,), f"cannot be swept; {nearest(name, allowed)}"))
@@ -96,7 +91,7 @@ class FusionSettings(TrainingSettings):
         return self
 
     def trials(self) -> list[FusionSettings]:
-        """The settings of each combination of `sweep`, in the order of its values; without a sweep these."""
+        """List the settings of each combination of `sweep`, in its order; without a sweep these."""
         values = self.model_dump() | {"sweep": {}}
         return [
             FusionSettings.model_validate(values | dict(zip(self.sweep, combination, strict=True)))
@@ -104,7 +99,7 @@ class FusionSettings(TrainingSettings):
         ]
 
 
-UNSWEPT = (
+_UNSWEPT = (
     *("sweep", "student", "teachers", "features", "converter", "finetune_converters", "allow_missing"),
     *("precision", "cpu_threads"),
 )

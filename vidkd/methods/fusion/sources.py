@@ -21,8 +21,8 @@ from vidkd.features.batches import FeatureJoin, FeatureSource
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.splits import open_splits
 from vidkd.features.tokens import token_statistics
-from vidkd.methods.converters.convert import ConvertedFeatures, converted_meta
-from vidkd.methods.converters.load import check_made_for, converter_config, load_converter
+from vidkd.methods.converters.convert import ConvertedFeatures
+from vidkd.methods.converters.load import converter_config, load_converter
 from vidkd.methods.converters.model import Converter
 from vidkd.methods.converters.pairs import LEARNT_FROM, lacking, layout, mixed
 from vidkd.methods.fusion.settings import FusionSettings
@@ -30,11 +30,8 @@ from vidkd.methods.inputs import Inputs
 from vidkd.methods.probes.rows import check_labels
 from vidkd.provenance import file_sha256
 
-Splits = Mapping[str, FeatureSource]
+_Splits = Mapping[str, FeatureSource]
 """Features of one network, by split."""
-
-Networks = Mapping[str, Splits]
-"""The same of several, by name."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Input:
     """
 
     kind: Literal["student", "real", "converted", "finetuned"]
-    splits: Splits
+    splits: _Splits
     converter: Path | None = None
 
     @property
@@ -62,7 +59,7 @@ class Input:
         return self.splits["train"].shape
 
     def described(self) -> dict[str, object]:
-        """What `config.json` says of it, and what the head is built from when it is loaded."""
+        """Describe it for `config.json`, from which the head is built when it is loaded."""
         found: dict[str, object] = {"kind": self.kind, "shape": self.shape, "meta": self.meta.attributes()}
         if self.kind in ("converted", "finetuned"):
             found["weights_sha256"] = self.meta.weights_sha256
@@ -98,12 +95,12 @@ class FusionInputs:
         return {name: of.shape for name, of in self.inputs.items()}
 
     def statistics(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Mean and deviation (D) over the training tokens of each input, before converters are trained on."""
+        """Measure mean and deviation (D) of the training tokens of each input, before any more training."""
         stores = {name: of.splits["train"] for name, of in self.inputs.items()}
         return token_statistics(FeatureJoin(stores, allow_missing=True))
 
     def converters(self) -> dict[str, Converter]:
-        """The converters to train on, by teacher, as their files have them."""
+        """Load the converters to train on, by teacher."""
         paths = {name: of.converter for name, of in self.inputs.items()}
         return {name: load_converter(path) for name, path in paths.items() if path is not None}
 
@@ -149,12 +146,12 @@ def open_inputs(settings: FusionSettings, inputs: Inputs) -> FusionInputs:
 
 
 def is_given(name: str, inputs: Inputs) -> bool:
-    """Whether there are features of a network: caches of them, or the network itself."""
+    """Say whether there are features of a network: caches of them, or the network itself."""
     return bool(inputs.needs.features.get(name)) or inputs.network(name) is not None
 
 
-def open_features(name: str, inputs: Inputs, *splits: str) -> Splits:
-    """Features of a network by split: from caches, or from frames where the network itself is given.
+def open_features(name: str, inputs: Inputs, *splits: str) -> _Splits:
+    """Open features of a network by split: caches, or frames where the network itself is given.
 
     Raises:
         UserError: they are not there or cannot be used.
@@ -169,7 +166,7 @@ def _check_names(
     settings: FusionSettings,
     student: str,
     teachers: Collection[str],
-    given: Networks,
+    given: Mapping[str, _Splits],
     converters: Mapping[str, Path],
 ) -> None:
     if student in teachers:
@@ -191,7 +188,7 @@ def _check_names(
             )
 
 
-def _given(name: str, given: Networks) -> Splits:
+def _given(name: str, given: Mapping[str, _Splits]) -> _Splits:
     if name not in given:
         raise UserError(
             f"there are no features of {name}: give --feature-stores {name}.SPLIT=FOLDER for every split"
@@ -203,7 +200,7 @@ def _teacher(
     name: str,
     settings: FusionSettings,
     student: str,
-    given: Networks,
+    given: Mapping[str, _Splits],
     converters: Mapping[str, Path],
 ) -> Input:
     if settings.features == "real":
@@ -231,7 +228,7 @@ def _teacher(
     return Input("finetuned", made, weights) if settings.finetune_converters else Input("converted", made)
 
 
-def _converted(name: str, splits: Splits, weights: Path | None) -> Splits:
+def _converted(name: str, splits: _Splits, weights: Path | None) -> _Splits:
     """Features that are cached, if they are what `features: converted` means, and those of `weights`."""
     meta = splits["train"].meta
     if "converter" not in meta.preprocessing:
@@ -247,8 +244,8 @@ def _converted(name: str, splits: Splits, weights: Path | None) -> Splits:
     return splits
 
 
-def converting(name: str, weights: Path, student: str, splits: Splits) -> Splits:
-    """Features that a converter makes of the student's when they are asked for.
+def converting(name: str, weights: Path, student: str, splits: _Splits) -> _Splits:
+    """Convert the student's features when they are asked for.
 
     Raises:
         UserError: it converts others.
@@ -259,16 +256,11 @@ def converting(name: str, weights: Path, student: str, splits: Splits) -> Splits
             f"{weights} converts {config['student']} to {config['teacher']}, not {student} to {name}: give "
             "the converter of this pair"
         )
-    for source in splits.values():
-        check_made_for(weights, config, source.meta)
     converter = load_converter(weights).to(PartialState().device)
-    return {
-        split: ConvertedFeatures(source, converter, converted_meta(weights, config, source.meta))
-        for split, source in splits.items()
-    }
+    return {split: ConvertedFeatures.of(source, converter, weights) for split, source in splits.items()}
 
 
-def _check_one_student(inputs: Mapping[str, Input], student: str, given: Networks) -> None:
+def _check_one_student(inputs: Mapping[str, Input], student: str, given: Mapping[str, _Splits]) -> None:
     """All converted features are made of the same student's, and of those that are given."""
     made_of = {name: of.meta.preprocessing for name, of in inputs.items() if of.kind == "converted"}
     own: tuple[str, str] | None = None
@@ -299,7 +291,7 @@ def _check_tokens(inputs: Mapping[str, Input]) -> None:
 
 
 def _stores(
-    inputs: Mapping[str, Input], student: str, given: Networks, split: str
+    inputs: Mapping[str, Input], student: str, given: Mapping[str, _Splits], split: str
 ) -> dict[str, FeatureSource]:
     """What a batch has: the student's features in the place of those of finetuned converters."""
     stores = {name: of.splits[split] for name, of in inputs.items() if of.kind != "finetuned"}

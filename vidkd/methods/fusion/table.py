@@ -18,18 +18,18 @@ from vidkd.evaluate.statistics import ratio_interval, wilson_percent
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
 
-COMPARED = (
+_COMPARED = (
     "delta_vs_student", "delta_vs_student_std", "delta_low", "delta_high", "p_vs_student", "p_holm",
     "gap_closed", "gap_low", "gap_high",
 )  # fmt: skip
 """Columns that compare a variant with the baseline; the baseline's own are empty."""
 
-COLUMNS = {"delta": "delta_vs_student", "delta_std": "delta_vs_student_std", "p": "p_vs_student"}
+_COLUMNS = {"delta": "delta_vs_student", "delta_std": "delta_vs_student_std", "p": "p_vs_student"}
 """What this table calls columns of a comparison, whose baseline is the student alone unless told."""
 
 
 def figures(run: Evaluated) -> dict[str, Any]:
-    """What goes into the head, how far its gates are open, and the trial that validation chose."""
+    """Say what goes into the head, how far its gates are open, and which trial validation chose."""
     config = run.config
     trial = config["trials"][config["trial"]]
     kinds = {name: source["kind"] for name, source in config["sources"].items()}
@@ -49,7 +49,7 @@ def _converters(config: Mapping[str, Any]) -> str:
 
 
 def inputs_in_words(kinds: Mapping[str, str], converter: str) -> str:
-    """What goes into a head, such as `vjepa2 + resampler(videomae, vivit)` or `vjepa2 + real(videomae)`.
+    """Name what goes into a head: `vjepa2 + resampler(videomae, vivit)`, or `vjepa2 + real(videomae)`.
 
     Args:
         kinds: student, real, converted or finetuned, by name of the backbone.
@@ -64,7 +64,7 @@ def inputs_in_words(kinds: Mapping[str, str], converter: str) -> str:
 
 
 def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """A row for each variant, in their order; accuracies, and differences of them, in percent.
+    """Make a row for each variant, in their order; accuracies, and differences of them, in percent.
 
     Args:
         inputs: `metrics.json` of each run, beside its `predictions.csv`.
@@ -94,7 +94,7 @@ def _upper_bound(groups: Mapping[str, pd.DataFrame]) -> str | None:
 def _comparisons(compared: Mapping[str, pd.DataFrame], upper: str | None) -> dict[str, dict[str, Any]]:
     """The columns of each variant that compare it with the baseline."""
     found = {
-        name: {COLUMNS.get(column, column): value for column, value in row.items()}
+        name: {_COLUMNS.get(column, column): value for column, value in row.items()}
         for name, row in comparisons(compared).items()
     }
     # Without a gap that is told from none there is no share of it.
@@ -129,7 +129,7 @@ def _row(
         "low": low,
         "high": high,
         "clips_compared": comparison.get("clips_compared", first["n_clips"]),
-        **{name: comparison.get(name, math.nan) for name in COMPARED},
+        **{name: comparison.get(name, math.nan) for name in _COMPARED},
         "mean_class": seeds["mean_class"].mean(),
         "mean_class_std": seeds["mean_class"].std(),
         "chance": first["chance"],

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.nn import functional as F
 
 from vidkd.engine.accuracy import top_k
 from vidkd.engine.efficiency import count_parameters
@@ -26,16 +27,15 @@ from vidkd.methods.fusion.model import FusionHead
 from vidkd.methods.fusion.predict import logits, mean_gates
 from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.sources import FusionInputs, open_inputs
-from vidkd.methods.probes.loss import cross_entropy
 from vidkd.methods.train import Fitted, Job
 
 log = logging.getLogger(__name__)
 
-Statistics = Mapping[str, tuple[Tensor, Tensor]]
+_Statistics = Mapping[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class Trial:
+class _Trial:
     """One combination of swept settings, trained.
 
     Attributes:
@@ -50,11 +50,11 @@ class Trial:
 
     @property
     def best_row(self) -> dict[str, float]:
-        """The row of `history.csv` whose weights are kept."""
+        """Find the row of `history.csv` whose weights are kept."""
         return next(row for row in self.result.history if row["epoch"] == self.result.best_epoch)
 
     def described(self) -> dict[str, object]:
-        """What `config.json` says of it."""
+        """Describe it for `config.json`."""
         row = self.best_row
         return {
             "values": self.values,
@@ -78,23 +78,23 @@ def fit_fusion(job: Job) -> Fitted:
     sources, every = open_inputs(settings, job.inputs), settings.trials()
     sizes = sorted({trial.batch_size for trial in every})
     knob = f"batch_size {' or '.join(map(str, sizes))}: lower it, or width"
-    trials: list[Trial] = []
+    trials: list[_Trial] = []
     with explain_oom(knob):
         statistics = sources.statistics()
         for number, trial in enumerate(every):
             values = {name: getattr(trial, name) for name in settings.sweep}
             log.info("trial %d of %d: %s", number + 1, len(every), json.dumps(values))
             result = _train(trial, sources, statistics, job, knob, f"trial{number}")
-            trials.append(Trial(values, trial, result))
+            trials.append(_Trial(values, trial, result))
         chosen = max(range(len(trials)), key=lambda number: _merit(trials[number]))
         log.info("validation chooses %s", json.dumps(trials[chosen].values))
         return _fitted(job, trials, chosen, sources)
 
 
-def validation(
+def _validation(
     join: FeatureJoin, batch_size: int, accelerator: Accelerator
 ) -> Callable[[Fuse], tuple[float, dict[str, float]]]:
-    """What the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`.
+    """Make what the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`.
 
     Logits that are not finite end the training: as an accuracy they would pass for those of the first class.
     """
@@ -107,14 +107,13 @@ def validation(
         if not logit_BK.isfinite().all():
             raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
         accuracy = top_k(logit_BK, label_B)
-        loss = cross_entropy(logit_BK, label_B)["ce_loss"].item()
-        return accuracy, {"val_loss": loss, "val_top1": accuracy}
+        return accuracy, {"val_loss": F.cross_entropy(logit_BK, label_B).item(), "val_top1": accuracy}
 
     return validate
 
 
 def _train(
-    settings: FusionSettings, sources: FusionInputs, statistics: Statistics, job: Job, knob: str, part: str
+    settings: FusionSettings, sources: FusionInputs, statistics: _Statistics, job: Job, knob: str, part: str
 ) -> Progress:
     """One trial, from the same seed as every other."""
     accelerator = start(settings, job.seed)
@@ -122,7 +121,7 @@ def _train(
     data = FeatureBatches(join, batch_size, job.seed, device=accelerator.device)
     method = _method(settings, sources)
     method.model.standardise(statistics)
-    validate = validation(sources.joins["val"], batch_size, accelerator)
+    validate = _validation(sources.joins["val"], batch_size, accelerator)
     return job.loop(method, one_group(method), data, validate, settings, accelerator, knob=knob, part=part)
 
 
@@ -131,11 +130,11 @@ def _method(settings: FusionSettings, sources: FusionInputs) -> Fuse:
     return Fuse(head, sources.converters(), sources.student, settings.gate_sparsity)
 
 
-def _merit(trial: Trial) -> tuple[float, float]:
+def _merit(trial: _Trial) -> tuple[float, float]:
     return trial.best_row["val_top1"], -trial.best_row["val_loss"]
 
 
-def _fitted(job: Job, trials: list[Trial], chosen: int, sources: FusionInputs) -> Fitted:
+def _fitted(job: Job, trials: list[_Trial], chosen: int, sources: FusionInputs) -> Fitted:
     """The chosen trial, with the history of all."""
     taken = trials[chosen]
     method = _method(taken.settings, sources)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from vidkd.methods.probes.registry import find_fit
-from vidkd.methods.probes.rows import open_rows
-from vidkd.methods.probes.settings import ProbeRun
+from vidkd import lazy
+from vidkd.methods.probes.rows import ProbeRows, open_rows
+from vidkd.methods.probes.settings import HEADS, ProbeRun
 from vidkd.methods.train import Fitted, Job
 
 
@@ -25,5 +26,6 @@ def fit_probe(job: Job) -> Fitted:
         "label": job.inputs.needs.label or str(job.about["run"]).rpartition(".")[2],
         "features": features.meta.attributes(),
     }
-    fitted = find_fit(settings.head)(job, rows)
+    fit: Callable[[Job, ProbeRows], Fitted] = lazy.load(HEADS[settings.head])
+    fitted = fit(job, rows)
     return replace(fitted, config={**fitted.config, **about})

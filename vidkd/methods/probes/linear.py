@@ -26,7 +26,7 @@ from vidkd.methods.train import Fitted, Job
 
 log = logging.getLogger(__name__)
 
-TOLERANCE = 1e-5
+_TOLERANCE = 1e-5
 """Largest slope of the penalised mean loss at which L-BFGS stops."""
 
 
@@ -76,7 +76,7 @@ def chosen(
     val_label_N: NDArray[np.int32],
     settings: LinearSettings,
 ) -> Chosen:
-    """Of the regressions at every strength the one of the best validation top-1.
+    """Fit at every strength, and take the regression of the best validation top-1.
 
     Of strengths with the same accuracy the one with the smaller loss is taken.
 
@@ -106,7 +106,7 @@ def chosen(
 def regressions(
     train_ND: Tensor, label_N: NDArray[np.int32], settings: LinearSettings
 ) -> Iterator[tuple[float, LinearProbe, int]]:
-    """The regression at each strength, the strongest first: each starts from the one before.
+    """Fit the regression at each strength, the strongest first: each starts from the one before.
 
     Args:
         train_ND: (N, D) mean tokens, float64.
@@ -119,7 +119,7 @@ def regressions(
     standardise = Standardise(train_ND.shape[1])
     standardise.set(train_ND.mean(0), train_ND.std(0, correction=0))
     scaled_ND = ((train_ND - standardise.mean) / standardise.std).numpy()
-    regression = LogisticRegression(max_iter=settings.max_iter, tol=TOLERANCE, warm_start=True)
+    regression = LogisticRegression(max_iter=settings.max_iter, tol=_TOLERANCE, warm_start=True)
     for l2 in reversed(settings.l2):
         # scikit-learn weighs the sum of the losses: C = 1 / (l2 N) is the same for any number of videos.
         regression.set_params(C=1 / (l2 * len(scaled_ND)))

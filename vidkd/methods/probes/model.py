@@ -91,7 +91,7 @@ class AttentiveProbe(nn.Module):
 def build_model(
     head: str, width: int, n_classes: int, settings: HeadSettings
 ) -> LinearProbe | AttentiveProbe:
-    """The head of this name, untrained, on features of `width`.
+    """Build the head of this name, untrained, on features of `width`.
 
     Raises:
         ValueError: there is none.

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any, ClassVar
 
+from vidkd import lazy
 from vidkd.config.base import Section
 from vidkd.config.data import SPLITS
 from vidkd.methods.base import Method, MethodSettings, Needs, Table
-from vidkd.methods.probes.registry import module_of
-from vidkd.methods.probes.settings import ProbeRun, ProbeSettings
+from vidkd.methods.probes.settings import HEADS, ProbeRun, ProbeSettings
 
 
 class Probes(Method):
@@ -66,7 +66,7 @@ class Probes(Method):
     @classmethod
     def modules_of(cls, settings: ProbeRun) -> list[str]:
         """The module of the kind of head."""
-        return [module_of(settings.head)]
+        return [lazy.module_of(HEADS[settings.head])]
 
     def gpus(self, run: str) -> int:
         """One for the attentive head."""

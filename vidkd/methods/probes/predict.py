@@ -42,7 +42,7 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
 
 
 def load_probe(weights: Path) -> nn.Module:
-    """A fitted head in evaluation mode.
+    """Load a fitted head in evaluation mode.
 
     Raises:
         UserError: `config.json` is missing beside the weights, or they do not fit it.
@@ -57,5 +57,5 @@ def load_probe(weights: Path) -> nn.Module:
 
 @torch.inference_mode()
 def logits(model: nn.Module, join: FeatureJoin, device: torch.device) -> Tensor:
-    """Logits (N, K) of all rows in order, in float32 and on the CPU."""
+    """Return logits (N, K) of all rows in order, in float32 and on the CPU."""
     return torch.cat([model(feature_BND.to(device)).float().cpu() for feature_BND in tokens(join)])

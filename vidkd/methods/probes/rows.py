@@ -103,7 +103,7 @@ def check_labels(joins: Mapping[str, FeatureJoin], classes: Sequence[str], sourc
 
 
 def tokens(join: FeatureJoin) -> Iterator[Tensor]:
-    """Features (B, N, D) of all rows in order, as stored.
+    """Read features (B, N, D) of all rows in order, as stored.
 
     Raises:
         UserError: names a video with a feature that is NaN or infinite.
@@ -114,7 +114,7 @@ def tokens(join: FeatureJoin) -> Iterator[Tensor]:
 
 
 def token_means(join: FeatureJoin) -> Tensor:
-    """The mean token (N, D) of every row, in float64."""
+    """Take the mean token (N, D) of every row, in float64."""
     return torch.cat([feature_BND.double().mean(1) for feature_BND in tokens(join)])
 
 

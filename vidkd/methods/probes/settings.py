@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_serializer
@@ -11,8 +10,8 @@ from vidkd.config.base import Section
 from vidkd.config.data import WITH_LABELS
 from vidkd.config.problems import Problem, Problems
 from vidkd.config.teacher import LinearSettings
-from vidkd.config.training import TrainingSettings
-from vidkd.config.variants import NAME
+from vidkd.config.training import FeatureTrainingSettings
+from vidkd.config.variants import each_once, wrong_names
 from vidkd.methods.base import MethodSettings
 
 if TYPE_CHECKING:
@@ -20,16 +19,16 @@ if TYPE_CHECKING:
 
 Head = Literal["linear", "attentive"]
 
+HEADS = {
+    "linear": "vidkd.methods.probes.linear:fit",
+    "attentive": "vidkd.methods.probes.train:fit",
+}
+"""What fits each head: `Job` and `ProbeRows` in, `Fitted` out. No import statement mentions it."""
 
-class AttentiveSettings(TrainingSettings):
+
+class AttentiveSettings(FeatureTrainingSettings):
     """A learnt query that attends to the tokens of a video, a small MLP and a classifier."""
 
-    epochs: int = Field(20, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(32, ge=1, description="Clips in a batch.")
-    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (momentum) or adamw.")
-    lr: float = Field(1e-3, gt=0, description="Peak learning rate.")
-    weight_decay: float = Field(0.01, ge=0, description="Weight decay.")
-    warmup_epochs: float = Field(1, ge=0, description="Epochs of linear warm-up from zero.")
     attention_heads: int = Field(4, ge=1, description="Heads of the attention.")
     head_width: int = Field(64, ge=1, description="Width of each, whatever the width of the features.")
     mlp_ratio: float = Field(4.0, gt=0, description="Width of the MLP, as a multiple of the features'.")
@@ -92,19 +91,13 @@ class ProbeSettings(HeadSettings, MethodSettings):
     )
     evaluate: ProbeEvaluationSettings = ProbeEvaluationSettings()  # type: ignore[call-arg]
 
-    @field_validator("heads", "labels")
-    @classmethod
-    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) < len(names):
-            raise ValueError(f"found {list(names)}; allowed: each once")
-        return names
+    _each_once = field_validator("heads", "labels")(each_once)
 
     @field_validator("labels")
     @classmethod
     def _folder_names(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
-        text = "wrong name; allowed: lower-case letters, digits and _, for it names a folder"
-        if wrong := [label for label in labels if not re.fullmatch(NAME, label)]:
-            raise Problems([((label,), text) for label in wrong])
+        if found := wrong_names(labels, {}):
+            raise Problems(found)
         return labels
 
     def problems(self, settings: CommonSettings) -> list[Problem]:

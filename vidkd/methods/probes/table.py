@@ -18,7 +18,7 @@ from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.probes.settings import ProbeEvaluationSettings
 
-KEYS = ["backbone", "head", "label"]
+_KEYS = ["backbone", "head", "label"]
 
 
 def figures(run: Evaluated) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def figures(run: Evaluated) -> dict[str, Any]:
     pairs = ProbeEvaluationSettings.model_validate(run.settings).pairs
     told_apart, pairs_clips = _within_pairs(run.table, run.classes, pairs)
     return {
-        **{name: run.config[name] for name in KEYS},
+        **{name: run.config[name] for name in _KEYS},
         "classes": run.classes,
         "pairs_clips": pairs_clips,
         "pairs": None if told_apart is None else 100 * told_apart,
@@ -47,7 +47,7 @@ def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
                 f"probes.evaluate.pairs: {one}: {other} are not two classes of one label ({labels}): correct "
                 "the names, or leave the pair out"
             )
-    return pd.DataFrame([_row(group) for _, group in pd.DataFrame(runs).groupby(KEYS, sort=False)])
+    return pd.DataFrame([_row(group) for _, group in pd.DataFrame(runs).groupby(_KEYS, sort=False)])
 
 
 def _within_pairs(
@@ -87,7 +87,7 @@ def _row(seeds: pd.DataFrame) -> dict[str, Any]:
     first, mean = seeds.iloc[0], seeds["top1"].mean()
     low, high = wilson_percent(mean, first["n_clips"])
     row = {
-        **{name: first[name] for name in KEYS},
+        **{name: first[name] for name in _KEYS},
         "seeds": len(seeds),
         "classes": len(first["classes"]),
         "top1": mean,

@@ -7,20 +7,32 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vidkd.engine.accuracy import top_k
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.optim import one_group
 from vidkd.engine.runtime import start
-from vidkd.features.batches import FeatureBatches, FeatureJoin
+from vidkd.features.batches import FeatureBatch, FeatureBatches, FeatureJoin
 from vidkd.features.tokens import token_statistics
-from vidkd.methods.probes.loss import cross_entropy
-from vidkd.methods.probes.method import Probe
 from vidkd.methods.probes.model import AttentiveProbe
 from vidkd.methods.probes.predict import logits
 from vidkd.methods.probes.rows import ProbeRows
 from vidkd.methods.probes.settings import AttentiveSettings
 from vidkd.methods.train import Fitted, Job
+
+
+class _Probe(nn.Module):
+    """The head with its objective; the frozen network is not here, only what it made."""
+
+    def __init__(self, model: AttentiveProbe) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: FeatureBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        (feature_BND,) = batch.features.values()
+        return {"ce_loss": F.cross_entropy(self.model(feature_BND).float(), batch.label)}
 
 
 def fit(job: Job, rows: ProbeRows) -> Fitted:
@@ -36,26 +48,23 @@ def fit(job: Job, rows: ProbeRows) -> Fitted:
     model = AttentiveProbe(rows.width, len(rows.classes), own)
     (statistics,) = token_statistics(rows.train).values()
     model.standardise.set(*statistics)
-    method, validate = Probe(model), validation(rows.val, accelerator)
+    method, validate = _Probe(model), _validation(rows.val, accelerator)
     knob = f"batch_size {own.batch_size}: lower it"
     result = job.loop(method, one_group(method), data, validate, own, accelerator, knob=knob)
     return job.fitted(result, own, classes=rows.classes, params=count_parameters(model))
 
 
-def validation(
+def _validation(
     join: FeatureJoin, accelerator: Accelerator
-) -> Callable[[Probe], tuple[float, dict[str, float]]]:
-    """What the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`."""
+) -> Callable[[_Probe], tuple[float, dict[str, float]]]:
+    """Make what the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`."""
     label_B = torch.from_numpy(join.label_ids.astype(np.int64))
 
-    def validate(method: Probe) -> tuple[float, dict[str, float]]:
+    def validate(method: _Probe) -> tuple[float, dict[str, float]]:
         method.eval()
         with accelerator.autocast():
             logit_BK = logits(method.model, join, accelerator.device)
         accuracy = top_k(logit_BK, label_B)
-        return accuracy, {
-            "val_loss": cross_entropy(logit_BK, label_B)["ce_loss"].item(),
-            "val_top1": accuracy,
-        }
+        return accuracy, {"val_loss": F.cross_entropy(logit_BK, label_B).item(), "val_top1": accuracy}
 
     return validate
