@@ -26,11 +26,10 @@ from vidkd.features.store import FeatureStore
 from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.encoder import pretrained_encoder
-from vidkd.methods.student.method import Distil
+from vidkd.methods.student.method import Distil, OnlineTeacher
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student, run
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.methods.student.teacher import OnlineTeacher
 from vidkd.methods.student.train import naming_lone_value, student_clips, terms_of
 from vidkd.methods.teacher_model import load_head
 

@@ -27,7 +27,7 @@ class Student(Method):
     TRAIN: ClassVar[str] = "vidkd.methods.student.train:training"
     PREDICT: ClassVar[str] = "vidkd.methods.student.predict:predict"
     EVALUATE: ClassVar[str] = "vidkd.methods.student.table:figures"
-    MEASURE: ClassVar[str] = "vidkd.methods.student.latency:parts"
+    MEASURE: ClassVar[str] = "vidkd.methods.student.predict:parts"
     EXPORT: ClassVar[str] = "vidkd.methods.student.export:export"
     SHARED: ClassVar[bool] = True
 

@@ -1,16 +1,18 @@
-"""Run a trained student on the test split, beside its teacher."""
+"""Run a trained student on the test split beside its teacher, and say what both cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidkd.backbones.registry import load_backbone
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
@@ -18,13 +20,18 @@ from vidkd.engine.cpu import use_cpu
 from vidkd.engine.efficiency import count_parameters, gflops
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
+from vidkd.evaluate.cost import Part, clip_part
+from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.predict import Predicted
 from vidkd.methods.student.encoder import EncoderSpec, build_encoder
 from vidkd.methods.student.model import Student, StudentOutput
-from vidkd.methods.student.settings import StudentSettings
+from vidkd.methods.student.settings import TEACHER, StudentSettings
 from vidkd.methods.student.train import cached_features, teacher_features
-from vidkd.methods.teacher_model import load_head
+from vidkd.methods.teacher_model import check_network, load_head
+
+if TYPE_CHECKING:  # open_clip, which predicting a student does without
+    from vidkd.backbones.clip import CLIP
 
 BATCH_SIZE = 16
 
@@ -88,3 +95,30 @@ def run(model: Student, store: FrameStore, settings: StudentSettings, workers: i
     for batch in evaluation_loader(store, [settings.frames], settings, BATCH_SIZE, workers):
         found.append([part.float().cpu() for part in model(batch.to(device).clips[settings.frames])])
     return StudentOutput(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def parts(inputs: Inputs, settings: Mapping[str, Any]) -> list[Part]:
+    """List what is measured: a clip of its own size through each student, and through the teacher.
+
+    Raises:
+        UserError: a network cannot be loaded, or the teacher is not the one of its head.
+    """
+    students = [_student_part(name, weights) for name, (weights,) in inputs.runs.items()]
+    return students + [_teacher_part(network) for network in inputs.needs.networks.values()]
+
+
+def _student_part(name: str, weights: Path) -> Part:
+    model, settings, _ = load_student(weights)
+    return clip_part(name, [model], settings.frames, settings.size, [weights])
+
+
+def _teacher_part(given: Network) -> Part:
+    """Measure the image tower and the head, class names among its parameters; `size_mb` is of all weights."""
+    network, weights = cast("CLIP", load_backbone(given.settings)), Path(str(given.head))
+    check_network(weights, network)
+    head = load_head(weights)
+    # From uint8 clips (B, T, 3, size, size) to logits.
+    whole = nn.Sequential(network, nn.Flatten(1, 2), head)
+    params = count_parameters(network.network.visual) + count_parameters(head) + head.text.numel()
+    files = (*network.origin.files, weights)
+    return replace(clip_part(TEACHER, [whole], network.spec.frames, network.spec.size, files), params=params)

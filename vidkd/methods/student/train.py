@@ -29,10 +29,9 @@ from vidkd.features.store import FeatureStore
 from vidkd.methods.cached_teacher import CachedTeacher
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.encoder import check_size, new_encoder, pretrained_encoder
-from vidkd.methods.student.method import Distil, Teacher
+from vidkd.methods.student.method import Distil, OnlineTeacher, Teacher
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.settings import TEACHER, StudentSettings
-from vidkd.methods.student.teacher import OnlineTeacher
 from vidkd.methods.teacher_model import check_features, check_gate, check_network, head_config, load_head
 from vidkd.methods.train import Fitted, Job
 from vidkd.methods.training_data import counts, first_batch, training_clips
