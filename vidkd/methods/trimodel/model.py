@@ -32,7 +32,7 @@ Grid = tuple[int, int, int]
 
 
 class Inside(NamedTuple):
-    """What a network makes of clips.
+    """What a network makes of clips: the student, the teacher or the assistant.
 
     Attributes:
         logits: (B, K).

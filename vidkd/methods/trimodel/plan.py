@@ -25,8 +25,8 @@ class TriModel(Method):
     TRAIN: ClassVar[str] = "vidkd.methods.trimodel.train:training"
     PREDICT: ClassVar[str] = "vidkd.methods.trimodel.predict:predict"
     EVALUATE: ClassVar[str] = "vidkd.methods.trimodel.table:figures"
-    EXPORT: ClassVar[str] = "vidkd.methods.trimodel.export:export"
-    MEASURE: ClassVar[str] = "vidkd.methods.trimodel.latency:parts"
+    EXPORT: ClassVar[str] = "vidkd.methods.trimodel.predict:export"
+    MEASURE: ClassVar[str] = "vidkd.methods.trimodel.predict:parts"
     SHARED: ClassVar[bool] = True
 
     own: TriModelExperiment

@@ -1,15 +1,18 @@
-"""Run a trained student on the test split, beside its teacher and its assistant."""
+"""Run a trained student on the test split, export it, and say what it and the frozen networks cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
+from vidkd.backbones.registry import load_backbone
+from vidkd.backbones.videomae import VideoMAE
+from vidkd.config.data import FrameSettings
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import label_ids_column, read_labels
@@ -19,9 +22,12 @@ from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import read_predictions
+from vidkd.evaluate.cost import Part, clip_part
+from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.predict import Predicted
-from vidkd.methods.trimodel.model import Student, student_of
+from vidkd.methods.teacher_model import check_network, load_head
+from vidkd.methods.trimodel.model import Student, save, student_of
 from vidkd.methods.trimodel.settings import TriModelSettings
 
 BATCH_SIZE = 16
@@ -93,3 +99,38 @@ def _predicted_classes(predictions: Path, video_ids: list[str]) -> Any:
             "features of these"
         )
     return found.loc[video_ids].to_numpy()
+
+
+def export(inputs: Inputs, frames: FrameSettings, folder: Path) -> None:
+    """Write the student into a folder whose `from_pretrained` gives the same logits; see `save`.
+
+    Raises:
+        UserError: the student cannot be loaded.
+    """
+    ((weights,),) = inputs.runs.values()
+    model, settings, config = load_student(weights)
+    save(model, config["classes"], settings.eval_crop, folder)
+
+
+def parts(inputs: Inputs, settings: Mapping[str, Any]) -> list[Part]:
+    """What is measured: a clip through each student, and through teacher and assistant.
+
+    Raises:
+        UserError: a network cannot be loaded.
+    """
+    students = [_student_part(name, weights) for name, (weights,) in inputs.runs.items()]
+    return students + [_frozen_part(role, network) for role, network in inputs.needs.networks.items()]
+
+
+def _student_part(name: str, weights: Path) -> Part:
+    model, settings, _ = load_student(weights)
+    return clip_part(name, [model], settings.frames, settings.size, [weights])
+
+
+def _frozen_part(role: str, network: Network) -> Part:
+    """A teacher or an assistant with its linear head, from uint8 clips to logits."""
+    backbone, head = cast(VideoMAE, load_backbone(network.settings)), Path(str(network.head))
+    check_network(head, backbone)
+    whole = nn.Sequential(backbone, nn.Flatten(1, 2), load_head(head))
+    files = (*backbone.origin.files, head)
+    return clip_part(role, [whole], backbone.spec.frames, backbone.spec.size, files)

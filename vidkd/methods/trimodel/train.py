@@ -28,10 +28,8 @@ from vidkd.methods.inputs import Inputs
 from vidkd.methods.teacher_model import check_gate, check_network, head_config, load_head
 from vidkd.methods.train import Fitted, Job
 from vidkd.methods.training_data import counts, first_batch, training_clips
-from vidkd.methods.trimodel.align import check_grids, other_layers
-from vidkd.methods.trimodel.frozen import Frozen, randomise_weights
-from vidkd.methods.trimodel.groups import layer_groups
-from vidkd.methods.trimodel.method import Distil, terms_of
+from vidkd.methods.trimodel.frozen import Frozen, check_grids, other_layers, randomise_weights
+from vidkd.methods.trimodel.method import Distil, layer_groups, terms_of
 from vidkd.methods.trimodel.model import (
     Student,
     grid_of,

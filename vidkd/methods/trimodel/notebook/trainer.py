@@ -35,8 +35,13 @@ from vidkd.methods.trimodel.notebook.config import (
     student_settings,
 )
 from vidkd.methods.trimodel.notebook.models import TriModelDistillationFramework
-from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
-from vidkd.methods.trimodel.notebook.utils import LabelledClips, create_data_loaders, load_label_mappings
+from vidkd.methods.trimodel.notebook.utils import (
+    LabelledClips,
+    create_data_loaders,
+    digest_of,
+    load_label_mappings,
+    unless_made,
+)
 from vidkd.methods.trimodel.plan import TriModel
 from vidkd.methods.trimodel.predict import load_student, run_student
 from vidkd.methods.trimodel.settings import TriModelSettings
