@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vidkd.config.data import WITH_LABELS
 from vidkd.config.problems import Location, Problem, nearest, too_many_frames
@@ -74,9 +74,3 @@ def label_problems(settings: CommonSettings, labels: Named) -> list[Problem]:
         found += [(where, text) for where, _ in named]
     wrong = [(where, name) for where, name in named if not re.fullmatch(NAME, name)]
     return found + [(where, f"found {name!r}; allowed: {NAME}") for where, name in wrong]
-
-
-def variant_problem(name: str | None, known: Iterable[Any]) -> str | None:
-    """The sentence for a name that no variant has; None where one has it or nothing is named."""
-    names = list(known)
-    return None if name is None or name in names else f"no variant is named {name!r}; {nearest(name, names)}"

@@ -37,14 +37,9 @@ class Student(Method):
         """Every variant, where there is a teacher."""
         return list(self.own.variants) if self.own.teacher.backbone else []
 
-    def settings_of(self, run: str) -> StudentSettings:
-        """The complete settings of a variant."""
-        variant: StudentSettings = self.own.variant(run)
-        return variant
-
     def work(self, run: str) -> int:
         """Frames that a training sees of a video."""
-        variant = self.settings_of(run)
+        variant: StudentSettings = self.settings_of(run)
         return variant.epochs * variant.frames
 
     @property
@@ -110,11 +105,6 @@ class Student(Method):
             **self.plan.label(self.label),
         )  # fmt: skip
 
-    @property
-    def baseline(self) -> str | None:
-        """As configured."""
-        return self.own.baseline
-
     def measure_needs(self) -> Needs:
         """Every variant with the first seed, and the teacher."""
         weights = {run: (file,) for run, file in self.first("weights").items()}
@@ -125,11 +115,6 @@ class Student(Method):
     def exports(self) -> bool:
         """Whether a variant is named."""
         return self.active and self.own.export is not None
-
-    def export_needs(self) -> Needs:
-        """The variant with the first seed."""
-        run = str(self.own.export)
-        return Needs(weights={run: (self.of_run(run, self.plan.seeds[0]).weights,)})
 
     def tables(self) -> dict[str, Table]:
         """Students beside their baseline and their teacher, and the teacher's heads."""

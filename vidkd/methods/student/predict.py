@@ -23,7 +23,7 @@ from vidkd.engine.weights import load_covered, read_file
 from vidkd.evaluate.cost import Part, clip_part
 from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
-from vidkd.methods.predict import Predicted
+from vidkd.methods.predict import Predicted, class_columns
 from vidkd.methods.student.encoder import EncoderSpec, build_encoder
 from vidkd.methods.student.model import Student, StudentOutput
 from vidkd.methods.student.settings import TEACHER, StudentSettings
@@ -72,12 +72,8 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
     check_clips(store, trained.frames, trained, trained.eval_frame_sampling)
     output = run(model, store, trained, workers)
     teacher_ND = cached_features(head, teacher_features(inputs, "test"), store.video_ids)
-    columns: dict[str, Any] = {
-        "video_id": store.video_ids,
-        "label_id": read_labels(inputs.labels, store.video_ids, len(config["classes"])),
-        "pred": output.logits.argmax(1).numpy(),
-    }
-    columns |= {f"s_{k}": column.numpy() for k, column in enumerate(output.logits.softmax(1).T)}
+    label_ids = read_labels(inputs.labels, store.video_ids, len(config["classes"]))
+    columns = class_columns(store.video_ids, label_ids, output.logits)
     columns["teacher_pred"] = load_head(head)(teacher_ND[:, None]).logits.argmax(1).numpy()
     if teacher_ND.shape[1] == output.features.shape[1]:
         columns["cosine"] = F.cosine_similarity(output.features, teacher_ND, dim=1).numpy()

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -15,10 +14,7 @@ from torch.nn import functional as F
 
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
-from vidkd.data.frames import FrameStore
-from vidkd.data.label_ids import read_labels
-from vidkd.engine.accuracy import top_k
+from vidkd.data.clips import ClipBatches, TrainingClips
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.optim import one_group
@@ -34,7 +30,7 @@ from vidkd.methods.student.model import Student
 from vidkd.methods.student.settings import TEACHER, StudentSettings
 from vidkd.methods.teacher_model import check_features, check_gate, check_network, head_config, load_head
 from vidkd.methods.train import Fitted, Job
-from vidkd.methods.training_data import counts, first_batch, training_clips
+from vidkd.methods.training_data import counts, first_batch, training_clips, validation_clips, validation_row
 
 if TYPE_CHECKING:  # open_clip, which a student without an online teacher does without
     from vidkd.backbones.clip import CLIP
@@ -200,12 +196,8 @@ def validation(
     With a teacher `val_cosine` is among them, between the student's features of the middle of each video and
     the teacher's cached ones.
     """
-    store = FrameStore(inputs.frames("val"))
-    check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
-    loader = evaluation_loader(store, [settings.frames], settings, settings.batch_size, workers)
-    n_classes, given = len(inputs.class_names), given_teacher(settings, inputs)
-    labels = torch.from_numpy(read_labels(inputs.labels, store.video_ids, n_classes).astype(np.int64))
-    teacher_ND = None
+    store, loader, labels = validation_clips(inputs, settings, settings.frames, settings.batch_size, workers)
+    given, teacher_ND = given_teacher(settings, inputs), None
     if given is not None:
         teacher_ND = cached_features(given[1], teacher_features(inputs, "val"), store.video_ids)
 
@@ -218,13 +210,10 @@ def validation(
                 output = method.model(batch.to(accelerator.device).clips[settings.frames])
             found.append((output.logits.float().cpu(), output.features.float().cpu()))
         logit_NK, feature_ND = (torch.cat(parts) for parts in zip(*in_order(found), strict=True))
-        if not logit_NK.isfinite().all():
-            raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
-        top1 = top_k(logit_NK, labels)
-        row = {"val_loss": F.cross_entropy(logit_NK, labels).item(), "val_top1": top1}
+        row = validation_row(logit_NK, labels)
         if teacher_ND is not None and teacher_ND.shape[1] == feature_ND.shape[1]:
             row["val_cosine"] = F.cosine_similarity(feature_ND, teacher_ND, dim=1).mean().item()
-        return top1, row
+        return row["val_top1"], row
 
     return validate
 

@@ -25,7 +25,7 @@ from vidkd.evaluate.classes import read_predictions
 from vidkd.evaluate.cost import Part, clip_part
 from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
-from vidkd.methods.predict import Predicted
+from vidkd.methods.predict import Predicted, class_columns
 from vidkd.methods.teacher_model import check_network, load_head
 from vidkd.methods.trimodel.model import Student, save, student_of
 from vidkd.methods.trimodel.settings import TriModelSettings
@@ -66,12 +66,8 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
     store, n_classes = FrameStore(inputs.frames("test")), len(config["classes"])
     check_clips(store, trained.frames, trained, trained.eval_frame_sampling)
     logit_NK = run_student(model, store, trained, workers)
-    columns: dict[str, Any] = {
-        "video_id": store.video_ids,
-        "label_id": read_labels(inputs.labels, store.video_ids, n_classes),
-        "pred": logit_NK.argmax(1).numpy(),
-    }
-    columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
+    label_ids = read_labels(inputs.labels, store.video_ids, n_classes)
+    columns = class_columns(store.video_ids, label_ids, logit_NK)
     columns |= label_ids_column(inputs.labels, store.video_ids, n_classes)
     columns |= {
         f"{role}_pred": _predicted_classes(inputs.result(role), store.video_ids)

@@ -7,16 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from torch.nn import functional as F
 
-from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
-from vidkd.data.frames import FrameStore
-from vidkd.data.label_ids import read_label_sets, read_labels
-from vidkd.engine.accuracy import top_k
+from vidkd.data.clips import ClipBatches, TrainingClips
+from vidkd.data.label_ids import read_label_sets
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.processes import count as count_processes
@@ -27,7 +23,7 @@ from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.teacher_model import check_gate, check_network, head_config, load_head
 from vidkd.methods.train import Fitted, Job
-from vidkd.methods.training_data import counts, first_batch, training_clips
+from vidkd.methods.training_data import counts, first_batch, training_clips, validation_clips, validation_row
 from vidkd.methods.trimodel.frozen import Frozen, check_grids, other_layers, randomise_weights
 from vidkd.methods.trimodel.method import Distil, layer_groups, terms_of
 from vidkd.methods.trimodel.model import (
@@ -207,11 +203,7 @@ def validation(
     settings: TriModelSettings, inputs: Inputs, accelerator: Accelerator, workers: int
 ) -> Callable[[Distil], tuple[float, dict[str, float]]]:
     """Make what the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`."""
-    store = FrameStore(inputs.frames("val"))
-    check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
-    loader = evaluation_loader(store, [settings.frames], settings, settings.batch_size, workers)
-    n_classes = len(inputs.class_names)
-    labels = torch.from_numpy(read_labels(inputs.labels, store.video_ids, n_classes).astype(np.int64))
+    _, loader, labels = validation_clips(inputs, settings, settings.frames, settings.batch_size, workers)
 
     @torch.inference_mode()
     def validate(method: Distil) -> tuple[float, dict[str, float]]:
@@ -221,11 +213,8 @@ def validation(
             with accelerator.autocast():
                 logit_BK = method.model(batch.to(accelerator.device).clips[settings.frames])
             logits.append(logit_BK.float().cpu())
-        logit_NK = torch.cat(in_order(logits))
-        if not logit_NK.isfinite().all():
-            raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
-        top1 = top_k(logit_NK, labels)
-        return top1, {"val_loss": F.cross_entropy(logit_NK, labels).item(), "val_top1": top1}
+        row = validation_row(torch.cat(in_order(logits)), labels)
+        return row["val_top1"], row
 
     return validate
 

@@ -25,6 +25,7 @@ from vidkd.evaluate.classes import class_gate, run_figures
 from vidkd.files import write_text
 from vidkd.methods.base import Needs, Network
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import class_columns
 from vidkd.methods.teacher import fit_teacher
 from vidkd.methods.train import Job, train
 from vidkd.methods.trimodel.model import save
@@ -257,8 +258,6 @@ def _network(backbone: BackboneSettings, head: Path | None = None) -> Network:
 
 
 def _predictions(logit_NK: Tensor, dataset: LabelledClips) -> pd.DataFrame:
-    columns: dict[str, Any] = {"video_id": dataset.store.video_ids, "label_id": dataset.label_ids}
-    columns["pred"] = logit_NK.argmax(1).numpy()
-    columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
+    columns = class_columns(dataset.store.video_ids, dataset.label_ids, logit_NK)
     columns |= label_ids_column(dataset.places.labels, dataset.store.video_ids, logit_NK.shape[1])
     return pd.DataFrame(columns)
