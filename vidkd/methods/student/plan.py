@@ -8,7 +8,7 @@ from vidkd.config.base import Section
 from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Table, Teacher
 from vidkd.methods.student.settings import TEACHER, StudentExperiment, StudentSettings
 
-ATTENTION = (
+_ATTENTION = (
     "Frames of the first test video of up to six classes, and the weight that temporal pooling gives to each."
 )
 
@@ -142,7 +142,7 @@ class Student(Method):
         results = {"predictions": (shown.predictions,), "config": (shown.config,)}
         needs = Needs(frames=self.plan.frames("test"), results=results)
         draw = "vidkd.methods.student.figures:draw_attention"
-        return {"attention_student": Figure(draw=draw, needs=needs, caption=ATTENTION)}
+        return {"attention_student": Figure(draw=draw, needs=needs, caption=_ATTENTION)}
 
     def shown_run(self) -> str:
         """The exported one, else the baseline."""

@@ -33,7 +33,7 @@ from vidkd.methods.teacher_model import check_network, load_head
 if TYPE_CHECKING:  # open_clip, which predicting a student does without
     from vidkd.backbones.clip import CLIP
 
-BATCH_SIZE = 16
+_BATCH_SIZE = 16
 
 
 def load_student(weights: Path) -> tuple[Student, StudentSettings, dict[str, Any]]:
@@ -88,7 +88,7 @@ def run(model: Student, store: FrameStore, settings: StudentSettings, workers: i
     device = Accelerator().device
     model = model.to(device)
     found: list[Sequence[Tensor]] = []
-    for batch in evaluation_loader(store, [settings.frames], settings, BATCH_SIZE, workers):
+    for batch in evaluation_loader(store, [settings.frames], settings, _BATCH_SIZE, workers):
         found.append([part.float().cpu() for part in model(batch.to(device).clips[settings.frames])])
     return StudentOutput(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 

@@ -14,7 +14,7 @@ from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.settings import TEACHER
 from vidkd.methods.teacher_table import head_rows, read_costs, student_row, teacher_row
 
-OVER_SEEDS = ("top5", "mean_class", "f1", "agreement", "cosine")
+_OVER_SEEDS = ("top5", "mean_class", "f1", "agreement", "cosine")
 """Further figures, whose mean and deviation over seeds are columns."""
 
 
@@ -47,7 +47,7 @@ def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
     rows = [
         student_row(
             name, seeds, costs[name], compared.get(name, {}),
-            about={"teacher_view": seeds.iloc[0]["teacher_view"]}, over_seeds=OVER_SEEDS,
+            about={"teacher_view": seeds.iloc[0]["teacher_view"]}, over_seeds=_OVER_SEEDS,
         )
         for name, seeds in groups.items()
     ]  # fmt: skip

@@ -35,7 +35,7 @@ from vidkd.methods.training_data import counts, first_batch, training_clips, val
 if TYPE_CHECKING:  # open_clip, which a student without an online teacher does without
     from vidkd.backbones.clip import CLIP
 
-MARGIN = "student.teacher.margin"
+_MARGIN = "student.teacher.margin"
 """Place of the gate in the configuration."""
 
 
@@ -46,7 +46,7 @@ def training(job: Job) -> Fitted:
         UserError: the teacher is refused, something does not fit together, or the loss diverged.
     """
     settings: StudentSettings = job.settings
-    given = given_teacher(settings, job.inputs)
+    given = _given_teacher(settings, job.inputs)
     accelerator = start_shared(settings, job.seed)
     start = job.inputs.network("start")
     encoder = new_encoder(settings.arch) if start is None else pretrained_encoder(start.settings)
@@ -58,7 +58,7 @@ def training(job: Job) -> Fitted:
     teacher = open_teacher(settings, job.inputs, model, clips, classes, accelerator)
     method = Distil(model, teacher, settings).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, job.seed, job.workers)
-    validate = validation(settings, job.inputs, accelerator, job.workers)
+    validate = _validation(settings, job.inputs, accelerator, job.workers)
     first = first_batch(clips, settings.batch_size).to(accelerator.device)
     knob = f"batch_size {settings.batch_size}: lower it, or frames"
     with explain_oom(knob), whole_batch(settings.batch_size), naming_lone_value(settings):
@@ -72,7 +72,7 @@ def training(job: Job) -> Fitted:
     )  # fmt: skip
 
 
-def given_teacher(settings: StudentSettings, inputs: Inputs) -> tuple[BackboneSettings, Path] | None:
+def _given_teacher(settings: StudentSettings, inputs: Inputs) -> tuple[BackboneSettings, Path] | None:
     """Find the teacher and the weights of its head; None where no term needs it.
 
     Raises:
@@ -107,7 +107,7 @@ def naming_lone_value(settings: StudentSettings) -> Iterator[None]:
         ) from error
 
 
-def check_width(student: int, teacher: int, settings: StudentSettings) -> None:
+def _check_width(student: int, teacher: int, settings: StudentSettings) -> None:
     """Refuse to compare features of unequal width.
 
     Raises:
@@ -151,18 +151,18 @@ def open_teacher(
         UserError: it is not given, the gate refuses it, its head was made for other classes or features, its
             features are not as wide as the student's, or the cache lacks videos.
     """
-    given = given_teacher(settings, inputs)
+    given = _given_teacher(settings, inputs)
     if given is None:
         return None
     (network, weights), device = given, accelerator.device
-    check_gate(weights, TEACHER, MARGIN)
+    check_gate(weights, TEACHER, _MARGIN)
     head, config = load_head(weights), head_config(weights)
     if config["classes"] != classes:
         raise UserError(
             f"{weights} knows {len(config['classes'])} classes that are not the {len(classes)} of the "
             "student: make it for the same label"
         )
-    check_width(model.width, config["width"], settings)
+    _check_width(model.width, config["width"], settings)
     if settings.teacher_view == "online":
         backbone = cast("CLIP", load_backbone(network))
         check_network(weights, backbone)
@@ -188,7 +188,7 @@ def teacher_features(inputs: Inputs, split: str) -> list[Path]:
     return inputs.features(name, split)[split]
 
 
-def validation(
+def _validation(
     settings: StudentSettings, inputs: Inputs, accelerator: Accelerator, workers: int
 ) -> Callable[[Distil], tuple[float, dict[str, float]]]:
     """Make what the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`.
@@ -197,7 +197,7 @@ def validation(
     the teacher's cached ones.
     """
     store, loader, labels = validation_clips(inputs, settings, settings.frames, settings.batch_size, workers)
-    given, teacher_ND = given_teacher(settings, inputs), None
+    given, teacher_ND = _given_teacher(settings, inputs), None
     if given is not None:
         teacher_ND = cached_features(given[1], teacher_features(inputs, "val"), store.video_ids)
 

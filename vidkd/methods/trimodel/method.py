@@ -18,7 +18,7 @@ from vidkd.methods.trimodel.model import Inside, Student
 from vidkd.methods.trimodel.settings import TriModelSettings
 
 
-class Mixed(NamedTuple):
+class _Mixed(NamedTuple):
     """Clips, each mixed with another one of the batch.
 
     Attributes:
@@ -85,7 +85,7 @@ class Distil(nn.Module):
     def _projectors(self) -> list[tuple[str, list[nn.Module]]]:
         return [(name, list(found.children())) for name, found in self.projectors.items()]
 
-    def _task(self, logit_BK: Tensor, batch: Batch, mixed: Mixed) -> dict[str, Tensor]:
+    def _task(self, logit_BK: Tensor, batch: Batch, mixed: _Mixed) -> dict[str, Tensor]:
         """The term of the labels; none where no clip has one."""
         total = self.settings.batch_size
         label_B, share_BK = gathered(batch.label, total), None
@@ -143,7 +143,7 @@ def terms_of(settings: TriModelSettings) -> list[str]:
     return found + (["asymmetric_loss"] if settings.sources and settings.asymmetric_weight else [])
 
 
-def mix(own_BTCHW: Tensor, alpha: float, generator: torch.Generator, total: int) -> Mixed:
+def mix(own_BTCHW: Tensor, alpha: float, generator: torch.Generator, total: int) -> _Mixed:
     """Mixup (Zhang et al. 2018): one share of Beta(alpha, alpha) for the batch, one partner for each clip.
 
     Args:
@@ -153,14 +153,14 @@ def mix(own_BTCHW: Tensor, alpha: float, generator: torch.Generator, total: int)
         total: clips of the whole batch.
     """
     if not alpha:
-        return Mixed(own_BTCHW, torch.arange(len(own_BTCHW), device=own_BTCHW.device), 1.0)
+        return _Mixed(own_BTCHW, torch.arange(len(own_BTCHW), device=own_BTCHW.device), 1.0)
     pixels_BTCHW = gathered(own_BTCHW, total)
     count = len(pixels_BTCHW)
     seed = int(torch.randint(2**31, (), generator=generator))
     share = float(np.random.default_rng(seed).beta(alpha, alpha))
     partner = torch.randperm(count, generator=generator).to(pixels_BTCHW.device)
     mixed = torch.lerp(pixels_BTCHW[partner].float(), pixels_BTCHW.float(), share)
-    return Mixed(mixed.round().byte()[part(total)], partner, share)
+    return _Mixed(mixed.round().byte()[part(total)], partner, share)
 
 
 def layer_groups(method: Distil, settings: TriModelSettings) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from vidkd.methods.teacher_model import check_network, load_head
 from vidkd.methods.trimodel.model import Student, save, student_of
 from vidkd.methods.trimodel.settings import TriModelSettings
 
-BATCH_SIZE = 16
+_BATCH_SIZE = 16
 
 
 def load_student(weights: Path) -> tuple[Student, TriModelSettings, dict[str, Any]]:
@@ -82,7 +82,7 @@ def run_student(model: Student, store: FrameStore, settings: TriModelSettings, w
     """Logits (N, K) of every clip of the store, in order, in float32 and on the CPU."""
     device = Accelerator().device
     model = model.to(device)
-    loader = evaluation_loader(store, [settings.frames], settings, BATCH_SIZE, workers)
+    loader = evaluation_loader(store, [settings.frames], settings, _BATCH_SIZE, workers)
     return torch.cat([model(batch.to(device).clips[settings.frames]).float().cpu() for batch in loader])
 
 

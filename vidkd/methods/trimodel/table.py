@@ -21,13 +21,13 @@ from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 
 log = logging.getLogger(__name__)
 
-OVER_TEACHER = {
+_OVER_TEACHER = {
     "over_teacher": "delta", "over_teacher_low": "delta_low", "over_teacher_high": "delta_high",
     "over_teacher_p": "p",
 }  # fmt: skip
 """Columns that compare a student of both networks with one of the teacher alone, and what they are of."""
 
-OVER_SEEDS = ("mean_class", "f1", "ap", "ap_anomaly", "agreement_teacher", "agreement_assistant")
+_OVER_SEEDS = ("mean_class", "f1", "ap", "ap_anomaly", "agreement_teacher", "agreement_assistant")
 """Further figures, whose mean and deviation over seeds are columns."""
 
 LOSSES = (
@@ -130,7 +130,7 @@ def over_the_teacher(groups: Groups) -> dict[str, dict[str, float]]:
         groups: the runs of each variant.
 
     Returns:
-        OVER_TEACHER by variant.
+        _OVER_TEACHER by variant.
 
     Raises:
         UserError: see `differences`.
@@ -150,7 +150,9 @@ def over_the_teacher(groups: Groups) -> dict[str, dict[str, float]]:
                 "others gain need not be the assistant's either",
                 name, row["delta"], row["delta_low"], alone,
             )  # fmt: skip
-    return {name: {ours: row[theirs] for ours, theirs in OVER_TEACHER.items()} for name, row in found.items()}
+    return {
+        name: {ours: row[theirs] for ours, theirs in _OVER_TEACHER.items()} for name, row in found.items()
+    }
 
 
 def _row(
@@ -161,8 +163,8 @@ def _row(
     losses = {loss: numbers(seeds, loss).mean() for loss in LOSSES}
     gate = {"gate": all(gate["passed"] for gate in seeds["result_gate"])}
     return student_row(
-        name, seeds, cost, comparison, about=about, over_seeds=OVER_SEEDS,
-        compared=(*COMPARED, *OVER_TEACHER), more=losses | gate,
+        name, seeds, cost, comparison, about=about, over_seeds=_OVER_SEEDS,
+        compared=(*COMPARED, *_OVER_TEACHER), more=losses | gate,
     )  # fmt: skip
 
 

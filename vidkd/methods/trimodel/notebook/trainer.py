@@ -51,7 +51,7 @@ from vidkd.provenance import code_digest, stamp
 
 log = logging.getLogger(__name__)
 
-FEATURE_BATCH = 8
+_FEATURE_BATCH = 8
 """Clips that teacher and assistant see at once when their features are cached."""
 
 
@@ -197,7 +197,7 @@ class TriModelDistillationTrainer:
 
         def cache() -> None:
             for split, store in stores.items():
-                cache_shard(store, role, backbone, shards[split], FEATURE_BATCH, self.args.num_workers)
+                cache_shard(store, role, backbone, shards[split], _FEATURE_BATCH, self.args.num_workers)
 
         def fit() -> None:
             features = {role: {split: str(shard) for split, shard in shards.items()}}

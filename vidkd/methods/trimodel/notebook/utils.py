@@ -123,7 +123,7 @@ def create_data_loaders(
         UserError: the data set cannot be used, or has other classes than `label2id`.
     """
     settings = _settings(dataset_root, data)
-    places = prepare(settings, frames, Path(work_dir))
+    places = _prepare(settings, frames, Path(work_dir))
     classes = read_classes(places.classes)
     if dict(label2id) != {name: k for k, name in enumerate(classes)}:
         raise UserError(
@@ -139,7 +139,7 @@ def create_data_loaders(
     )
 
 
-def prepare(settings: DataSettings, frames: int, work_dir: Path) -> Places:
+def _prepare(settings: DataSettings, frames: int, work_dir: Path) -> Places:
     """List, probe and extract the videos, as the workflow does; what is there of the same videos stays.
 
     Raises:
