@@ -25,8 +25,7 @@ from vidkd.backbones.protocol import BackboneSpec, Origin
 from vidkd.backbones.videomae import VideoMAE
 from vidkd.data.clips import Batch
 from vidkd.methods.teacher_model import TeacherHead
-from vidkd.methods.trimodel.align import other_layers
-from vidkd.methods.trimodel.frozen import Frozen
+from vidkd.methods.trimodel.frozen import Frozen, other_layers
 from vidkd.methods.trimodel.method import Distil
 from vidkd.methods.trimodel.model import grid_of, new_student
 from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER, TriModelSettings

@@ -16,10 +16,9 @@ from vidkd.engine.logging import setup_logging
 def train(method: str, root: Path, run_dir: Path, changes: dict[str, object]) -> Path:
     """Its weights; imports are here because open_clip and transformers take seconds each."""
     if method == "student":
-        from tests.methods.student.taught import STUDENT, below
-        from vidkd.methods.student.settings import StudentSettings
+        from tests.methods.student import taught
 
-        return below(root).train(run_dir, StudentSettings.model_validate(STUDENT.model_dump() | changes))
+        return taught.below(root).train(run_dir, taught.changed(**changes))
     from tests.methods.trimodel.assisted import Assisted, changed
 
     return Assisted(root).train(run_dir, changed(**changes))

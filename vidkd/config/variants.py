@@ -11,7 +11,7 @@ from pydantic import ValidationError, create_model, field_validator, model_valid
 from pydantic.fields import FieldInfo
 
 from vidkd.config.base import Section
-from vidkd.config.problems import Problem, Problems, problems
+from vidkd.config.problems import Problem, Problems, nearest, problems
 
 NAME = "[a-z0-9_]+"
 """What the name of a variant looks like, as a regular expression: a folder on any file system."""
@@ -22,6 +22,8 @@ class Experiment(Section):
 
     RESERVED: ClassVar[dict[str, str]] = {}
     """Names that no variant may have, and why."""
+    NAMING: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a variant, or none."""
 
     base: Any
     variants: Any
@@ -53,6 +55,18 @@ class Experiment(Section):
                 found += [
                     (("variants", name, *where), text) for where, text in problems(self.recipe(), error)
                 ]
+        if found:
+            raise Problems(found)
+        return self
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Experiment:
+        known = list(self.variants)
+        found: list[Problem] = [
+            ((field,), f"no variant is named {name!r}; {nearest(name, known)}")
+            for field in self.NAMING
+            if (name := getattr(self, field)) is not None and name not in known
+        ]
         if found:
             raise Problems(found)
         return self

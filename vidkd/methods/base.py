@@ -317,8 +317,9 @@ class Method:
 
     @property
     def baseline(self) -> str | None:
-        """The run that others are compared with; None: they are not compared."""
-        return None
+        """The run that others are compared with, by default as configured; None: they are not compared."""
+        name: str | None = getattr(self.own, "baseline", None)
+        return name
 
     def work(self, run: str) -> int:
         """How long a training is beside others: the longest begin first."""
@@ -387,8 +388,9 @@ class Method:
         return self.plan.paths.exported(self.NAME, self.EXPORTED)
 
     def export_needs(self) -> Needs:
-        """What is exported."""
-        raise NotImplementedError
+        """What is exported: by default the shown run, with the first seed."""
+        run = self.shown_run()
+        return Needs(weights={run: (self.of_run(run, self.seeds(run)[0]).weights,)})
 
     def shown_run(self) -> str:
         """The run whose mistakes are shown."""

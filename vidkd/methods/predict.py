@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,6 +14,9 @@ from vidkd import lazy
 from vidkd.files import atomic, write_text
 from vidkd.methods.inputs import Inputs
 from vidkd.registry import find_method
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,12 @@ class Predicted:
     columns: Mapping[str, Any]
     cost: Mapping[str, Any]
     digits: str = "%.6g"
+
+
+def class_columns(video_ids: Sequence[str], label_ids: Any, logit_NK: Tensor) -> dict[str, Any]:
+    """Make the columns that any classifier predicts: `video_id, label_id, pred, s_0, …` (see `Predicted`)."""
+    columns = {"video_id": video_ids, "label_id": label_ids, "pred": logit_NK.argmax(1).numpy()}
+    return columns | {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
 
 
 def predict(

@@ -1,19 +1,24 @@
-"""Videos to learn from of which some have a label: what methods with few labels share."""
+"""Videos to learn from, of which some have a label, and videos to choose by: what students share."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from vidkd.config.clips import ClipSettings
-from vidkd.data.clips import Batch, TrainingClips, check_clips, collate
+from vidkd.data.clips import Batch, TrainingClips, check_clips, collate, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
 from vidkd.data.selected import SelectedClips
 from vidkd.data.tables import UNLABELLED
+from vidkd.engine.accuracy import top_k
 from vidkd.engine.processes import part
+from vidkd.errors import UserError
 from vidkd.methods.inputs import Inputs
 
 log = logging.getLogger(__name__)
@@ -29,7 +34,7 @@ def training_clips(
     unlabelled: bool,
     all_labels: bool,
 ) -> TrainingClips:
-    """The training clips that some term of a loss can use.
+    """Select the training clips that some term of a loss can use.
 
     Args:
         inputs: frames of the training split, and the label of each video.
@@ -55,12 +60,41 @@ def training_clips(
 
 
 def counts(clips: TrainingClips) -> dict[str, int]:
-    """For `config.json`: how many clips were used, and how many of these with a label."""
+    """Count, for `config.json`, the clips that were used and those of them that have a label."""
     labelled = clips.store.label_ids != UNLABELLED
     return {"train_clips": len(labelled), "labelled_clips": int(labelled.sum())}
 
 
 def first_batch(clips: TrainingClips, batch_size: int) -> Batch:
-    """A batch of the first epoch that has a clip with a label, if there is one; this process's part of it."""
+    """Make a batch of the first epoch with a labelled clip, if there is one: this process's part of it."""
     labelled_first = np.argsort(clips.store.label_ids == UNLABELLED, kind="stable")
     return collate([clips[(0, int(row))] for row in labelled_first[:batch_size][part(batch_size)]])
+
+
+def validation_clips(
+    inputs: Inputs, settings: ClipSettings, frames: int, batch_size: int, workers: int
+) -> tuple[FrameStore, Iterable[Batch], Tensor]:
+    """Open the validation split.
+
+    Returns:
+        Its store, its clips in batches, and their label ids (N).
+
+    Raises:
+        UserError: the videos cannot give such clips, or have no labels.
+    """
+    store = FrameStore(inputs.frames("val"))
+    check_clips(store, frames, settings, settings.eval_frame_sampling)
+    loader = evaluation_loader(store, [frames], settings, batch_size, workers)
+    label_N = read_labels(inputs.labels, store.video_ids, len(inputs.class_names))
+    return store, loader, torch.from_numpy(label_N.astype(np.int64))
+
+
+def validation_row(logit_NK: Tensor, label_N: Tensor) -> dict[str, float]:
+    """Make the columns `val_loss` and `val_top1` (in percent) of `history.csv`.
+
+    Raises:
+        UserError: a logit is not finite: as an accuracy it would pass for one of the first class.
+    """
+    if not logit_NK.isfinite().all():
+        raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
+    return {"val_loss": F.cross_entropy(logit_NK, label_N).item(), "val_top1": top_k(logit_NK, label_N)}

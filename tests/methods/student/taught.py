@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,10 @@ from vidkd.backbones.extract import cache_shard
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import DemoSettings, FrameSettings
 from vidkd.config.teacher import TeacherSettings
+from vidkd.data.demo import generate_split
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import COLOURS, MOTIONS, video_spec
+from vidkd.data.extract import extract_shard
 from vidkd.data.frame_writer import StoredClip, frame_writer
 from vidkd.methods.base import Needs, Network
 from vidkd.methods.inputs import Inputs
@@ -45,8 +47,14 @@ STUDENT = StudentSettings(
     backbone="timm", epochs=2, batch_size=12, lr=1e-3, frames=4, size=32, width=24, crop_scales=(0.8, 1.0),
     flip="plain",
 )  # fmt: skip
+CE = {"alpha": 0, "beta": 0, "gamma": 1}
+"""Changes of STUDENT that leave labels alone."""
 MARKED = 60
 """Training videos that are marked as labelled."""
+
+
+def changed(**changes: object) -> StudentSettings:
+    return StudentSettings.model_validate(STUDENT.model_dump() | changes)
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class Taught:
         weights = load_file(folder / "open_clip_model.safetensors")
         weights["logit_scale"] += 1
         save_file(weights, folder / "open_clip_model.safetensors")
-        return replace_frames(settings_of("clip", folder), 4)
+        return clip_in(folder)
 
     def cached_by_another_clip(self, split: str, folder: Path) -> list[Path]:
         """Its features of the videos of a split."""
@@ -203,11 +211,7 @@ def write_labels(root: Path, rows: list[dict[str, str]]) -> None:
 
 def make(root: Path) -> Taught:
     """Everything up to the heads."""
-    make_clip(root / "clip")
-    make_timm(root / "timm")
-    made = Taught(
-        root, replace_frames(settings_of("clip", root / "clip"), 4), settings_of("timm", root / "timm")
-    )
+    made = _networks(root)
     rows = [row for split in COUNTS for row in write_frames(made.frames(split)[0], split)]
     write_labels(root, rows)
     for split in COUNTS:
@@ -217,11 +221,38 @@ def make(root: Path) -> Taught:
     return made
 
 
-def replace_frames(settings: BackboneSettings, frames: int) -> BackboneSettings:
-    return settings.model_copy(update={"frames": frames})
+def film(root: Path, encoding: str) -> Taught:
+    """The same on real H.264 files, whose frames are stored (raw) or decoded whenever asked for (none)."""
+    made, rows = _networks(root), []
+    settings = DEMO.model_copy(update=COUNTS)
+    for split in COUNTS:
+        generate_split(settings, split, root / "videos" / split, root / f"videos/{split}.csv")
+        shown = list(csv.DictReader((root / f"videos/{split}.csv").open()))
+        rows += [row | {"video_id": row["path"].rpartition(".")[0]} for row in shown]
+        probe = root / f"{split}.csv"
+        with probe.open("w", newline="") as stream:
+            table = csv.writer(stream)
+            table.writerow(["video_id", "path", "split", "label_id", "status", "frames"])
+            for row in shown:
+                table.writerow([row["path"].rpartition(".")[0], row["path"], split, 0, "ok", DEMO.frames])
+        frames = FRAMES.model_copy(update={"encoding": encoding})
+        extract_shard(probe, split, root / "videos", made.frames(split)[0], frames)
+        cache_shard(made.frames(split)[0], "clip", made.clip, made.features(split)[0])
+    write_labels(root, rows)
+    made.fit()
+    return made
+
+
+def _networks(root: Path) -> Taught:
+    make_clip(root / "clip")
+    make_timm(root / "timm")
+    return below(root)
 
 
 def below(root: Path) -> Taught:
     """What `make` made, in a copy of its folder."""
-    clip, start = (settings_of(kind, root / kind) for kind in ("clip", "timm"))
-    return replace(Taught(root, clip, start), clip=replace_frames(clip, 4))
+    return Taught(root, clip_in(root / "clip"), settings_of("timm", root / "timm"))
+
+
+def clip_in(folder: Path) -> BackboneSettings:
+    return settings_of("clip", folder).model_copy(update={"frames": 4})

@@ -15,11 +15,8 @@ import torch
 from click.testing import CliRunner
 
 from tests.backbones.checkpoints import clips
-from tests.methods.student.filmed import film
-from tests.methods.student.taught import CLASSES, COUNTS, DEMO, STUDENT, Taught, below
+from tests.methods.student.taught import CLASSES, COUNTS, FRAMES, STUDENT, Taught, below, changed, film
 from tests.methods.student.test_predict import run
-from tests.methods.student.test_train import settings
-from vidkd.config.data import FrameSettings
 from vidkd.errors import UserError
 from vidkd.methods.base import Needs
 from vidkd.methods.inputs import Inputs
@@ -31,7 +28,6 @@ from workflow_scripts import predict_videos
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("exported")]
 
 ROOT = Path(__file__).resolve().parents[3]
-FRAMES = FrameSettings(per_video=8, short_side=40, encoding="raw")
 
 
 def export_student(weights: Path, folder: Path) -> None:
@@ -41,8 +37,8 @@ def export_student(weights: Path, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory) -> Taught:
     """Videos, a trained student in `student`, and it exported in `export`."""
-    made = film(tmp_path_factory.mktemp("filmed") / "made", "raw", DEMO)
-    run(made, made.root / "student", settings(pooling="cls", positions=True))
+    made = film(tmp_path_factory.mktemp("filmed") / "made", "raw")
+    run(made, made.root / "student", changed(pooling="cls", positions=True))
     export_student(made.root / "student/model.safetensors", made.root / "export")
     return made
 
@@ -52,7 +48,7 @@ def seeds_own(made_once, tmp_path_factory) -> Path:
     """A folder with a student that pools as seed 000 does in `student`, and it exported in `export`."""
     assert (STUDENT.pooling, STUDENT.positions) == ("attention", False)
     root = tmp_path_factory.mktemp("seeds_own")
-    weights = below(made_once).train(root / "student", settings(epochs=1))
+    weights = below(made_once).train(root / "student", changed(epochs=1))
     export_student(weights, root / "export")
     return root
 

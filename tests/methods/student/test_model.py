@@ -21,9 +21,9 @@ from vidkd.backbones.protocol import BackboneSpec
 from vidkd.data.clips import Batch
 from vidkd.errors import UserError
 from vidkd.methods.student.encoder import build_encoder, new_encoder, pretrained_encoder
+from vidkd.methods.student.method import OnlineTeacher
 from vidkd.methods.student.model import POOLS, Student
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.methods.student.teacher import OnlineTeacher
 from vidkd.methods.teacher_model import TeacherHead
 
 D = 24

@@ -34,9 +34,8 @@ from vidkd.methods.cached_teacher import CachedTeacher
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.prompts import class_words, words_of
 from vidkd.methods.student.encoder import pretrained_encoder
-from vidkd.methods.student.method import Distil
+from vidkd.methods.student.method import Distil, OnlineTeacher
 from vidkd.methods.student.model import Student
-from vidkd.methods.student.teacher import OnlineTeacher
 from vidkd.methods.student.train import open_teacher, student_clips
 from vidkd.methods.teacher import fit_teacher, gate
 from vidkd.methods.teacher_model import load_head

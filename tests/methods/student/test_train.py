@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from tests.engine.stops import signal_after
-from tests.methods.student.filmed import film
-from tests.methods.student.taught import CLASSES, COUNTS, DEMO, MARKED, STUDENT
+from tests.methods.student.taught import CE, CLASSES, COUNTS, MARKED, STUDENT, changed, film
 from vidkd.backbones.registry import load_backbone
 from vidkd.data.clips import collate
 from vidkd.data.frames import FrameStore
@@ -26,21 +25,14 @@ from vidkd.features.store import FeatureStore
 from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.encoder import pretrained_encoder
-from vidkd.methods.student.method import Distil
+from vidkd.methods.student.method import Distil, OnlineTeacher
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student, run
-from vidkd.methods.student.settings import StudentSettings
-from vidkd.methods.student.teacher import OnlineTeacher
 from vidkd.methods.student.train import naming_lone_value, student_clips, terms_of
 from vidkd.methods.teacher_model import load_head
 
-CE = {"alpha": 0, "beta": 0, "gamma": 1}
 TERMS = {"feature_loss", "hint_loss", "response_loss", "task_loss"}
 CPU = torch.device("cpu")
-
-
-def settings(**more):
-    return StudentSettings.model_validate(STUDENT.model_dump() | more)
 
 
 def files(weights):
@@ -53,7 +45,7 @@ def config(weights):
 
 @pytest.mark.parametrize("view", ["online", "cached"])
 def test_two_runs_write_the_same_bytes(taught, tmp_path, view):
-    chosen = settings(teacher_view=view, hint=0.1)
+    chosen = changed(teacher_view=view, hint=0.1)
     first, second = (taught.train(tmp_path / name, chosen) for name in "ab")
     assert set(files(first)) == {"model.safetensors", "config.json", "history.csv"}
     assert files(first) == files(second)
@@ -79,7 +71,7 @@ def test_the_teacher_is_in_neither_weights_nor_states(taught, tmp_path, monkeypa
 
 @pytest.mark.parametrize(("view", "stop"), [("online", 3), ("online", 14), ("cached", 11)])
 def test_a_stopped_run_ends_in_the_same_bytes(taught, tmp_path, monkeypatch, view, stop):
-    chosen = settings(teacher_view=view, dropout=0.2)
+    chosen = changed(teacher_view=view, dropout=0.2)
     wanted = files(taught.train(tmp_path / "whole", chosen))
     signal_after(monkeypatch, stop)
     with pytest.raises(Interrupted):
@@ -89,7 +81,7 @@ def test_a_stopped_run_ends_in_the_same_bytes(taught, tmp_path, monkeypatch, vie
 
 
 def test_workers_change_nothing(taught, tmp_path):
-    one, other = (taught.train(tmp_path / str(count), settings(epochs=1), workers=count) for count in (0, 2))
+    one, other = (taught.train(tmp_path / str(count), changed(epochs=1), workers=count) for count in (0, 2))
     assert files(one) == files(other)
 
 
@@ -121,14 +113,14 @@ USED = {
 def test_unlabelled_clips_are_distilled_or_left_out(taught, tmp_path, name):
     changes, wanted = USED[name]
     found = config(
-        taught.train(tmp_path / name, settings(epochs=1, **changes), needs=taught.needs(marked_only=True))
+        taught.train(tmp_path / name, changed(epochs=1, **changes), needs=taught.needs(marked_only=True))
     )
     assert (found["train_clips"], found["labelled_clips"]) == wanted
 
 
 def test_labels_that_are_not_marked_have_no_influence(own, tmp_path):
     """Another label in the file for a training video that is not marked: the same student."""
-    chosen = settings(epochs=1)
+    chosen = changed(epochs=1)
     first = files(own.train(tmp_path / "a", chosen, needs=own.needs(marked_only=True)))
     header, *lines = own.labels().read_text().splitlines()
     rows = [line.split(",") for line in lines]
@@ -144,7 +136,7 @@ def test_labels_that_are_not_marked_have_no_influence(own, tmp_path):
 
 def test_without_a_teacher_labels_alone_teach(taught, tmp_path):
     alone = taught.needs(networks={"start": Network(settings=taught.start)})
-    weights = taught.train(tmp_path / "run", settings(epochs=1, **CE), alone)
+    weights = taught.train(tmp_path / "run", changed(epochs=1, **CE), alone)
     assert config(weights)["teacher_view"] == "none"
     assert "val_cosine" not in pd.read_csv(tmp_path / "run/history.csv")
     says = r"need a teacher: give --network teacher=JSON and --network-head teacher=FILE, or set them to 0"
@@ -155,7 +147,7 @@ def test_without_a_teacher_labels_alone_teach(taught, tmp_path):
 @pytest.mark.parametrize("pooling", ["attention", "cls", "mean"])
 def test_a_clip_of_one_frame_and_a_batch_of_one(taught, tmp_path, pooling):
     small = {"frames": 1, "batch_size": 1, "epochs": 1, "size": 64}
-    chosen = settings(pooling=pooling, positions=True, response="dist", hint=0.1, **small)
+    chosen = changed(pooling=pooling, positions=True, response="dist", hint=0.1, **small)
     norms = config(taught.train(tmp_path / "run", chosen))["gradient_norms"]
     assert set(norms) == TERMS
     assert min(norms.values()) > 0
@@ -165,7 +157,7 @@ def test_one_value_of_a_channel_in_a_batch_is_refused(taught, tmp_path):
     """MobileViT makes one pixel of 32 x 32, which has no deviation."""
     says = r"batch_size 1, frames 1 and size 32 leave a BatchNorm .* one value .*: raise one of them"
     with pytest.raises(UserError, match=says):
-        taught.train(tmp_path / "run", settings(frames=1, batch_size=1))
+        taught.train(tmp_path / "run", changed(frames=1, batch_size=1))
     assert not (tmp_path / "run/model.safetensors").exists()
     with pytest.raises(ValueError, match="something else"), naming_lone_value(STUDENT):
         raise ValueError("something else")
@@ -184,7 +176,7 @@ BASELINES = {
 
 @pytest.mark.parametrize(("changes", "terms"), (FORMS | BASELINES).values(), ids=FORMS | BASELINES)
 def test_every_term_moves_the_student_and_every_parameter_is_moved(taught, changes, terms):
-    chosen = settings(**changes)
+    chosen = changed(**changes)
     clips = student_clips(chosen, Inputs(taught.needs()), CLASSES["colour"], seed=0)
     found = collate([clips[(0, row)] for row in range(12)])
     teacher = OnlineTeacher(load_backbone(taught.clip), load_head(taught.head()), CPU)
@@ -212,7 +204,7 @@ class Dead(torch.nn.Module):
 
 
 def test_a_term_that_reaches_nothing_is_refused(taught):
-    clips = student_clips(settings(), Inputs(taught.needs()), CLASSES["colour"], seed=0)
+    clips = student_clips(changed(), Inputs(taught.needs()), CLASSES["colour"], seed=0)
     found, dead = collate([clips[(0, 0)]]), Dead()
     with pytest.raises(UserError, match=r"response_loss would teach nothing: no gradient of it reaches"):
         check_gradients(dead, dead, ["task_loss", "response_loss"], found, seed=0)
@@ -223,7 +215,7 @@ def test_the_teacher_gate_stops_the_training(taught, tmp_path):
     with pytest.raises(UserError, match=r"the teacher is refused: its validation top-1 is"):
         taught.train(tmp_path / "run", needs=motion)
     assert not (tmp_path / "run").exists()
-    weights = taught.train(tmp_path / "ce", settings(epochs=1, **CE), motion)
+    weights = taught.train(tmp_path / "ce", changed(epochs=1, **CE), motion)
     assert len(config(weights)["classes"]) == 12
 
 
@@ -235,14 +227,14 @@ def test_a_head_for_other_classes_is_refused(taught, tmp_path):
 def test_a_cache_that_lacks_videos_is_refused(taught, tmp_path):
     needs = taught.with_features("train", taught.features("val"))
     with pytest.raises(UserError, match=r"target_train_00000"):
-        taught.train(tmp_path / "run", settings(teacher_view="cached"), needs)
+        taught.train(tmp_path / "run", changed(teacher_view="cached"), needs)
 
 
 @pytest.mark.parametrize(("view", "split"), [("cached", "train"), ("cached", "val"), ("online", "val")])
 def test_the_cache_of_another_clip_is_refused(taught, tmp_path, view, split):
     needs = taught.with_features(split, taught.cached_by_another_clip(split, tmp_path))
     with pytest.raises(UserError, match=r"is a head for other features than these of other"):
-        taught.train(tmp_path / "run", settings(teacher_view=view), needs)
+        taught.train(tmp_path / "run", changed(teacher_view=view), needs)
     assert not (tmp_path / "run").exists()
 
 
@@ -252,8 +244,8 @@ def test_the_cache_of_another_clip_is_refused(taught, tmp_path, view, split):
 def test_unequal_widths_are_refused(taught, tmp_path, chosen):
     says = r"the student has (320|32) features and the teacher 24: set projection"
     with pytest.raises(UserError, match=says):
-        taught.train(tmp_path / "run", settings(**chosen))
-    responses = settings(epochs=1, **(chosen | {"alpha": 0, "hint": 0}))
+        taught.train(tmp_path / "run", changed(**chosen))
+    responses = changed(epochs=1, **(chosen | {"alpha": 0, "hint": 0}))
     found = config(taught.train(tmp_path / "kd", responses))
     assert set(found["gradient_norms"]) == {"response_loss", "task_loss"}
 
@@ -261,13 +253,13 @@ def test_unequal_widths_are_refused(taught, tmp_path, chosen):
 def test_hints_need_as_many_frames_of_both(taught, tmp_path):
     says = r"hint compares each of 2 frames of the student with the teacher's.*have 4"
     with pytest.raises(UserError, match=says):
-        taught.train(tmp_path / "run", settings(teacher_view="cached", hint=1, frames=2))
-    taught.train(tmp_path / "online", settings(hint=1, frames=2, epochs=1))
+        taught.train(tmp_path / "run", changed(teacher_view="cached", hint=1, frames=2))
+    taught.train(tmp_path / "online", changed(hint=1, frames=2, epochs=1))
 
 
 def test_a_batch_larger_than_what_there_is_to_learn_is_refused(taught, tmp_path):
     with pytest.raises(UserError, match=r"batch_size 70 is larger than the 60 training clips"):
-        taught.train(tmp_path / "run", settings(batch_size=70, **CE), needs=taught.needs(marked_only=True))
+        taught.train(tmp_path / "run", changed(batch_size=70, **CE), needs=taught.needs(marked_only=True))
 
 
 def test_a_video_that_is_not_listed_is_named(own, tmp_path):
@@ -282,8 +274,8 @@ def test_video_based_and_frame_based_loading_train_the_same_student(tmp_path):
     """Decoded when asked for, and decoded once: the same bytes of weights."""
     found = []
     for encoding in ("raw", "none"):
-        made = film(tmp_path / encoding, encoding, DEMO)
-        found.append(files(made.train(tmp_path / f"run_{encoding}", settings(epochs=1))))
+        made = film(tmp_path / encoding, encoding)
+        found.append(files(made.train(tmp_path / f"run_{encoding}", changed(epochs=1))))
     assert found[0]["model.safetensors"] == found[1]["model.safetensors"]
     assert found[0]["history.csv"] == found[1]["history.csv"]
 
@@ -293,13 +285,13 @@ def test_pixels_that_a_network_does_not_take_are_refused(taught, tmp_path):
     needs = taught.needs(networks={"teacher": teacher})
     says = r"size: vit_tiny_patch16_224 takes no frames of 64 pixels .*set 0 for its own 224"
     with pytest.raises(UserError, match=says):
-        taught.train(tmp_path / "run", settings(arch="vit_tiny_patch16_224", size=64), needs)
+        taught.train(tmp_path / "run", changed(arch="vit_tiny_patch16_224", size=64), needs)
 
 
 def test_labels_of_another_label_are_refused(taught, tmp_path):
     needs = taught.needs(labels=str(taught.labels("motion")))
     with pytest.raises(UserError, match=r"and there are 6 classes: give labels and class names of one label"):
-        taught.train(tmp_path / "run", settings(**CE), needs)
+        taught.train(tmp_path / "run", changed(**CE), needs)
 
 
 def test_few_labels_among_many_are_found(own, tmp_path):
@@ -308,6 +300,6 @@ def test_few_labels_among_many_are_found(own, tmp_path):
     marks = [line.replace(",true", ",false") if "_train_" in line else line for line in lines]
     marks = [line.replace(",false", ",true") if "_train_00077" in line else line for line in marks]
     own.labels().write_text("\n".join([header, *marks]) + "\n")
-    found = config(own.train(tmp_path / "run", settings(epochs=1), needs=own.needs(marked_only=True)))
+    found = config(own.train(tmp_path / "run", changed(epochs=1), needs=own.needs(marked_only=True)))
     assert (found["train_clips"], found["labelled_clips"]) == (COUNTS["train"], 1)
     assert found["gradient_norms"]["task_loss"] > 0

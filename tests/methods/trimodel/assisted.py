@@ -23,8 +23,7 @@ from vidkd.methods.inputs import Inputs
 from vidkd.methods.predict import Predicted
 from vidkd.methods.teacher import fit_teacher
 from vidkd.methods.train import Job, train
-from vidkd.methods.trimodel.export import export
-from vidkd.methods.trimodel.predict import predict
+from vidkd.methods.trimodel.predict import export, predict
 from vidkd.methods.trimodel.settings import TriModelSettings
 
 FRAMES = 4

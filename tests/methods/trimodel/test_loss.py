@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from vidkd.data.tables import UNLABELLED
 from vidkd.errors import UserError
 from vidkd.methods.trimodel import loss
-from vidkd.methods.trimodel.align import check_grids, other_layers, student_layers, to_grid
+from vidkd.methods.trimodel.frozen import check_grids, other_layers, student_layers, to_grid
 from vidkd.methods.trimodel.method import mix
 
 RNG = np.random.default_rng(0)

@@ -10,8 +10,7 @@ from tests.backbones.checkpoints import clips
 from tests.methods.trimodel.assisted import FRAMES, changed
 from vidkd.backbones.registry import load_backbone
 from vidkd.methods.inputs import Inputs
-from vidkd.methods.trimodel.groups import layer_groups
-from vidkd.methods.trimodel.method import Distil, projector
+from vidkd.methods.trimodel.method import Distil, layer_groups, projector
 from vidkd.methods.trimodel.model import new_student, pretrained_student, use_drop_path
 from vidkd.methods.trimodel.train import open_frozen
 

@@ -34,8 +34,7 @@ from vidkd.methods.trimodel.notebook import (
     train_tri_model_distillation,
 )
 from vidkd.methods.trimodel.notebook.config import student_settings
-from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
-from vidkd.methods.trimodel.notebook.utils import LabelledClips
+from vidkd.methods.trimodel.notebook.utils import LabelledClips, digest_of, unless_made
 from vidkd.methods.trimodel.predict import load_student
 from vidkd.methods.trimodel.settings import DistillationSettings, TriModelSettings
 

@@ -37,16 +37,16 @@ from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+_VERSION = 1
 """Of the layout: raised when an older program could not read it any more."""
 
-CONFIG, MODEL = "config.json", "student.onnx"
+_CONFIG, _MODEL = "config.json", "student.onnx"
 
-TOLERANCE = 1e-4
+_TOLERANCE = 1e-4
 """Largest difference of a logit between PyTorch and ONNX."""
 
 
-class Logits(nn.Module):
+class _Logits(nn.Module):
     """A student as it is deployed: frames in, logits out."""
 
     def __init__(self, model: Student) -> None:
@@ -106,23 +106,23 @@ def export(inputs: Inputs, frames: FrameSettings, output: Path) -> None:
     ((weights,),) = inputs.runs.values()
     model, settings, config = load_student(weights)
     with atomic_folder(output) as folder:
-        to_onnx(model, settings, folder / MODEL)
+        to_onnx(model, settings, folder / _MODEL)
         files = {"model.safetensors": weights, "run.json": weights.with_name("config.json")}
         for name, path in files.items():
             (folder / name).write_bytes(path.read_bytes())
-        difference = largest_difference(model, settings, folder / MODEL)
-        if not difference <= TOLERANCE:
+        difference = _largest_difference(model, settings, folder / _MODEL)
+        if not difference <= _TOLERANCE:
             raise UserError(
                 f"{weights}: a logit of ONNX differs by {difference:.2g} from PyTorch's, more than "
-                f"{TOLERANCE:g}: the networks are not the same"
+                f"{_TOLERANCE:g}: the networks are not the same"
             )
         about = {
-            "student": VERSION, "variant": config["run"], "seed": config["seed"],
+            "student": _VERSION, "variant": config["run"], "seed": config["seed"],
             "classes": config["classes"], "settings": config["settings"],
             "frames": frames.model_dump(mode="json"), "onnx_difference": difference,
-            "files": {name: file_sha256(folder / name) for name in sorted((*files, MODEL))},
+            "files": {name: file_sha256(folder / name) for name in sorted((*files, _MODEL))},
         }  # fmt: skip
-        write_text(folder / CONFIG, json.dumps(about, indent=2) + "\n")
+        write_text(folder / _CONFIG, json.dumps(about, indent=2) + "\n")
     log.info("%s: largest difference of a logit from PyTorch %.2g", output, difference)
 
 
@@ -132,7 +132,7 @@ def to_onnx(model: Student, settings: StudentSettings, output: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about itself
         torch.onnx.export(
-            Logits(model).eval(), (clip,), output, input_names=["frames"], output_names=["logits"],
+            _Logits(model).eval(), (clip,), output, input_names=["frames"], output_names=["logits"],
             dynamic_shapes={"frames": {0: torch.export.Dim("clips")}}, external_data=False, dynamo=True,
             verbose=False,
         )  # fmt: skip
@@ -157,7 +157,7 @@ def _strip(path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def largest_difference(model: Student, settings: StudentSettings, exported: Path) -> float:
+def _largest_difference(model: Student, settings: StudentSettings, exported: Path) -> float:
     """Between logits of PyTorch and of ONNX Runtime, for one clip and several; NaN where one is NaN."""
     session, differences = _session(exported), list[Tensor]()
     for count in (1, 3):
@@ -178,10 +178,10 @@ def load_exported(folder: Path, at_once: int = 8) -> Exported:
     if not is_exported(folder):
         raise UserError(f"{folder} is no exported student: give the folder that export wrote")
     config = _config(folder)
-    if config["student"] != VERSION:
+    if config["student"] != _VERSION:
         raise UserError(
             f"{folder} is an exported student of version {config['student']}, and this program reads version "
-            f"{VERSION}: export it again with this program"
+            f"{_VERSION}: export it again with this program"
         )
     check_inside(folder, config["files"])
     for name, sha256 in config["files"].items():
@@ -189,7 +189,7 @@ def load_exported(folder: Path, at_once: int = 8) -> Exported:
             raise UserError(f"{folder}: {name} is missing, damaged or was replaced: copy or export it again")
     settings = StudentSettings.model_validate(config["settings"])
     frames = FrameSettings.model_validate(config["frames"])
-    return Exported(settings, config["classes"], frames, _session(folder / MODEL), at_once)
+    return Exported(settings, config["classes"], frames, _session(folder / _MODEL), at_once)
 
 
 def is_exported(folder: Path) -> bool:
@@ -199,7 +199,7 @@ def is_exported(folder: Path) -> bool:
 
 def _config(folder: Path) -> Mapping[str, Any]:
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return config if isinstance(config, dict) and "files" in config and "bundle" not in config else {}

@@ -19,7 +19,7 @@ from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.settings import StudentSettings
 from vidkd.plotting import STYLE, save_figure
 
-Attended = tuple[str, NDArray[np.uint8], NDArray[np.float64]]
+_Attended = tuple[str, NDArray[np.uint8], NDArray[np.float64]]
 """Title, frames (T, H, W, 3) and weights (T)."""
 
 
@@ -56,7 +56,7 @@ def _draw_weight(axes: Axes, weight: float, largest: float) -> None:
     axes.set_axis_off()
 
 
-def attended_clips(inputs: Inputs, clips: int = 6) -> list[Attended]:
+def attended_clips(inputs: Inputs, clips: int = 6) -> list[_Attended]:
     """The first clip of each class, up to `clips` of them, by video id.
 
     Args:
@@ -73,7 +73,7 @@ def attended_clips(inputs: Inputs, clips: int = 6) -> list[Attended]:
     store = FrameStore(inputs.frames("test"))
     row_of = {name: row for row, name in enumerate(store.video_ids)}
     positions = evaluation_positions(store.per_video, settings.frames, settings)
-    found: list[Attended] = []
+    found: list[_Attended] = []
     for row in first.to_dict("records"):
         label, pred = (config["classes"][row[name]] for name in ("label_id", "pred"))
         said = "" if label == pred else f", taken for {pred}"

@@ -61,11 +61,11 @@ def response(student_BK: Tensor, teacher_BK: Tensor, label_B: Tensor, settings: 
     """The response term that `settings` name."""
     student_BK, teacher_BK = student_BK.float(), teacher_BK.float()
     if settings.logit_standardisation:
-        student_BK, teacher_BK = standardised(student_BK), standardised(teacher_BK)
+        student_BK, teacher_BK = _standardised(student_BK), _standardised(teacher_BK)
     return RESPONSES[settings.response](student_BK, teacher_BK, label_B, settings)
 
 
-def standardised(logit_BK: Tensor) -> Tensor:
+def _standardised(logit_BK: Tensor) -> Tensor:
     """Logits with mean 0 and deviation 1 in each clip (Sun et al., "Logit Standardization", CVPR 2024)."""
     deviation = logit_BK.std(dim=1, correction=0, keepdim=True)
     return (logit_BK - logit_BK.mean(dim=1, keepdim=True)) / (deviation + 1e-7)

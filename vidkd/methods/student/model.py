@@ -34,7 +34,7 @@ class StudentOutput(NamedTuple):
     attention: Tensor
 
 
-class AttentionPooling(nn.Module):
+class _AttentionPooling(nn.Module):
     """Seed 000: a score for each frame by itself, softmax over the frames, weighted sum."""
 
     def __init__(self, width: int, settings: StudentSettings) -> None:
@@ -77,7 +77,7 @@ class ClsPooling(nn.Module):
         return self.query + self.out(attended_BD), weight_BTH.mean(dim=2)
 
 
-class MeanPooling(nn.Module):
+class _MeanPooling(nn.Module):
     """All frames alike."""
 
     def __init__(self, width: int, settings: StudentSettings) -> None:
@@ -90,9 +90,9 @@ class MeanPooling(nn.Module):
 
 
 POOLS: dict[str, Callable[[int, StudentSettings], nn.Module]] = {
-    "attention": AttentionPooling,
+    "attention": _AttentionPooling,
     "cls": ClsPooling,
-    "mean": MeanPooling,
+    "mean": _MeanPooling,
 }
 
 

@@ -8,7 +8,7 @@ from vidkd.config.base import Section
 from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Table, Teacher
 from vidkd.methods.student.settings import TEACHER, StudentExperiment, StudentSettings
 
-ATTENTION = (
+_ATTENTION = (
     "Frames of the first test video of up to six classes, and the weight that temporal pooling gives to each."
 )
 
@@ -27,7 +27,7 @@ class Student(Method):
     TRAIN: ClassVar[str] = "vidkd.methods.student.train:training"
     PREDICT: ClassVar[str] = "vidkd.methods.student.predict:predict"
     EVALUATE: ClassVar[str] = "vidkd.methods.student.table:figures"
-    MEASURE: ClassVar[str] = "vidkd.methods.student.latency:parts"
+    MEASURE: ClassVar[str] = "vidkd.methods.student.predict:parts"
     EXPORT: ClassVar[str] = "vidkd.methods.student.export:export"
     SHARED: ClassVar[bool] = True
 
@@ -37,14 +37,9 @@ class Student(Method):
         """Every variant, where there is a teacher."""
         return list(self.own.variants) if self.own.teacher.backbone else []
 
-    def settings_of(self, run: str) -> StudentSettings:
-        """The complete settings of a variant."""
-        variant: StudentSettings = self.own.variant(run)
-        return variant
-
     def work(self, run: str) -> int:
         """Frames that a training sees of a video."""
-        variant = self.settings_of(run)
+        variant: StudentSettings = self.settings_of(run)
         return variant.epochs * variant.frames
 
     @property
@@ -110,11 +105,6 @@ class Student(Method):
             **self.plan.label(self.label),
         )  # fmt: skip
 
-    @property
-    def baseline(self) -> str | None:
-        """As configured."""
-        return self.own.baseline
-
     def measure_needs(self) -> Needs:
         """Every variant with the first seed, and the teacher."""
         weights = {run: (file,) for run, file in self.first("weights").items()}
@@ -125,11 +115,6 @@ class Student(Method):
     def exports(self) -> bool:
         """Whether a variant is named."""
         return self.active and self.own.export is not None
-
-    def export_needs(self) -> Needs:
-        """The variant with the first seed."""
-        run = str(self.own.export)
-        return Needs(weights={run: (self.of_run(run, self.plan.seeds[0]).weights,)})
 
     def tables(self) -> dict[str, Table]:
         """Students beside their baseline and their teacher, and the teacher's heads."""
@@ -157,7 +142,7 @@ class Student(Method):
         results = {"predictions": (shown.predictions,), "config": (shown.config,)}
         needs = Needs(frames=self.plan.frames("test"), results=results)
         draw = "vidkd.methods.student.figures:draw_attention"
-        return {"attention_student": Figure(draw=draw, needs=needs, caption=ATTENTION)}
+        return {"attention_student": Figure(draw=draw, needs=needs, caption=_ATTENTION)}
 
     def shown_run(self) -> str:
         """The exported one, else the baseline."""

@@ -2,22 +2,7 @@
 
 from __future__ import annotations
 
-from vidkd.evaluate.specs import (
-    CLASS_FIGURES,
-    GAIN,
-    GAIN_INTERVAL,
-    GFLOPS,
-    INTERVAL,
-    P_HOLM,
-    PARAMS,
-    TIMES,
-    TOP1,
-    VARIANT,
-    Alarm,
-    Column,
-    Section,
-    Spec,
-)
+from vidkd.evaluate.specs import CLASS_FIGURES, COMPARED, COST, VARIANT, Alarm, Column, Section, Spec
 
 SECTION = Section(
     "student",
@@ -44,18 +29,12 @@ SECTION = Section(
                 VARIANT,
                 Column("teacher_view", "view"),
                 Column("labelled_clips", "labelled clips"),
-                TOP1,
-                INTERVAL,
-                GAIN,
-                GAIN_INTERVAL,
-                P_HOLM,
+                *COMPARED,
                 Column("top5", "top-5", best="high"),
                 *CLASS_FIGURES,
                 Column("agreement", "agreement"),
                 Column("cosine", "cosine"),
-                PARAMS,
-                GFLOPS,
-                *TIMES,
+                *COST,
             ),
             gain="delta",
         ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from vidkd.config.clips import ClipSettings
-from vidkd.config.problems import Location, Problem, Problems, nearest
+from vidkd.config.problems import Location, Problem, Problems
 from vidkd.config.teacher import TeacherSettings
 from vidkd.config.training import TrainingSettings
 from vidkd.config.variants import Experiment
@@ -133,6 +133,7 @@ class StudentExperiment(Experiment, MethodSettings):
         TEACHER: "teacher is the row of the teacher",
         "export": "export is the folder of the exported student",
     }
+    NAMING: ClassVar[tuple[str, ...]] = ("baseline", "export")
 
     teacher: StudentTeacherSettings = StudentTeacherSettings()  # type: ignore[call-arg]
     label: str | None = Field(
@@ -166,19 +167,6 @@ class StudentExperiment(Experiment, MethodSettings):
         description="The variant that is exported to ONNX with all that it needs to predict videos, with the "
         "first of `seeds`; null: none.",
     )
-
-    @model_validator(mode="after")
-    def _known_names(self) -> StudentExperiment:
-        known = list(self.variants)
-        places: dict[Location, str | None] = {("baseline",): self.baseline, ("export",): self.export}
-        found = [
-            (where, f"no variant is named {name!r}; {nearest(name, known)}")
-            for where, name in places.items()
-            if name is not None and name not in known
-        ]
-        if found:
-            raise Problems(found)
-        return self
 
     def problems(self, settings: CommonSettings) -> list[Problem]:
         """Networks that are none or of another kind, labels that the videos do not have, too many frames."""

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -15,10 +14,7 @@ from torch.nn import functional as F
 
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
-from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
-from vidkd.data.frames import FrameStore
-from vidkd.data.label_ids import read_labels
-from vidkd.engine.accuracy import top_k
+from vidkd.data.clips import ClipBatches, TrainingClips
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.optim import one_group
@@ -29,18 +25,17 @@ from vidkd.features.store import FeatureStore
 from vidkd.methods.cached_teacher import CachedTeacher
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.encoder import check_size, new_encoder, pretrained_encoder
-from vidkd.methods.student.method import Distil, Teacher
+from vidkd.methods.student.method import Distil, OnlineTeacher, Teacher
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.settings import TEACHER, StudentSettings
-from vidkd.methods.student.teacher import OnlineTeacher
 from vidkd.methods.teacher_model import check_features, check_gate, check_network, head_config, load_head
 from vidkd.methods.train import Fitted, Job
-from vidkd.methods.training_data import counts, first_batch, training_clips
+from vidkd.methods.training_data import counts, first_batch, training_clips, validation_clips, validation_row
 
 if TYPE_CHECKING:  # open_clip, which a student without an online teacher does without
     from vidkd.backbones.clip import CLIP
 
-MARGIN = "student.teacher.margin"
+_MARGIN = "student.teacher.margin"
 """Place of the gate in the configuration."""
 
 
@@ -51,7 +46,7 @@ def training(job: Job) -> Fitted:
         UserError: the teacher is refused, something does not fit together, or the loss diverged.
     """
     settings: StudentSettings = job.settings
-    given = given_teacher(settings, job.inputs)
+    given = _given_teacher(settings, job.inputs)
     accelerator = start_shared(settings, job.seed)
     start = job.inputs.network("start")
     encoder = new_encoder(settings.arch) if start is None else pretrained_encoder(start.settings)
@@ -63,7 +58,7 @@ def training(job: Job) -> Fitted:
     teacher = open_teacher(settings, job.inputs, model, clips, classes, accelerator)
     method = Distil(model, teacher, settings).to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, job.seed, job.workers)
-    validate = validation(settings, job.inputs, accelerator, job.workers)
+    validate = _validation(settings, job.inputs, accelerator, job.workers)
     first = first_batch(clips, settings.batch_size).to(accelerator.device)
     knob = f"batch_size {settings.batch_size}: lower it, or frames"
     with explain_oom(knob), whole_batch(settings.batch_size), naming_lone_value(settings):
@@ -77,7 +72,7 @@ def training(job: Job) -> Fitted:
     )  # fmt: skip
 
 
-def given_teacher(settings: StudentSettings, inputs: Inputs) -> tuple[BackboneSettings, Path] | None:
+def _given_teacher(settings: StudentSettings, inputs: Inputs) -> tuple[BackboneSettings, Path] | None:
     """Find the teacher and the weights of its head; None where no term needs it.
 
     Raises:
@@ -112,7 +107,7 @@ def naming_lone_value(settings: StudentSettings) -> Iterator[None]:
         ) from error
 
 
-def check_width(student: int, teacher: int, settings: StudentSettings) -> None:
+def _check_width(student: int, teacher: int, settings: StudentSettings) -> None:
     """Refuse to compare features of unequal width.
 
     Raises:
@@ -156,18 +151,18 @@ def open_teacher(
         UserError: it is not given, the gate refuses it, its head was made for other classes or features, its
             features are not as wide as the student's, or the cache lacks videos.
     """
-    given = given_teacher(settings, inputs)
+    given = _given_teacher(settings, inputs)
     if given is None:
         return None
     (network, weights), device = given, accelerator.device
-    check_gate(weights, TEACHER, MARGIN)
+    check_gate(weights, TEACHER, _MARGIN)
     head, config = load_head(weights), head_config(weights)
     if config["classes"] != classes:
         raise UserError(
             f"{weights} knows {len(config['classes'])} classes that are not the {len(classes)} of the "
             "student: make it for the same label"
         )
-    check_width(model.width, config["width"], settings)
+    _check_width(model.width, config["width"], settings)
     if settings.teacher_view == "online":
         backbone = cast("CLIP", load_backbone(network))
         check_network(weights, backbone)
@@ -193,7 +188,7 @@ def teacher_features(inputs: Inputs, split: str) -> list[Path]:
     return inputs.features(name, split)[split]
 
 
-def validation(
+def _validation(
     settings: StudentSettings, inputs: Inputs, accelerator: Accelerator, workers: int
 ) -> Callable[[Distil], tuple[float, dict[str, float]]]:
     """Make what the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`.
@@ -201,12 +196,8 @@ def validation(
     With a teacher `val_cosine` is among them, between the student's features of the middle of each video and
     the teacher's cached ones.
     """
-    store = FrameStore(inputs.frames("val"))
-    check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
-    loader = evaluation_loader(store, [settings.frames], settings, settings.batch_size, workers)
-    n_classes, given = len(inputs.class_names), given_teacher(settings, inputs)
-    labels = torch.from_numpy(read_labels(inputs.labels, store.video_ids, n_classes).astype(np.int64))
-    teacher_ND = None
+    store, loader, labels = validation_clips(inputs, settings, settings.frames, settings.batch_size, workers)
+    given, teacher_ND = _given_teacher(settings, inputs), None
     if given is not None:
         teacher_ND = cached_features(given[1], teacher_features(inputs, "val"), store.video_ids)
 
@@ -219,13 +210,10 @@ def validation(
                 output = method.model(batch.to(accelerator.device).clips[settings.frames])
             found.append((output.logits.float().cpu(), output.features.float().cpu()))
         logit_NK, feature_ND = (torch.cat(parts) for parts in zip(*in_order(found), strict=True))
-        if not logit_NK.isfinite().all():
-            raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
-        top1 = top_k(logit_NK, labels)
-        row = {"val_loss": F.cross_entropy(logit_NK, labels).item(), "val_top1": top1}
+        row = validation_row(logit_NK, labels)
         if teacher_ND is not None and teacher_ND.shape[1] == feature_ND.shape[1]:
             row["val_cosine"] = F.cosine_similarity(feature_ND, teacher_ND, dim=1).mean().item()
-        return top1, row
+        return row["val_top1"], row
 
     return validate
 

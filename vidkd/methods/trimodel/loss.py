@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidkd.data.tables import UNLABELLED
+from vidkd.methods.trimodel.model import Inside
 from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER, TriModelSettings
-from vidkd.methods.trimodel.teacher_output import TeacherOutput
 
 
 def classification(logit_BK: Tensor, label_B: Tensor, share_BK: Tensor | None = None) -> Tensor | None:
@@ -96,7 +96,7 @@ def decorrelation(facing_teacher_BND: Tensor, facing_assistant_BND: Tensor) -> T
 
 def asymmetric(
     logit_BK: Tensor,
-    taught: Mapping[str, TeacherOutput],
+    taught: Mapping[str, Inside],
     projected: Mapping[str, Sequence[Tensor]],
     settings: TriModelSettings,
 ) -> Tensor:

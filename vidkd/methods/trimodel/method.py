@@ -1,9 +1,10 @@
-"""A student in training, as the engine sees it: a batch in, named loss terms out."""
+"""A student in training, as the engine sees it: a batch in, named loss terms out; and parameter groups."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,14 +13,12 @@ from torch import Tensor, nn
 from vidkd.data.clips import Batch
 from vidkd.engine.processes import averaged, gathered, part
 from vidkd.methods.trimodel import loss
-from vidkd.methods.trimodel.align import student_layers
-from vidkd.methods.trimodel.frozen import Frozen
+from vidkd.methods.trimodel.frozen import Frozen, student_layers
 from vidkd.methods.trimodel.model import Inside, Student
 from vidkd.methods.trimodel.settings import TriModelSettings
-from vidkd.methods.trimodel.teacher_output import TeacherOutput
 
 
-class Mixed(NamedTuple):
+class _Mixed(NamedTuple):
     """Clips, each mixed with another one of the batch.
 
     Attributes:
@@ -86,7 +85,7 @@ class Distil(nn.Module):
     def _projectors(self) -> list[tuple[str, list[nn.Module]]]:
         return [(name, list(found.children())) for name, found in self.projectors.items()]
 
-    def _task(self, logit_BK: Tensor, batch: Batch, mixed: Mixed) -> dict[str, Tensor]:
+    def _task(self, logit_BK: Tensor, batch: Batch, mixed: _Mixed) -> dict[str, Tensor]:
         """The term of the labels; none where no clip has one."""
         total = self.settings.batch_size
         label_B, share_BK = gathered(batch.label, total), None
@@ -103,7 +102,7 @@ class Distil(nn.Module):
         weight = self.settings.classification_weight
         return {"task_loss": weight * torch.stack(parts).sum()} if weight and parts else {}
 
-    def _distillation(self, seen: Inside, taught: Mapping[str, TeacherOutput]) -> dict[str, Tensor]:
+    def _distillation(self, seen: Inside, taught: Mapping[str, Inside]) -> dict[str, Tensor]:
         """The terms of teacher and assistant; one of weight 0 is left out."""
         settings, terms = self.settings, dict[str, Tensor]()
         projected = {
@@ -144,7 +143,7 @@ def terms_of(settings: TriModelSettings) -> list[str]:
     return found + (["asymmetric_loss"] if settings.sources and settings.asymmetric_weight else [])
 
 
-def mix(own_BTCHW: Tensor, alpha: float, generator: torch.Generator, total: int) -> Mixed:
+def mix(own_BTCHW: Tensor, alpha: float, generator: torch.Generator, total: int) -> _Mixed:
     """Mixup (Zhang et al. 2018): one share of Beta(alpha, alpha) for the batch, one partner for each clip.
 
     Args:
@@ -154,11 +153,39 @@ def mix(own_BTCHW: Tensor, alpha: float, generator: torch.Generator, total: int)
         total: clips of the whole batch.
     """
     if not alpha:
-        return Mixed(own_BTCHW, torch.arange(len(own_BTCHW), device=own_BTCHW.device), 1.0)
+        return _Mixed(own_BTCHW, torch.arange(len(own_BTCHW), device=own_BTCHW.device), 1.0)
     pixels_BTCHW = gathered(own_BTCHW, total)
     count = len(pixels_BTCHW)
     seed = int(torch.randint(2**31, (), generator=generator))
     share = float(np.random.default_rng(seed).beta(alpha, alpha))
     partner = torch.randperm(count, generator=generator).to(pixels_BTCHW.device)
     mixed = torch.lerp(pixels_BTCHW[partner].float(), pixels_BTCHW.float(), share)
-    return Mixed(mixed.round().byte()[part(total)], partner, share)
+    return _Mixed(mixed.round().byte()[part(total)], partner, share)
+
+
+def layer_groups(method: Distil, settings: TriModelSettings) -> list[dict[str, Any]]:
+    """One group for each learning rate and decay (Bao et al., "BEiT", 2022; VideoMAE fine-tuning).
+
+    The classifier, the norm before it and the projectors have the whole rate, the last layer `layer_decay` of
+    it, and so on down to the patches.
+    """
+    depth = method.model.network.config.num_hidden_layers
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    for name, parameter in method.named_parameters():
+        below = depth - _layer(name, depth)
+        groups.setdefault((below, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": settings.lr * settings.layer_decay**below,
+            "weight_decay": settings.weight_decay * decayed,
+        }
+        for (below, decayed), parameters in groups.items()
+    ]
+
+
+def _layer(name: str, depth: int) -> int:
+    """Where a parameter lies: -1 in the patches, 0 to depth - 1 in a layer, depth above all layers."""
+    if match := re.search(r"encoder\.layer\.(\d+)\.", name):
+        return int(match[1])
+    return -1 if ".embeddings." in name else depth

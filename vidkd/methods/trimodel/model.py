@@ -32,7 +32,7 @@ Grid = tuple[int, int, int]
 
 
 class Inside(NamedTuple):
-    """What a network makes of clips.
+    """What a network makes of clips: the student, the teacher or the assistant.
 
     Attributes:
         logits: (B, K).
@@ -100,7 +100,7 @@ def new_student(settings: TriModelSettings, n_classes: int) -> Student:
         tubelet_size=settings.tubelet, hidden_size=settings.width, num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads, intermediate_size=round(settings.mlp_ratio * settings.width),
         initializer_range=settings.initial_std, use_mean_pooling=True, num_labels=n_classes,
-        attn_implementation=attention_of(settings),
+        attn_implementation=_attention_of(settings),
     )  # fmt: skip
     return Student(VideoMAEForVideoClassification(config), settings.mean, settings.std)
 
@@ -119,7 +119,7 @@ def pretrained_student(settings: TriModelSettings, start: BackboneSettings, n_cl
             f"size {settings.size}: {loaded.origin.name} takes {loaded.spec.size} pixels; set size: 0"
         )
     config = VideoMAEConfig(**{**loaded.network.config.to_dict(), "num_labels": n_classes})
-    config.use_mean_pooling, config._attn_implementation = True, attention_of(settings)
+    config.use_mean_pooling, config._attn_implementation = True, _attention_of(settings)
     network = VideoMAEForVideoClassification(config)
     state = dict(loaded.network.state_dict())
     norm = {name: state.pop(f"layernorm.{name}", None) for name in ("weight", "bias")}
@@ -143,7 +143,7 @@ def load_videomae(settings: BackboneSettings, frames: int, *, eager: bool) -> Vi
     return cast(VideoMAE, load_backbone(settings.model_copy(update=changes)))
 
 
-def attention_of(settings: TriModelSettings) -> str:
+def _attention_of(settings: TriModelSettings) -> str:
     """The implementation of attention: sdpa returns no maps."""
     return "eager" if settings.distils and settings.attention_distillation_weight else "sdpa"
 

@@ -25,8 +25,8 @@ class TriModel(Method):
     TRAIN: ClassVar[str] = "vidkd.methods.trimodel.train:training"
     PREDICT: ClassVar[str] = "vidkd.methods.trimodel.predict:predict"
     EVALUATE: ClassVar[str] = "vidkd.methods.trimodel.table:figures"
-    EXPORT: ClassVar[str] = "vidkd.methods.trimodel.export:export"
-    MEASURE: ClassVar[str] = "vidkd.methods.trimodel.latency:parts"
+    EXPORT: ClassVar[str] = "vidkd.methods.trimodel.predict:export"
+    MEASURE: ClassVar[str] = "vidkd.methods.trimodel.predict:parts"
     SHARED: ClassVar[bool] = True
 
     own: TriModelExperiment
@@ -35,11 +35,6 @@ class TriModel(Method):
         """Every variant, where there is a teacher."""
         return list(self.own.variants) if self.own.teacher else []
 
-    def settings_of(self, run: str) -> TriModelSettings:
-        """The complete settings of a variant."""
-        variant: TriModelSettings = self.own.variant(run)
-        return variant
-
     @classmethod
     def modules_of(cls, settings: TriModelSettings) -> list[str]:
         """The module of the networks' kind."""
@@ -47,7 +42,7 @@ class TriModel(Method):
 
     def work(self, run: str) -> int:
         """Networks that see each clip, in all epochs."""
-        variant = self.settings_of(run)
+        variant: TriModelSettings = self.settings_of(run)
         return variant.epochs * (1 + len(variant.sources))
 
     @property
@@ -101,11 +96,6 @@ class TriModel(Method):
             **self.plan.label(self.label),
         )
 
-    @property
-    def baseline(self) -> str | None:
-        """As configured."""
-        return self.own.baseline
-
     def measure_needs(self) -> Needs:
         """Every variant with the first seed, and both networks."""
         heads = self.heads("weights")
@@ -116,11 +106,6 @@ class TriModel(Method):
     def exports(self) -> bool:
         """Wherever there are runs."""
         return self.active
-
-    def export_needs(self) -> Needs:
-        """The shown variant with the first seed."""
-        run = self.shown_run()
-        return Needs(weights={run: (self.of_run(run, self.plan.seeds[0]).weights,)})
 
     def evaluation(self) -> dict[str, Any]:
         """The class of what is nothing special."""

@@ -2,22 +2,7 @@
 
 from __future__ import annotations
 
-from vidkd.evaluate.specs import (
-    CLASS_FIGURES,
-    GAIN,
-    GAIN_INTERVAL,
-    GFLOPS,
-    INTERVAL,
-    P_HOLM,
-    PARAMS,
-    TIMES,
-    TOP1,
-    VARIANT,
-    Alarm,
-    Column,
-    Section,
-    Spec,
-)
+from vidkd.evaluate.specs import CLASS_FIGURES, COMPARED, COST, VARIANT, Alarm, Column, Section, Spec
 
 SECTION = Section(
     "trimodel",
@@ -41,11 +26,7 @@ SECTION = Section(
                 Column("teacher", "teacher"),
                 Column("assistant", "assistant"),
                 Column("labelled_clips", "labelled clips"),
-                TOP1,
-                INTERVAL,
-                GAIN,
-                GAIN_INTERVAL,
-                P_HOLM,
+                *COMPARED,
                 Column("over_teacher", "above teacher alone"),
                 Column("over_teacher_low", "95% of that", to="over_teacher_high"),
                 Column("gate", "gate"),
@@ -54,9 +35,7 @@ SECTION = Section(
                 Column("agreement_teacher", "agrees with teacher"),
                 Column("agreement_assistant", "with assistant"),
                 Column("(.+)_loss", "{}"),
-                PARAMS,
-                GFLOPS,
-                *TIMES,
+                *COST,
                 Column("top1_per_mparams", "top-1 per M parameters"),
                 Column("params_of_teacher", "% of teacher's parameters"),
             ),

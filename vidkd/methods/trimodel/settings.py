@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vidkd.config.base import Section
 from vidkd.config.clips import NormalisedClipSettings
-from vidkd.config.problems import Location, Problem, Problems, nearest
+from vidkd.config.problems import Location, Problem, Problems
 from vidkd.config.teacher import GateSettings
 from vidkd.config.training import TrainingSettings
 from vidkd.config.variants import Experiment
@@ -201,6 +201,7 @@ class TriModelExperiment(Experiment, MethodSettings):
         "teachers": "teachers is the folder of their heads",
         "export": "export is the folder of the exported student",
     }
+    NAMING: ClassVar[tuple[str, ...]] = ("baseline",)
 
     teacher: str | None = Field(
         None,
@@ -242,17 +243,6 @@ class TriModelExperiment(Experiment, MethodSettings):
         description="Name of a variant and what it changes of base.",
     )
     baseline: str = Field("ce", description="The variant that every other is compared with.")
-
-    @model_validator(mode="after")
-    def _known_names(self) -> TriModelExperiment:
-        found: list[Problem] = []
-        if self.baseline not in self.variants:
-            place: Location = ("baseline",)
-            known = nearest(self.baseline, list(self.variants))
-            found.append((place, f"no variant is named {self.baseline!r}; {known}"))
-        if found:
-            raise Problems(found)
-        return self
 
     def problems(self, settings: CommonSettings) -> list[Problem]:
         """Networks that are none or of another kind, labels that the videos do not have, too many frames."""

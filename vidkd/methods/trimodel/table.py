@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,25 +14,20 @@ from sklearn.metrics import average_precision_score
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import read_predictions
 from vidkd.evaluate.paired import Groups, comparisons, differences, read_runs
-from vidkd.evaluate.statistics import wilson_percent
-from vidkd.evaluate.tables import read_table
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
-from vidkd.methods.teacher_table import head_rows
+from vidkd.methods.teacher_table import COMPARED, head_rows, numbers, read_costs, student_row, teacher_row
 from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 
 log = logging.getLogger(__name__)
 
-COMPARED = ("delta", "delta_std", "delta_low", "delta_high", "p", "p_holm")
-"""Columns that compare a variant with the baseline; the baseline's own and the networks' are empty."""
-
-OVER_TEACHER = {
+_OVER_TEACHER = {
     "over_teacher": "delta", "over_teacher_low": "delta_low", "over_teacher_high": "delta_high",
     "over_teacher_p": "p",
 }  # fmt: skip
 """Columns that compare a student of both networks with one of the teacher alone, and what they are of."""
 
-OVER_SEEDS = ("mean_class", "f1", "ap", "ap_anomaly", "agreement_teacher", "agreement_assistant")
+_OVER_SEEDS = ("mean_class", "f1", "ap", "ap_anomaly", "agreement_teacher", "agreement_assistant")
 """Further figures, whose mean and deviation over seeds are columns."""
 
 LOSSES = (
@@ -41,9 +35,6 @@ LOSSES = (
     "assistant_attention_loss", "asymmetric_loss",
 )  # fmt: skip
 """Terms, weighted as they are added up: the mean of the last epoch, and of it over seeds."""
-
-TIMES = ("ms_1", "ms_2")
-"""Columns of the times, by the number of threads."""
 
 
 def figures(run: Evaluated) -> dict[str, Any]:
@@ -104,7 +95,7 @@ def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
     groups = read_runs(inputs.results("metrics"), "run", baseline)
     compared = comparisons(differences(groups, baseline))
     over_teacher = over_the_teacher(groups)
-    costs = {row["variant"]: row for row in read_table(inputs.result("latency")).to_dict("records")}
+    costs = read_costs(inputs.result("latency"))
     rows = [
         _row(name, seeds, compared.get(name, {}) | over_teacher.get(name, {}), costs[name])
         for name, seeds in groups.items()
@@ -139,7 +130,7 @@ def over_the_teacher(groups: Groups) -> dict[str, dict[str, float]]:
         groups: the runs of each variant.
 
     Returns:
-        OVER_TEACHER by variant.
+        _OVER_TEACHER by variant.
 
     Raises:
         UserError: see `differences`.
@@ -159,36 +150,22 @@ def over_the_teacher(groups: Groups) -> dict[str, dict[str, float]]:
                 "others gain need not be the assistant's either",
                 name, row["delta"], row["delta_low"], alone,
             )  # fmt: skip
-    return {name: {ours: row[theirs] for ours, theirs in OVER_TEACHER.items()} for name, row in found.items()}
+    return {
+        name: {ours: row[theirs] for ours, theirs in _OVER_TEACHER.items()} for name, row in found.items()
+    }
 
 
 def _row(
     name: str, seeds: pd.DataFrame, comparison: Mapping[str, Any], cost: Mapping[Hashable, Any]
 ) -> dict[str, Any]:
-    """The row of one variant."""
-    first, mean = seeds.iloc[0], seeds["top1"].mean()
-    low, high = wilson_percent(mean, first["n_clips"])
-    row: dict[str, Any] = {
-        "variant": name,
-        TEACHER: _taught(first[TEACHER]),
-        ASSISTANT: _taught(first[ASSISTANT]),
-        "train_clips": first["train_clips"],
-        "labelled_clips": first["labelled_clips"],
-        "seeds": len(seeds),
-        "clips": first["n_clips"],
-        "top1": mean,
-        "top1_std": seeds["top1"].std(),
-        "low": low,
-        "high": high,
-        **{column: comparison.get(column, math.nan) for column in (*COMPARED, *OVER_TEACHER)},
-    }
-    for column in OVER_SEEDS:
-        values = seeds.get(column, pd.Series(dtype=float)).astype(float)
-        row |= {column: values.mean(), f"{column}_std": values.std()}
-    row |= {name: seeds.get(name, pd.Series(dtype=float)).astype(float).mean() for name in LOSSES}
-    shown = ("chance", "frames", "params", "gflops")
+    """Make the row of one variant."""
+    about = {role: _taught(seeds.iloc[0][role]) for role in (TEACHER, ASSISTANT)}
+    losses = {loss: numbers(seeds, loss).mean() for loss in LOSSES}
     gate = {"gate": all(gate["passed"] for gate in seeds["result_gate"])}
-    return row | gate | {name: first[name] for name in shown} | {name: cost[name] for name in TIMES}
+    return student_row(
+        name, seeds, cost, comparison, about=about, over_seeds=_OVER_SEEDS,
+        compared=(*COMPARED, *_OVER_TEACHER), more=losses | gate,
+    )  # fmt: skip
 
 
 def _taught(weights: str) -> str:
@@ -199,23 +176,10 @@ def _taught(weights: str) -> str:
 def _frozen_row(
     role: str, inputs: Inputs, normal: str | None, cost: Mapping[Hashable, Any]
 ) -> dict[str, Any]:
-    """The row of the teacher or the assistant: there is one of each, whatever the seeds."""
+    """Make the row of the teacher or the assistant."""
     metrics, predictions = inputs.results(role)
-    found = _figures_of(metrics)
-    low, high = wilson_percent(found["top1"], found["n_clips"])
-    return {
-        "variant": role,
-        "train_clips": found["fitted_on"],
-        "labelled_clips": found["fitted_on"],
-        "seeds": 1,
-        "clips": found["n_clips"],
-        "top1": found["top1"],
-        "low": low,
-        "high": high,
-        **{column: found[column] for column in ("mean_class", "f1", "ap", "chance")},
-        **anomaly_precision(read_predictions(predictions), inputs.class_names, normal),
-        **{column: cost[column] for column in ("frames", "params", "gflops", *TIMES)},
-    }
+    row = teacher_row(role, _figures_of(metrics), cost, ("mean_class", "f1", "ap"))
+    return row | anomaly_precision(read_predictions(predictions), inputs.class_names, normal)
 
 
 def _figures_of(metrics: Path) -> dict[str, Any]:

@@ -7,31 +7,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from torch.nn import functional as F
 
-from vidkd.data.clips import ClipBatches, TrainingClips, check_clips, evaluation_loader
-from vidkd.data.frames import FrameStore
-from vidkd.data.label_ids import read_label_sets, read_labels
-from vidkd.engine.accuracy import top_k
+from vidkd.data.clips import ClipBatches, TrainingClips
+from vidkd.data.label_ids import read_label_sets
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.processes import count as count_processes
 from vidkd.engine.processes import in_order, whole_batch
 from vidkd.engine.runtime import explain_oom, start_shared
 from vidkd.errors import UserError
-from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.teacher_model import check_gate, check_network, head_config, load_head
 from vidkd.methods.train import Fitted, Job
-from vidkd.methods.training_data import counts, first_batch, training_clips
-from vidkd.methods.trimodel.align import check_grids, other_layers
-from vidkd.methods.trimodel.frozen import Frozen, randomise_weights
-from vidkd.methods.trimodel.groups import layer_groups
-from vidkd.methods.trimodel.method import Distil, terms_of
+from vidkd.methods.training_data import counts, first_batch, training_clips, validation_clips, validation_row
+from vidkd.methods.trimodel.frozen import Frozen, check_grids, other_layers, randomise_weights
+from vidkd.methods.trimodel.method import Distil, layer_groups, terms_of
 from vidkd.methods.trimodel.model import (
     Student,
     grid_of,
@@ -44,7 +37,7 @@ from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER, TriModelSettings
 
 log = logging.getLogger(__name__)
 
-PERTURBATION = 0.01
+_PERTURBATION = 0.01
 """Standard deviation of what is added to weights for the check of gradients."""
 
 
@@ -59,28 +52,38 @@ def training(job: Job) -> Fitted:
     # As features and heads of the frozen networks were made (cache_shard); for labels alone as well.
     torch.backends.cudnn.allow_tf32 = False
     classes = job.inputs.class_names
-    model = first_student(settings, job.inputs.network("start"), len(classes))
+    start = job.inputs.network("start")
+    if start is None:
+        model = new_student(settings, len(classes))
+    else:
+        model = pretrained_student(settings, start.settings, len(classes))
     settings = settings.model_copy(update={"size": model.size})
-    clips = student_clips(settings, job.inputs, classes, job.seed)
-    frozen = open_all(job.inputs, settings, model, classes, job.seed, accelerator.device)
-    method = Distil(model, frozen, settings, label_shares(clips, job.inputs, settings))
+    clips = training_clips(
+        job.inputs, classes, settings, settings.frames, job.seed,
+        unlabelled=settings.distils and settings.unlabelled == "distil", all_labels=settings.all_labels,
+    )  # fmt: skip
+    frozen = _open_all(job.inputs, settings, model, classes, job.seed, accelerator.device)
+    method = Distil(model, frozen, settings, _label_shares(clips, job.inputs, settings))
     method = method.to(accelerator.device)
     data = ClipBatches(clips, settings.batch_size, job.seed, job.workers)
     first = first_batch(clips, settings.batch_size).to(accelerator.device)
-    validate = validation(settings, job.inputs, accelerator, job.workers)
+    validate = _validation(settings, job.inputs, accelerator, job.workers)
     knob = _knobs(settings)
-    with explain_oom(knob), perturbed(model, job.seed), whole_batch(settings.batch_size):
+    with explain_oom(knob), _perturbed(model, job.seed), whole_batch(settings.batch_size):
         norms = check_gradients(method, model, terms_of(settings), first, job.seed)
-    regularise(model, settings)
+    # What a network has in training only: after the check of gradients, which shall be of the plain network.
+    use_drop_path(model, settings.drop_path)
+    if settings.gradient_checkpointing:
+        model.network.gradient_checkpointing_enable()
     groups = layer_groups(method, settings)
     result = job.loop(method, groups, data, validate, settings, accelerator, knob=knob)
     return job.fitted(
         result, settings, classes=classes, label=job.inputs.needs.label, student=model.described(),
-        params=count_parameters(model), gradient_norms=norms, **counts(clips), **taught_by(settings, frozen),
+        params=count_parameters(model), gradient_norms=norms, **counts(clips), **_taught_by(settings, frozen),
     )  # fmt: skip
 
 
-def check_processes(settings: TriModelSettings) -> None:
+def _check_processes(settings: TriModelSettings) -> None:
     """Refuse to share what compares the clips of a batch with each other.
 
     Raises:
@@ -94,22 +97,8 @@ def check_processes(settings: TriModelSettings) -> None:
         )
 
 
-def first_student(settings: TriModelSettings, start: Network | None, n_classes: int) -> Student:
-    """Make the student: from a network to start from, else of the settings' size with random weights."""
-    if start is None:
-        return new_student(settings, n_classes)
-    return pretrained_student(settings, start.settings, n_classes)
-
-
-def regularise(model: Student, settings: TriModelSettings) -> None:
-    """Add what a network has in training only: drop path, and checkpoints of its gradients."""
-    use_drop_path(model, settings.drop_path)
-    if settings.gradient_checkpointing:
-        model.network.gradient_checkpointing_enable()
-
-
 @contextmanager
-def perturbed(model: Student, seed: int) -> Iterator[None]:
+def _perturbed(model: Student, seed: int) -> Iterator[None]:
     """Add a little noise to every weight while entered.
 
     A student that starts as its teacher has nothing to learn of it in the first step: the gradient of a term
@@ -120,22 +109,14 @@ def perturbed(model: Student, seed: int) -> Iterator[None]:
     with torch.no_grad():
         for value in model.parameters():
             noise = torch.randn(value.shape, generator=generator).to(value.device)
-            value.add_(PERTURBATION * noise)
+            value.add_(_PERTURBATION * noise)
     try:
         yield
     finally:
         model.load_state_dict(before)
 
 
-def student_clips(settings: TriModelSettings, inputs: Inputs, classes: list[str], seed: int) -> TrainingClips:
-    """Select the training clips that some term can use; see `training_clips`."""
-    return training_clips(
-        inputs, classes, settings, settings.frames, seed,
-        unlabelled=settings.distils and settings.unlabelled == "distil", all_labels=settings.all_labels,
-    )  # fmt: skip
-
-
-def label_shares(clips: TrainingClips, inputs: Inputs, settings: TriModelSettings) -> Tensor | None:
+def _label_shares(clips: TrainingClips, inputs: Inputs, settings: TriModelSettings) -> Tensor | None:
     """Read the classes (N, K) of clips that carry several: the same share for each; None where none does.
 
     Raises:
@@ -149,7 +130,7 @@ def label_shares(clips: TrainingClips, inputs: Inputs, settings: TriModelSetting
     return torch.from_numpy(set_NK / set_NK.sum(1, keepdims=True).clip(min=1)).float()
 
 
-def open_all(
+def _open_all(
     inputs: Inputs,
     settings: TriModelSettings,
     model: Student,
@@ -158,7 +139,7 @@ def open_all(
     device: torch.device,
 ) -> dict[str, Frozen]:
     """Open the networks that the settings give a weight; of several processes, each opens its own."""
-    check_processes(settings)
+    _check_processes(settings)
     return {
         role: open_frozen(role, inputs, settings, model, classes, seed, device) for role in settings.sources
     }
@@ -205,15 +186,11 @@ def open_frozen(
     return Frozen(backbone, load_head(head), layers, wanted, device, attention=maps)
 
 
-def validation(
+def _validation(
     settings: TriModelSettings, inputs: Inputs, accelerator: Accelerator, workers: int
 ) -> Callable[[Distil], tuple[float, dict[str, float]]]:
     """Make what the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`."""
-    store = FrameStore(inputs.frames("val"))
-    check_clips(store, settings.frames, settings, settings.eval_frame_sampling)
-    loader = evaluation_loader(store, [settings.frames], settings, settings.batch_size, workers)
-    n_classes = len(inputs.class_names)
-    labels = torch.from_numpy(read_labels(inputs.labels, store.video_ids, n_classes).astype(np.int64))
+    _, loader, labels = validation_clips(inputs, settings, settings.frames, settings.batch_size, workers)
 
     @torch.inference_mode()
     def validate(method: Distil) -> tuple[float, dict[str, float]]:
@@ -223,16 +200,13 @@ def validation(
             with accelerator.autocast():
                 logit_BK = method.model(batch.to(accelerator.device).clips[settings.frames])
             logits.append(logit_BK.float().cpu())
-        logit_NK = torch.cat(in_order(logits))
-        if not logit_NK.isfinite().all():
-            raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
-        top1 = top_k(logit_NK, labels)
-        return top1, {"val_loss": F.cross_entropy(logit_NK, labels).item(), "val_top1": top1}
+        row = validation_row(torch.cat(in_order(logits)), labels)
+        return row["val_top1"], row
 
     return validate
 
 
-def taught_by(settings: TriModelSettings, frozen: Mapping[str, Frozen]) -> dict[str, str]:
+def _taught_by(settings: TriModelSettings, frozen: Mapping[str, Frozen]) -> dict[str, str]:
     """Name the weights of teacher and assistant for `config.json`: their sum, `random` or `none`."""
     found = {
         role: frozen[role].backbone.weights_sha256 if role in frozen else "none"

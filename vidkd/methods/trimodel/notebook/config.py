@@ -13,15 +13,15 @@ from vidkd.config.teacher import GateSettings
 from vidkd.errors import UserError
 from vidkd.methods.trimodel.settings import DistillationSettings, TriModelSettings
 
-VIDEOMAE = "MCG-NJU/videomae-base"
+_VIDEOMAE = "MCG-NJU/videomae-base"
 
-NAMED = {
+_NAMED = {
     "lr": "learning_rate", "batch_size": "batch_size", "epochs": "num_epochs", "validate_steps": "eval_steps",
     "accumulate": "gradient_accumulation_steps",
 }  # fmt: skip
 """Settings of a student, and what they are called here."""
 
-ELSEWHERE = (
+_ELSEWHERE = (
     "backbone", "frames", "size", "eval_crop", "mean", "std", "width", "layers", "heads", "patch", "tubelet",
     "mlp_ratio", "initial_std",
 )  # fmt: skip
@@ -36,14 +36,14 @@ class TriModelConfig(DistillationSettings):
     """The three networks, and what the student learns from the other two."""
 
     teacher_model_name: str = Field(
-        VIDEOMAE, description="A VideoMAE of transformers: a folder, or owner/name of the hub."
+        _VIDEOMAE, description="A VideoMAE of transformers: a folder, or owner/name of the hub."
     )
     assistant_model_path: str | None = Field(
         None,
         description="A VideoMAE or a checkpoint in AMD's own format: a file or a folder. null: AMD's ViT-S "
         "for Something-Something v2, fetched into ssv2_models.",
     )
-    student_model_name: str = Field(VIDEOMAE, description="What the student starts from, as the teacher's.")
+    student_model_name: str = Field(_VIDEOMAE, description="What the student starts from, as the teacher's.")
     margin: float = Field(
         GateSettings.model_fields["margin"].default,
         ge=0,
@@ -88,7 +88,7 @@ class TrainingArguments(Section):
     @field_validator("recipe")
     @classmethod
     def _further(cls, recipe: dict[str, Any]) -> dict[str, Any]:
-        named = {*DistillationSettings.model_fields, *NAMED, *ELSEWHERE} & recipe.keys()
+        named = {*DistillationSettings.model_fields, *_NAMED, *_ELSEWHERE} & recipe.keys()
         if named:
             raise ValueError(
                 f"{min(named)} is no further setting: it has another name, or follows from others"
@@ -128,7 +128,7 @@ def student_settings(config: TriModelConfig, args: TrainingArguments, frames: in
     """
     distillation = {name: getattr(config, name) for name in DistillationSettings.model_fields}
     values = {
-        **distillation, **{ours: getattr(args, theirs) for ours, theirs in NAMED.items()},
+        **distillation, **{ours: getattr(args, theirs) for ours, theirs in _NAMED.items()},
         "backbone": "student", "frames": frames, "warmup_epochs": args.warmup_ratio * args.num_epochs,
         **args.recipe,
     }  # fmt: skip

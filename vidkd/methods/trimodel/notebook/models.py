@@ -20,10 +20,10 @@ from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
 
-AMD_FILE, AMD_DRIVE = Path("ssv2_models/amd_vit_s_ssv2.pth"), "1ynDyu3K_INoZjaNLzFIaYCo6kjBOwG__"
+_AMD_FILE, _AMD_DRIVE = Path("ssv2_models/amd_vit_s_ssv2.pth"), "1ynDyu3K_INoZjaNLzFIaYCo6kjBOwG__"
 """AMD's ViT-S, fine-tuned on Something-Something v2, of its model zoo: where it goes, and its id there."""
 
-AMD_WIDTH = 384
+_AMD_WIDTH = 384
 
 
 class TriModelDistillationFramework:
@@ -83,7 +83,7 @@ def _places(config: TriModelConfig) -> dict[str, str]:
     """Where the networks that have a weight are."""
     found = {TEACHER: config.teacher_model_name} if TEACHER in config.sources else {}
     if ASSISTANT in config.sources:
-        found[ASSISTANT] = config.assistant_model_path or fetched_assistant()
+        found[ASSISTANT] = config.assistant_model_path or _fetched_assistant()
     return found
 
 
@@ -114,27 +114,27 @@ def _videomae(frames: int, **source: str) -> BackboneSettings:
     return BackboneSettings.model_validate({"kind": "videomae", "frames": frames, **source})
 
 
-def fetched_assistant() -> str:
+def _fetched_assistant() -> str:
     """AMD's ViT-S, fetched unless it is here. Nobody publishes its sum: a partial load would be refused.
 
     Raises:
         UserError: it is not to be had.
     """
-    if not AMD_FILE.is_file():
+    if not _AMD_FILE.is_file():
         try:
-            fetch(Remote(DRIVE.format(AMD_DRIVE), AMD_FILE, ""), "the assistant")
+            fetch(Remote(DRIVE.format(_AMD_DRIVE), _AMD_FILE, ""), "the assistant")
         except DownloadError as error:
             raise UserError(
-                f"the assistant: {error}. Get it from {DRIVE_PAGE.format(AMD_DRIVE)} in another way and "
-                f"place it at {AMD_FILE.absolute()}, or give assistant_model_path."
+                f"the assistant: {error}. Get it from {DRIVE_PAGE.format(_AMD_DRIVE)} in another way and "
+                f"place it at {_AMD_FILE.absolute()}, or give assistant_model_path."
             ) from error
-    return str(AMD_FILE)
+    return str(_AMD_FILE)
 
 
 def _check_size(width: int) -> None:
-    if width != AMD_WIDTH:
+    if width != _AMD_WIDTH:
         raise UserError(
-            f"the assistant: {AMD_FILE} is a network of width {width}, and AMD's ViT-S has {AMD_WIDTH}: it "
+            f"the assistant: {_AMD_FILE} is a network of width {width}, and AMD's ViT-S has {_AMD_WIDTH}: it "
             "is another file. Remove it to have the ViT-S fetched, or name it as assistant_model_path."
         )
 

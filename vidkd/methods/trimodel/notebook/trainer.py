@@ -25,6 +25,7 @@ from vidkd.evaluate.classes import class_gate, run_figures
 from vidkd.files import write_text
 from vidkd.methods.base import Needs, Network
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.predict import class_columns
 from vidkd.methods.teacher import fit_teacher
 from vidkd.methods.train import Job, train
 from vidkd.methods.trimodel.model import save
@@ -35,8 +36,13 @@ from vidkd.methods.trimodel.notebook.config import (
     student_settings,
 )
 from vidkd.methods.trimodel.notebook.models import TriModelDistillationFramework
-from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
-from vidkd.methods.trimodel.notebook.utils import LabelledClips, create_data_loaders, load_label_mappings
+from vidkd.methods.trimodel.notebook.utils import (
+    LabelledClips,
+    create_data_loaders,
+    digest_of,
+    load_label_mappings,
+    unless_made,
+)
 from vidkd.methods.trimodel.plan import TriModel
 from vidkd.methods.trimodel.predict import load_student, run_student
 from vidkd.methods.trimodel.settings import TriModelSettings
@@ -45,7 +51,7 @@ from vidkd.provenance import code_digest, stamp
 
 log = logging.getLogger(__name__)
 
-FEATURE_BATCH = 8
+_FEATURE_BATCH = 8
 """Clips that teacher and assistant see at once when their features are cached."""
 
 
@@ -191,7 +197,7 @@ class TriModelDistillationTrainer:
 
         def cache() -> None:
             for split, store in stores.items():
-                cache_shard(store, role, backbone, shards[split], FEATURE_BATCH, self.args.num_workers)
+                cache_shard(store, role, backbone, shards[split], _FEATURE_BATCH, self.args.num_workers)
 
         def fit() -> None:
             features = {role: {split: str(shard) for split, shard in shards.items()}}
@@ -252,8 +258,6 @@ def _network(backbone: BackboneSettings, head: Path | None = None) -> Network:
 
 
 def _predictions(logit_NK: Tensor, dataset: LabelledClips) -> pd.DataFrame:
-    columns: dict[str, Any] = {"video_id": dataset.store.video_ids, "label_id": dataset.label_ids}
-    columns["pred"] = logit_NK.argmax(1).numpy()
-    columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
+    columns = class_columns(dataset.store.video_ids, dataset.label_ids, logit_NK)
     columns |= label_ids_column(dataset.places.labels, dataset.store.video_ids, logit_NK.shape[1])
     return pd.DataFrame(columns)

@@ -1,10 +1,12 @@
-"""Data of a notebook: label names, and the videos of each split as transformers' models take them."""
+"""Data of a notebook: label names, the videos of each split as transformers' models take them, and reuse."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +28,13 @@ from vidkd.data.probe import probe_shard
 from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import iter_rows, read_classes
 from vidkd.errors import UserError
-from vidkd.methods.trimodel.notebook.reuse import digest_of, unless_made
-from vidkd.provenance import code_digest
+from vidkd.files import write_text
+from vidkd.provenance import code_digest, file_sha256
 
 log = logging.getLogger(__name__)
+
+_MARK = "made.json"
+"""In a folder whose files are all there: the digest of what they were made of."""
 
 
 class Places(NamedTuple):
@@ -118,7 +123,7 @@ def create_data_loaders(
         UserError: the data set cannot be used, or has other classes than `label2id`.
     """
     settings = _settings(dataset_root, data)
-    places = prepare(settings, frames, Path(work_dir))
+    places = _prepare(settings, frames, Path(work_dir))
     classes = read_classes(places.classes)
     if dict(label2id) != {name: k for k, name in enumerate(classes)}:
         raise UserError(
@@ -134,7 +139,7 @@ def create_data_loaders(
     )
 
 
-def prepare(settings: DataSettings, frames: int, work_dir: Path) -> Places:
+def _prepare(settings: DataSettings, frames: int, work_dir: Path) -> Places:
     """List, probe and extract the videos, as the workflow does; what is there of the same videos stays.
 
     Raises:
@@ -177,3 +182,38 @@ def _settings(dataset_root: str | Path | None, data: DataSettings | None) -> Dat
         data = DataSettings.model_validate({"adapter": "csv", "annotations": "."})
     root = data.root if dataset_root is None else str(dataset_root)
     return data.model_copy(update={"root": root, "n_shards": 1})
+
+
+def digest_of(said: str, small: Iterable[Path], large: Iterable[Path] = ()) -> str:
+    """Digest of `said`, of the content of `small` files, and of the size and time of `large` ones.
+
+    A large one may be a folder of images, or what their names begin with.
+    """
+    digest = hashlib.sha256(said.encode())
+    for file in small:
+        digest.update(f"{file} {file_sha256(file)}\n".encode())
+    for file in large:
+        digest.update(f"{file} {_stats(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def unless_made(folder: Path, digest: str, files: Iterable[Path], make: Callable[[], None]) -> None:
+    """Call `make` unless it was called for the same digest and all of `files` are there."""
+    mark = folder / _MARK
+    same = mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == digest
+    if same and all(file.is_file() for file in files):
+        return
+    mark.unlink(missing_ok=True)
+    make()
+    write_text(mark, json.dumps(digest) + "\n")
+
+
+def _stats(path: Path) -> list[tuple[str, int, int]]:
+    if path.is_file():
+        members = [path]
+    elif path.is_dir():
+        members = sorted(path.iterdir())
+    else:
+        members = sorted(path.parent.glob(f"{path.name}_frame_*"))
+    found = [(member.name, member.stat()) for member in members]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]
