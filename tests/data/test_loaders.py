@@ -26,6 +26,7 @@ from vidkd.data.clips import (
     ClipLoader,
     Sample,
     TrainingClips,
+    _leave_group,
     clip_loader,
     collate,
     evaluation_loader,
@@ -213,7 +214,7 @@ def read_from_the_dead():
 
 
 def test_a_worker_that_is_cut_off_is_said_before_torch_sees_it():
-    loader = ClipLoader([CutOff()], num_workers=1, collate_fn=list)
+    loader = ClipLoader([CutOff()], num_workers=1, collate_fn=list, worker_init_fn=_leave_group)
     with (
         pytest.raises(UserError, match="out of memory with batch_size 1") as raised,
         explain_oom("batch_size 1"),
@@ -235,7 +236,7 @@ class Unreadable(torch.utils.data.Dataset):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_reading_a_clip_raises_is_not_taken_for_a_killed_worker(workers):
     with pytest.raises(ConnectionAbortedError, match="stale mount"), explain_oom("one clip"):
-        next(iter(ClipLoader(Unreadable(), num_workers=workers)))
+        next(iter(ClipLoader(Unreadable(), num_workers=workers, worker_init_fn=_leave_group)))
 
 
 @pytest.mark.slow
