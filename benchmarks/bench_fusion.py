@@ -37,7 +37,6 @@ from vidkd.features.batches import FeatureBatch, FeatureBatches, FeatureJoin, Fe
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.store import FeatureStore
 from vidkd.features.writer import feature_writer
-from vidkd.methods.base import Needs, Network, Store
 from vidkd.methods.converters.convert import ConvertedFeatures, convert
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.settings import ConverterSettings
@@ -45,6 +44,7 @@ from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead
 from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs, Network, Store
 from vidkd.methods.predict import predict
 from vidkd.methods.train import Job, train
 

@@ -11,11 +11,11 @@ sys.path.insert(0, str(PROJECT))
 from vidkd.config.data import SPLITS
 from vidkd.workflow.asking import (
     asked,
-    check_arrays,
     code,
     files,
     look_at_events_only,
     prepare_jobs,
+    refuse_arrays,
     section,
     words,
 )

@@ -24,5 +24,5 @@ localrules:
 
 
 onstart:
-    check_arrays(workflow)
+    refuse_arrays(workflow)
     look_at_events_only(workflow)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vidkd.config.base import Section
-from vidkd.methods.base import Needs
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.predict import predict
 from vidkd.methods.train import Job, train
 

@@ -14,18 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidkd import provenance
+from vidkd import artefacts
+from vidkd.artefacts import file_sha256, write_sidecar
 from vidkd.config.training import TrainingSettings
 from vidkd.errors import UserError
-from vidkd.provenance import (
-    LEFT_OUT,
-    ROOT,
-    code_digest,
-    digest_closure,
-    file_sha256,
-    serialise,
-    write_sidecar,
-)
+from vidkd.provenance import LEFT_OUT, ROOT, code_digest, digest_closure, serialise
 
 MODEL = '''"""A model."""
 from __future__ import annotations
@@ -366,7 +359,7 @@ def test_an_input_that_was_only_touched_is_hashed_once_more_and_no_more(made, mo
     """Snakemake touches what a job wrote."""
     os.utime(made, ns=(1, 10**18))
     read = []
-    monkeypatch.setattr(provenance, "file_sha256", lambda path: read.append(path) or file_sha256(path))
+    monkeypatch.setattr(artefacts, "file_sha256", lambda path: read.append(path) or file_sha256(path))
     for _ in range(3):
         digest_in_sidecar(made)
     assert [path for path in read if path == made] == [made]

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.data import DataSettings
 from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.data.manifest import build_manifest
 from vidkd.data.tables import shard_files
 from vidkd.engine.logging import setup_logging
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 
 
 @command

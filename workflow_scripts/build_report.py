@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.config.settings import ReportSettings
 from vidkd.methods.cli import named_files
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 from vidkd.registry import report_modules
 from vidkd.report.page import build_page
 

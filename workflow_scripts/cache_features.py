@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.registry import module_of
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.engine.logging import setup_logging
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 
 
 @command

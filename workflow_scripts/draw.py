@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from vidkd import lazy
+from vidkd.artefacts import write_sidecar
 from vidkd.config.options import PATH, command
 from vidkd.engine.logging import setup_logging
-from vidkd.methods.base import Needs
 from vidkd.methods.cli import needs_options
 from vidkd.methods.inputs import Inputs
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.methods.needs import Needs
+from vidkd.provenance import code_digest
 
 
 @command

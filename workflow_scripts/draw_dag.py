@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.options import PATH, command
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 from vidkd.report.dag import draw_dag
 
 

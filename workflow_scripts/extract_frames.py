@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.data import SPLITS, FrameSettings
 from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.data.extract import extract_shard
 from vidkd.engine.logging import setup_logging
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 
 
 @command

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.config.teacher import TeacherSettings
 from vidkd.engine.logging import setup_logging
-from vidkd.methods.base import Needs
 from vidkd.methods.cli import needs_options
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.teacher import FILES, fit_teacher
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 
 
 @command

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.data import SPLITS, DemoSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.demo import generate_split
 from vidkd.engine.logging import setup_logging
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 
 
 @command

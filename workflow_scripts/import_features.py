@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.engine.logging import setup_logging
 from vidkd.features.pickle_import import import_features
 from vidkd.features.store import FeatureStore
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 
 
 @command

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.data import DataSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.adapters.registry import ADAPTERS, write_listing
 from vidkd.lazy import module_of
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 
 
 @command

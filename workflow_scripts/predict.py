@@ -8,13 +8,15 @@ from pathlib import Path
 import click
 
 from vidkd import lazy
+from vidkd.artefacts import write_sidecar
 from vidkd.config.options import PATH, command
 from vidkd.engine.logging import setup_logging
-from vidkd.methods.base import Method, Needs
+from vidkd.methods.base import Method
 from vidkd.methods.cli import method_group, needs_options
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.predict import predict
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 
 
 def make(method: type[Method]) -> click.Command:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.data.probe import probe_shard
 from vidkd.engine.logging import setup_logging
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 
 
 @command

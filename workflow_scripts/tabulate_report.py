@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import write_sidecar
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.config.references import load_references
 from vidkd.methods.cli import named_files, named_words
-from vidkd.provenance import code_digest, write_sidecar
+from vidkd.provenance import code_digest
 from vidkd.registry import report_modules
 from vidkd.report.sources import Sources
 from vidkd.report.tables import Published, build_tables, write_tables

@@ -7,15 +7,17 @@ from pathlib import Path
 import click
 
 from vidkd import lazy
+from vidkd.artefacts import stamp, write_sidecar
 from vidkd.config.base import Section
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.engine.logging import setup_logging
 from vidkd.engine.run import RUN_FILES
-from vidkd.methods.base import Method, Needs
+from vidkd.methods.base import Method
 from vidkd.methods.cli import method_group, needs_options
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.train import Job, train
-from vidkd.provenance import code_digest, stamp, write_sidecar
+from vidkd.provenance import code_digest
 
 
 def make(method: type[Method]) -> click.Command:

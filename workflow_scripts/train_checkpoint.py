@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from vidkd.artefacts import stamp, write_sidecar
 from vidkd.backbones.pretrain.registry import module_of
 from vidkd.backbones.pretrain.train import HISTORY, METRICS, NETWORK
 from vidkd.backbones.pretrain.train import train as train_network
@@ -13,7 +14,7 @@ from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.config.options import INPUT, PATH, command, settings_options
 from vidkd.data.shards import find_shards
 from vidkd.engine.logging import setup_logging
-from vidkd.provenance import code_digest, stamp, write_sidecar
+from vidkd.provenance import code_digest
 
 _SEVERAL = {"multiple": True, "required": True}
 

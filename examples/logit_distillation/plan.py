@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from vidkd.config.base import Section
 from vidkd.config.data import SPLITS
-from vidkd.methods.base import Method, MethodSettings, Needs, Table, Teacher
+from vidkd.methods.base import Method, MethodSettings, Table, Teacher
 from vidkd.methods.logits.settings import LogitExperiment, LogitSettings
+from vidkd.methods.needs import Needs
 from vidkd.paths import RunPaths
 
 

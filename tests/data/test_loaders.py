@@ -36,7 +36,7 @@ from vidkd.data.demo_specs import FLIP_LABELS
 from vidkd.data.frames import FrameStore
 from vidkd.engine.runtime import explain_oom
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs
+from vidkd.methods.needs import Needs
 
 DEMO = DemoSettings(train=20, val=20, test=20, frames=20, size=48)
 FRAMES = FrameSettings(per_video=16, short_side=40, encoding="raw")

@@ -10,9 +10,9 @@ from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
 from vidkd.engine.accuracy import top_k
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs
 from vidkd.methods.evaluate import evaluate as evaluate_run
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 
 
 def evaluate(folder, table):

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 
-from vidkd.methods.base import Needs
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.paths import sidecar
 from workflow_scripts import draw as script
 

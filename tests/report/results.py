@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from click.testing import CliRunner
 
+from vidkd.artefacts import write_sidecar
 from vidkd.evaluate.classes import class_gate, read_predictions, run_figures
-from vidkd.provenance import write_sidecar
 from workflow_scripts import build_report, tabulate_report
 
 CLASSES = ["appear", "left_&_right", "<b>orbit</b>", "50% off", "recede", "ä|b"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from vidkd.artefacts import write_sidecar
 from vidkd.errors import UserError
 from vidkd.paths import sidecar
-from vidkd.provenance import write_sidecar
 from vidkd.report.compare import TABLES, VARYING, compare
 from workflow_scripts import compare_results
 

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 
 from tests.data.feature_files import write_shard
 from tests.web_server import serve
+from vidkd.artefacts import write_sidecar
 from vidkd.backbones.fetch import Remote, fetch
 from vidkd.files import atomic_folder, write_text
-from vidkd.provenance import write_sidecar
 
 
 @pytest.fixture(params=[0o027, 0o022, 0o002])

@@ -20,6 +20,7 @@ from tests.backbones.hub_server import REVISION, Hub
 from tests.data.adapters.trees import listed, put_videos, write
 from tests.data.feature_files import write_shard
 from tests.web_server import serve
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.fetch import DownloadError
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.hub_files import files_of
@@ -31,7 +32,6 @@ from vidkd.features.store import FeatureStore
 from vidkd.methods.fusion.bundle import load_bundle, sum_of
 from vidkd.methods.student.export import load_exported
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.provenance import file_sha256
 from vidkd.video.decode import UnreadableVideo, decode_frames, probe_video
 
 # ---- lists of videos

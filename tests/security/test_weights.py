@@ -17,6 +17,7 @@ from numpy._core.numeric import _frombuffer
 
 from tests.backbones.checkpoints import edit_json, settings_of
 from tests.engine.touch import Touch
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.registry import load_backbone
 from vidkd.backbones.source import WEIGHTS
 from vidkd.config.backbones import BackboneSettings
@@ -30,7 +31,6 @@ from vidkd.methods.probes.predict import load_probe
 from vidkd.methods.student.encoder import EncoderSpec, build_encoder
 from vidkd.methods.trimodel.model import student_of
 from vidkd.methods.trimodel.notebook.models import located
-from vidkd.provenance import file_sha256
 
 # ---- formats
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from tests.workflow.conftest import OF_FFN, TINY, copy_project, keep_sections
+from vidkd.artefacts import file_sha256
 from vidkd.features.store import FeatureStore
 from vidkd.paths import Paths, sidecar
-from vidkd.provenance import file_sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("checkpoints")]
 

@@ -18,13 +18,13 @@ import torch
 
 from tests.backbones.checkpoints import MAKERS, SIZE, settings_of
 from tests.workflow.conftest import OF_FFN, TINY, copy_project, job_counts, keep_sections
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.clips import ClipSettings
 from vidkd.data.clips import EvaluationClips
 from vidkd.data.frames import FrameStore
 from vidkd.features.store import FeatureStore
 from vidkd.paths import Paths, sidecar
-from vidkd.provenance import file_sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("features")]
 

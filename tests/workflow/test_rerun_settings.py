@@ -105,6 +105,13 @@ CHANGES = [
         "frames are wanted of videos",
         set(),
     ),
+    Change(
+        "one more method",
+        "vidkd/registry.py",
+        "METHODS = {",
+        'METHODS = {"another": "vidkd.methods.another.plan:Another",',
+        set(),
+    ),
     Change("default of clips", CLIP_FILE, "(1.0, 0.875, 0.75, 0.66)", "(1.0, 0.875)", set()),
     Change("default of FFN", FFN_FILE, "lambda_kl: float = Field(1.0", "lambda_kl: float = Field(2.0", set()),
     Change("default section", FFN_FILE, "= PredictSettings()", "= PredictSettings(max_count=8)", set()),

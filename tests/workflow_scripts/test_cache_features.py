@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.backbones.checkpoints import make_videomae
+from vidkd.artefacts import file_sha256
 from vidkd.features.store import FeatureStore
 from vidkd.paths import sidecar
-from vidkd.provenance import file_sha256
 from workflow_scripts.cache_features import main
 
 

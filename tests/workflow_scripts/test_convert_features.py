@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from tests.engine.conftest import _own_process_state  # noqa: F401
 from tests.methods.converters.cached import Shards, make_pair, options, write_split
 from tests.methods.converters.trained import changed, trained
+from vidkd.artefacts import file_sha256
 from vidkd.config.base import canonical
 from vidkd.config.data import SPLITS
 from vidkd.features.store import FeatureStore
 from vidkd.paths import sidecar
-from vidkd.provenance import file_sha256
 from workflow_scripts import convert_features, train
 
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.data.feature_files import META, other, write_shard
-from vidkd.provenance import write_sidecar
+from vidkd.artefacts import write_sidecar
 from workflow_scripts.inspect_cache import main
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.fetch import DownloadError, Remote, ask_size, bytes_text, fetch
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.hub_files import HubFile, complete, files_of, is_damaged, page_of, quiet, remote_of
@@ -17,7 +18,6 @@ from vidkd.config.backbones import BackboneSettings, WeightsSettings
 from vidkd.config.training import is_weights_file
 from vidkd.engine.weights import torchvision_file
 from vidkd.errors import UserError
-from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
+from vidkd.artefacts import file_sha256
 from vidkd.engine.logging import LINE_EVERY_S, on_terminal
 from vidkd.files import fsync_folder
-from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
 

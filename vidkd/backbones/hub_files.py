@@ -28,9 +28,9 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 from huggingface_hub.utils.logging import disable_propagation
 
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.fetch import DownloadError, Remote, check_network
 from vidkd.backbones.hub import CONFIGS, Commit
-from vidkd.provenance import file_sha256
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.protocol import Origin
 from vidkd.config.backbones import BackboneSettings
 from vidkd.engine.weights import fitting, listed, read_file, refuse_partial
 from vidkd.errors import UserError
-from vidkd.provenance import file_sha256
 
 OF_TRANSFORMERS = ("model.safetensors", "pytorch_model.bin")
 WEIGHTS = {

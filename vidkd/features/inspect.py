@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from vidkd.artefacts import file_sha256
 from vidkd.data.shards import find_feature_shards
 from vidkd.errors import UserError
 from vidkd.features.meta import canonical
 from vidkd.features.store import FeatureStore
 from vidkd.paths import sidecar
-from vidkd.provenance import file_sha256
 
 
 def inspect_caches(places: Sequence[Path]) -> Iterator[tuple[str, int]]:

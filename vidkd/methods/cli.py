@@ -12,7 +12,8 @@ import click
 from vidkd.config.data import SPLITS
 from vidkd.config.options import PATH, checked
 from vidkd.errors import UserError
-from vidkd.methods.base import Method, Needs, Network, Store
+from vidkd.methods.base import Method
+from vidkd.methods.needs import Needs, Network, Store
 from vidkd.registry import METHODS, find_method
 
 FRAMES, CLASSES = "results/frames", "results/data/classes.json"

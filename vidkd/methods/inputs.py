@@ -9,7 +9,7 @@ from pathlib import Path
 from vidkd.data.shards import find_feature_shards, find_shards
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs, Network, shards
+from vidkd.methods.needs import Needs, Network, shards
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from vidkd.methods.base import Figure, Method, Needs, Plan
+from vidkd.methods.base import Figure, Method, Plan
+from vidkd.methods.needs import Needs
 from vidkd.report.sources import DATA, Sources
 
 _CLIPS = (

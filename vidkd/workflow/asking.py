@@ -16,14 +16,11 @@ from typing import Any, NoReturn, TypeVar
 from vidkd.config.base import canonical
 from vidkd.config.settings import CommonSettings
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs
+from vidkd.methods.needs import Needs
 from vidkd.provenance import code_digest
 
 Wildcards = Any
 Result = TypeVar("Result")
-
-_MOST_JOBS = 2000
-"""That a cluster is given at once."""
 
 
 def or_sentence(make: Callable[..., Result], *arguments: Any) -> Result:
@@ -83,19 +80,17 @@ def words(needs: Callable[[Wildcards], Needs]) -> Callable[[Wildcards], str]:
     return asked(lambda wildcards: needs(wildcards).text())
 
 
-def check_arrays(workflow: Any) -> None:
-    """Refuse a limit of jobs with which a job array would wait forever.
+def refuse_arrays(workflow: Any) -> None:
+    """Refuse job arrays of Snakemake's SLURM plugin (2.8).
 
-    Array mode of Snakemake's SLURM plugin never submits the jobs of a rule that a limit holds back for
-    later (its issue 473).
+    Each element ends by marking the files of the array's first job as new, long after others have read them,
+    so that these would run again; jobs that a limit holds back are never submitted (its issue 473).
     """
-    arrays = getattr(workflow.executor_settings, "array_jobs", None)
-    if arrays and workflow.resource_settings.nodes < _MOST_JOBS:
+    if getattr(workflow.executor_settings, "array_jobs", None):
         _stop(
             UserError(
-                f"--jobs {workflow.resource_settings.nodes} with --slurm-array-jobs: the run could wait "
-                f"forever for jobs that were never submitted. Leave jobs at {_MOST_JOBS}, or take "
-                "slurm-array-jobs out of profiles/slurm/config.yaml."
+                "slurm-array-jobs: arrays make finished steps run again, and may wait forever for jobs that "
+                "were never submitted. Take slurm-array-jobs out of your profile or command."
             )
         )
 

@@ -17,7 +17,8 @@ from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.config.data import SPLITS, DataSettings, DemoSettings
 from vidkd.data.adapters.folder import watched_folders
 from vidkd.errors import UserError
-from vidkd.methods.base import Plan, shards
+from vidkd.methods.base import Plan
+from vidkd.methods.needs import shards
 from vidkd.paths import Paths
 from vidkd.workflow.asking import Wildcards, code, or_sentence
 

@@ -20,7 +20,8 @@ from vidkd.config.load import load_settings
 from vidkd.config.settings import CommonSettings
 from vidkd.errors import UserError
 from vidkd.files import check_writable
-from vidkd.methods.base import Method, Needs, Plan, Table, Teacher
+from vidkd.methods.base import Method, Plan, Table, Teacher
+from vidkd.methods.needs import Needs
 from vidkd.registry import METHODS, find_method
 from vidkd.workflow.asking import Wildcards, code, or_sentence
 from vidkd.workflow.data import DataSteps

@@ -16,8 +16,8 @@ from tests.data.feature_files import META
 from tests.methods.probes.cached import label_of, write
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.store import FeatureStore
-from vidkd.methods.base import Needs
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 
 COUNTS = {"train": 96, "val": 24, "test": 30}
 SEEN = 4

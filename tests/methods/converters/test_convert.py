@@ -26,6 +26,7 @@ from tests.methods.converters.cached import (
 )
 from tests.methods.converters.trained import changed, trained
 from tests.methods.probes.cached import label_of, write
+from vidkd.artefacts import file_sha256
 from vidkd.config.data import SPLITS
 from vidkd.errors import UserError
 from vidkd.features.batches import FeatureJoin
@@ -34,7 +35,6 @@ from vidkd.features.writer import feature_writer
 from vidkd.methods.converters.convert import ConvertedFeatures, convert
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.model import KINDS
-from vidkd.provenance import file_sha256
 
 
 def outputs(folder):

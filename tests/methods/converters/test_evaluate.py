@@ -27,11 +27,11 @@ from tests.methods.converters.trained import changed, trained
 from vidkd.errors import UserError
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.store import FeatureStore
-from vidkd.methods.base import Needs
 from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.table import tabulate
 from vidkd.methods.evaluate import evaluate as evaluate_run
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 
 STUDENT, TEACHER = "vjepa2", "videomae"
 

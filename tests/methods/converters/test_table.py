@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from vidkd.methods.base import Needs
 from vidkd.methods.converters.table import COLUMNS, tabulate
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 
 
 def test_the_table(tmp_path):

@@ -14,11 +14,11 @@ from tests.methods.ffn.test_train import run as train
 from tests.road import predict_run, texts
 from vidkd.engine.efficiency import count_parameters, gflops
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs
 from vidkd.methods.ffn.by_hand import accuracies
 from vidkd.methods.ffn.model import build_model
 from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import load_network
+from vidkd.methods.needs import Needs
 from workflow_scripts import measure
 
 SETTINGS = {"max_count": 5, "score_counts": (2, 4)}

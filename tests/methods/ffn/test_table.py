@@ -8,11 +8,11 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.ffn.settings import TFDSettings
 from vidkd.methods.ffn.table import figures, tabulate_any_frame, tabulate_tfd
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 
 SETTINGS = TFDSettings(report_counts=(4, 8), separate={4: "st4", 8: "tsm"})
 ACCURACY = {  # variant → seed → accuracy at 4, 6 and 8 frames, chosen by hand

@@ -26,10 +26,10 @@ from vidkd.data.frames import FrameStore
 from vidkd.engine.checkpoint import only_run
 from vidkd.engine.optim import build_optimizer, official_groups, one_group
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs
 from vidkd.methods.ffn.by_hand import accuracies
 from vidkd.methods.ffn.start import load_network
 from vidkd.methods.ffn.train import FFN
+from vidkd.methods.needs import Needs
 
 
 def run(stores, settings, folder: Path, **more) -> Path:

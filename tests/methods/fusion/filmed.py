@@ -18,12 +18,12 @@ from vidkd.backbones.extract import cache_shard
 from vidkd.config.backbones import BackboneSettings
 from vidkd.config.data import FrameSettings
 from vidkd.data.extract import extract_shard
-from vidkd.methods.base import Network
 from vidkd.methods.converters.convert import convert
 from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.fusion.export import export
 from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Network
 
 CLASSES = ["ant", "bee", "cat"]
 COUNTS = {"train": 18, "val": 6, "test": 7}

@@ -27,9 +27,9 @@ from tests.methods.fusion.cached import (
     video_ids,
 )
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs
 from vidkd.methods.fusion.sources import open_inputs
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 
 REAL = changed(features="real")
 TUNED = changed(finetune_converters=True)

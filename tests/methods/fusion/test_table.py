@@ -12,10 +12,10 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs
 from vidkd.methods.evaluate import evaluate as evaluate_run
 from vidkd.methods.fusion.table import inputs_in_words, tabulate
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 
 CLIPS = 300
 TEACHERS = ("videomae", "vivit")

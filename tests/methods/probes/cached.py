@@ -14,8 +14,8 @@ from tests.data.feature_files import META
 from vidkd.features.batches import FeatureJoin
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.writer import feature_writer
-from vidkd.methods.base import Needs
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.predict import predict
 from vidkd.methods.probes.rows import ProbeRows, open_rows, open_test
 from vidkd.methods.probes.settings import ProbeRun

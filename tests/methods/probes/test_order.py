@@ -17,9 +17,9 @@ from vidkd.config.data import DemoSettings
 from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import MOTIONS, video_spec
 from vidkd.evaluate.statistics import wilson
-from vidkd.methods.base import Needs
 from vidkd.methods.evaluate import evaluate
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.probes.settings import ProbeRun
 
 CLASSES = sorted(MOTIONS)

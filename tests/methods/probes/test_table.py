@@ -13,9 +13,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from vidkd.errors import UserError
 from vidkd.evaluate.statistics import wilson
 from vidkd.methods import evaluate as road
-from vidkd.methods.base import Needs
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.probes.table import figures, tabulate
 
 CLASSES = ["down", "left", "right", "up"]

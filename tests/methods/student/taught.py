@@ -31,8 +31,8 @@ from vidkd.data.demo_drawing import render
 from vidkd.data.demo_specs import COLOURS, MOTIONS, video_spec
 from vidkd.data.extract import extract_shard
 from vidkd.data.frame_writer import StoredClip, frame_writer
-from vidkd.methods.base import Needs, Network
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs, Network
 from vidkd.methods.predict import predict
 from vidkd.methods.student.settings import StudentSettings
 from vidkd.methods.teacher import fit_teacher

@@ -18,8 +18,8 @@ from tests.backbones.checkpoints import clips
 from tests.methods.student.taught import CLASSES, COUNTS, FRAMES, STUDENT, Taught, below, changed, film
 from tests.methods.student.test_predict import run
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.student import export
 from vidkd.methods.student.export import is_exported, load_exported
 from vidkd.methods.student.predict import load_student

@@ -19,9 +19,9 @@ from vidkd.config.base import canonical
 from vidkd.data.frames import FrameStore
 from vidkd.errors import UserError
 from vidkd.features.store import FeatureStore
-from vidkd.methods.base import Needs
 from vidkd.methods.evaluate import evaluate
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.student.figures import attended_clips, draw_attention
 from vidkd.methods.student.predict import load_student
 from vidkd.methods.student.table import tabulate, tabulate_teachers

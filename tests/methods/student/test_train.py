@@ -22,8 +22,8 @@ from vidkd.engine.gradients import check_gradients
 from vidkd.engine.runtime import Interrupted
 from vidkd.errors import UserError
 from vidkd.features.store import FeatureStore
-from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Network
 from vidkd.methods.student.encoder import pretrained_encoder
 from vidkd.methods.student.method import Distil, OnlineTeacher
 from vidkd.methods.student.model import Student

@@ -18,8 +18,8 @@ from vidkd.config.backbones import BackboneSettings
 from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.config.data import FrameSettings
 from vidkd.config.teacher import TeacherSettings
-from vidkd.methods.base import Needs, Network
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs, Network
 from vidkd.methods.predict import Predicted
 from vidkd.methods.teacher import fit_teacher
 from vidkd.methods.train import Job, train

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from vidkd.backbones.registry import load_backbone
 from vidkd.engine.efficiency import gflops
-from vidkd.methods.base import Needs
+from vidkd.methods.needs import Needs
 from workflow_scripts import measure
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from vidkd.errors import UserError
 from vidkd.evaluate.paired import read_runs
-from vidkd.methods.base import Needs
 from vidkd.methods.evaluate import evaluate
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 from vidkd.methods.trimodel.table import over_the_teacher
 
 CLASSES = ["fighting", "normal", "riot"]

@@ -30,7 +30,7 @@ from vidkd.backbones.extract import cache_shard
 from vidkd.data.frames import FrameStore
 from vidkd.engine.runtime import Interrupted
 from vidkd.errors import UserError
-from vidkd.methods.base import Network
+from vidkd.methods.needs import Network
 from vidkd.methods.trimodel.predict import load_student, run_student
 
 TERMS = {

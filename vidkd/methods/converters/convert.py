@@ -19,6 +19,7 @@ from accelerate import PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidkd.artefacts import file_sha256
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.logging import progress
 from vidkd.errors import UserError
@@ -30,7 +31,6 @@ from vidkd.methods.converters.load import check_made_for, converter_config, load
 from vidkd.methods.converters.model import Converter
 from vidkd.methods.converters.settings import ConverterSettings
 from vidkd.methods.inputs import Inputs
-from vidkd.provenance import file_sha256
 
 _AT_ONCE = 8
 """Clips that are held while a cache is written."""

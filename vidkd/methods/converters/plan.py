@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from vidkd.config.base import Section
 from vidkd.config.data import SPLITS
-from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Store, Table
+from vidkd.methods.base import Figure, Method, MethodSettings, Table
 from vidkd.methods.converters.settings import ConverterExperiment, ConverterSettings
+from vidkd.methods.needs import Needs, Store
 
 _SIMILARITY = (
     "How alike the mean features of test videos are: unbiased linear CKA between the student, its "

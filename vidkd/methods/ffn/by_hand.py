@@ -19,10 +19,10 @@ from vidkd.engine.accuracy import accuracy_by_count
 from vidkd.engine.cpu import use_cpu
 from vidkd.errors import UserError
 from vidkd.evaluate.scores import score_clips
-from vidkd.methods.base import Needs
 from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import load_network
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs
 
 _TEST_RUN_BATCHES = 2
 

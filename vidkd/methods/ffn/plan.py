@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from vidkd.config.base import Section
 from vidkd.config.training import is_weights_file
-from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Table
+from vidkd.methods.base import Figure, Method, MethodSettings, Table
 from vidkd.methods.ffn.settings import FFNExperiment, FFNSettings
+from vidkd.methods.needs import Needs
 
 _TFD = (
     "Accuracy on the test split over the number of frames that the network sees. A network trained at "

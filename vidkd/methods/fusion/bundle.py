@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.network import Network, device_of
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
@@ -37,7 +38,6 @@ from vidkd.methods.converters.load import load_converter
 from vidkd.methods.converters.model import Converter
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.predict import load_fusion
-from vidkd.provenance import file_sha256
 
 VERSION = 1
 """Of the layout: raised when an older program could not read a bundle any more."""

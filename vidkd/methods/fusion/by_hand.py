@@ -19,13 +19,14 @@ from vidkd.config.problems import nearest
 from vidkd.config.settings import CommonSettings
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
-from vidkd.methods.base import Needs, Plan, Store
+from vidkd.methods.base import Plan
 from vidkd.methods.converters.load import converter_config
 from vidkd.methods.converters.pairs import LEARNT_FROM
 from vidkd.methods.fusion.plan import Fusion
 from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.sources import open_features
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs, Store
 from vidkd.provenance import ROOT
 
 _COUNT = click.IntRange(min=1)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.extract import feature_meta
 from vidkd.backbones.protocol import Backbone
 from vidkd.backbones.registry import load_backbone
@@ -24,7 +25,6 @@ from vidkd.methods.converters.load import DECIDING, check_made_for, converter_co
 from vidkd.methods.fusion.bundle import CONFIG, RUN, VERSION, is_bundle, load_bundle, sum_of
 from vidkd.methods.fusion.predict import load_fusion
 from vidkd.methods.inputs import Inputs
-from vidkd.provenance import file_sha256
 from vidkd.video.decode import decoder_version
 
 log = logging.getLogger(__name__)

@@ -17,13 +17,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from vidkd.artefacts import file_sha256
 from vidkd.data.frames import FrameStore
 from vidkd.engine.logging import Waiting, progress
 from vidkd.errors import UserError
 from vidkd.methods.fusion.bundle import Bundle, bundle_config, load_bundle
 from vidkd.methods.fusion.predict import load_fusion, logits, open_test
 from vidkd.methods.inputs import Inputs
-from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
 

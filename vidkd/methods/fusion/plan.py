@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from vidkd.config.base import Section
-from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Store, Table
+from vidkd.methods.base import Figure, Method, MethodSettings, Table
 from vidkd.methods.fusion.settings import FusionExperiment, FusionSettings
+from vidkd.methods.needs import Needs, Store
 
 _GAINS = (
     "What each fusion head gains over the baseline, the vertical line, in points of top-1 accuracy on "

@@ -14,6 +14,7 @@ from typing import Literal
 from accelerate import PartialState
 from torch import Tensor
 
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.live import live_splits
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
@@ -28,7 +29,6 @@ from vidkd.methods.converters.pairs import LEARNT_FROM, lacking, layout, mixed
 from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.probes.rows import check_labels
-from vidkd.provenance import file_sha256
 
 _Splits = Mapping[str, FeatureSource]
 """Features of one network, by split."""

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from vidkd import lazy
 from vidkd.config.base import Section
 from vidkd.config.data import SPLITS
-from vidkd.methods.base import Method, MethodSettings, Needs, Table
+from vidkd.methods.base import Method, MethodSettings, Table
+from vidkd.methods.needs import Needs
 from vidkd.methods.probes.settings import HEADS, ProbeRun, ProbeSettings
 
 

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vidkd.artefacts import file_sha256
 from vidkd.config.data import FrameSettings
 from vidkd.data.clips import evaluation_loader
 from vidkd.data.sampling import evaluation_positions
@@ -33,7 +34,6 @@ from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.model import Student
 from vidkd.methods.student.predict import load_student
 from vidkd.methods.student.settings import StudentSettings
-from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
 

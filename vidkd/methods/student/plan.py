@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from vidkd.config.base import Section
-from vidkd.methods.base import Figure, Method, MethodSettings, Needs, Table, Teacher
+from vidkd.methods.base import Figure, Method, MethodSettings, Table, Teacher
+from vidkd.methods.needs import Needs
 from vidkd.methods.student.settings import TEACHER, StudentExperiment, StudentSettings
 
 _ATTENTION = (

@@ -21,8 +21,8 @@ from vidkd.engine.efficiency import count_parameters, gflops
 from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.evaluate.cost import Part, clip_part
-from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Network
 from vidkd.methods.predict import Predicted, class_columns
 from vidkd.methods.student.encoder import EncoderSpec, build_encoder
 from vidkd.methods.student.model import Student, StudentOutput

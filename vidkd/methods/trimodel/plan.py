@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from vidkd.backbones.registry import module_of
 from vidkd.config.base import Section
 from vidkd.config.data import SPLITS
-from vidkd.methods.base import Method, MethodSettings, Needs, Table, Teacher
+from vidkd.methods.base import Method, MethodSettings, Table, Teacher
+from vidkd.methods.needs import Needs
 from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER, TriModelExperiment, TriModelSettings
 
 

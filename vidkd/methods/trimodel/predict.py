@@ -23,8 +23,8 @@ from vidkd.engine.weights import load_covered, read_file
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import read_predictions
 from vidkd.evaluate.cost import Part, clip_part
-from vidkd.methods.base import Network
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Network
 from vidkd.methods.predict import Predicted, class_columns
 from vidkd.methods.teacher_model import check_network, load_head
 from vidkd.methods.trimodel.model import Student, save, student_of

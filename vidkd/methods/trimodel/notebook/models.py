@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from vidkd.artefacts import file_sha256
 from vidkd.backbones.download import DRIVE, DRIVE_PAGE, download
 from vidkd.backbones.fetch import DownloadError, Remote, fetch
 from vidkd.backbones.hub_files import newest_commit
@@ -16,7 +17,6 @@ from vidkd.errors import UserError
 from vidkd.methods.trimodel.model import image_processor, load_videomae, pretrained_student, save
 from vidkd.methods.trimodel.notebook.config import TrainingArguments, TriModelConfig, student_settings
 from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
-from vidkd.provenance import file_sha256
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ import pandas as pd
 from torch import Tensor
 
 from vidkd import lazy
+from vidkd.artefacts import stamp
 from vidkd.backbones.extract import cache_shard
 from vidkd.backbones.source import network_files
 from vidkd.config.backbones import BackboneSettings
@@ -23,8 +24,8 @@ from vidkd.engine.efficiency import count_parameters
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import class_gate, run_figures
 from vidkd.files import write_text
-from vidkd.methods.base import Needs, Network
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.needs import Needs, Network
 from vidkd.methods.predict import class_columns
 from vidkd.methods.teacher import fit_teacher
 from vidkd.methods.train import Job, train
@@ -47,7 +48,7 @@ from vidkd.methods.trimodel.plan import TriModel
 from vidkd.methods.trimodel.predict import load_student, run_student
 from vidkd.methods.trimodel.settings import TriModelSettings
 from vidkd.methods.trimodel.table import LOSSES, anomaly_precision
-from vidkd.provenance import code_digest, stamp
+from vidkd.provenance import code_digest
 
 log = logging.getLogger(__name__)
 

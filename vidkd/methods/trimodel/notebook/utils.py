@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import VideoMAEImageProcessor
 
+from vidkd.artefacts import file_sha256
 from vidkd.config.data import SPLITS, DataSettings, FrameSettings
 from vidkd.data.adapters.registry import find_adapter, write_listing
 from vidkd.data.augment import apply_view, centre_view
@@ -29,7 +30,7 @@ from vidkd.data.sampling import segment_centres
 from vidkd.data.tables import iter_rows, read_classes
 from vidkd.errors import UserError
 from vidkd.files import write_text
-from vidkd.provenance import code_digest, file_sha256
+from vidkd.provenance import code_digest
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,176 @@
+"""What lies beside each artefact: `<artefact>.provenance.json`, which says what made it, and its sum."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from vidkd.config.base import canonical
+from vidkd.errors import UserError
+from vidkd.files import write_text
+from vidkd.paths import sidecar
+from vidkd.provenance import ROOT
+
+_IMPORTED = time.time()
+
+
+def write_sidecar(
+    artefact: str | Path,
+    *,
+    settings: object,
+    inputs: Iterable[str | Path],
+    code: str,
+    seed: int | None = None,
+    **extra: object,
+) -> None:
+    """Write `<artefact>.provenance.json`: what `artefact` was made from, by what, on what, at what cost.
+
+    Args:
+        artefact: the finished file.
+        settings: the validated settings that made it (a pydantic model, or anything JSON can hold).
+        inputs: files that were read; folders are named without a digest.
+        code: digest of the code, from `code_digest`.
+        seed: seed of the run, if it has one.
+        **extra: further entries.
+    """
+    artefact = Path(artefact)
+    record = {
+        "artefact": {**_stat(artefact), "sha256": file_sha256(artefact)},
+        "settings": settings,
+        "seed": seed,
+        "inputs": {str(path): _input_sha256(Path(path)) for path in inputs},
+        "code": code,
+        "git": _git(),
+        "packages": _packages(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": _device(),
+        "wall_s": round(time.time() - _process_start(), 3),
+        "peak_memory_mb": round(_peak_memory_mb(), 1),
+        **extra,
+    }
+    write_text(sidecar(str(artefact)), json.dumps(record, indent=2, sort_keys=True, default=_plain) + "\n")
+
+
+def stamp(settings: BaseModel, inputs: Iterable[str | Path], code: str, seed: int) -> str:
+    """Digest all that the result of a run depends on; a resume state of another stamp is not used.
+
+    Raises:
+        UserError: an input does not exist.
+    """
+    parts = [canonical(settings), code, str(seed), *(str(_input_sha256(Path(path))) for path in inputs)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def file_sha256(path: str | Path) -> str:
+    """Compute the SHA-256 of the bytes of a file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _input_sha256(path: Path) -> str | None:
+    """Digest of an input, from its own sidecar if that still holds: frame stores may be hundreds of GB."""
+    if path.is_dir():
+        return None
+    if not path.exists():
+        raise UserError(f"{path} does not exist: name another file, or run `snakemake {path}` first.")
+    own = Path(sidecar(str(path)))
+    record = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
+    recorded = record.get("artefact", {})
+    if _stat(path).items() <= recorded.items():
+        return str(recorded["sha256"])
+    digest = file_sha256(path)
+    if recorded.get("sha256") == digest:
+        # Snakemake touches the outputs of a finished job: keep the new time, so that no later reader hashes.
+        with suppress(UserError):
+            write_text(
+                own,
+                json.dumps(record | {"artefact": recorded | _stat(path)}, indent=2, sort_keys=True) + "\n",
+            )
+    return digest
+
+
+def _stat(path: Path) -> dict[str, int]:
+    """What tells cheaply that a file was replaced."""
+    found = path.stat()
+    return {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def _plain(value: Any) -> object:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+@cache  # list_videos writes a thousand sidecars
+def _git() -> dict[str, object] | None:
+    def run(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+
+    try:
+        return {"commit": run("rev-parse", "HEAD"), "dirty": bool(run("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+@cache
+def _packages() -> dict[str, str]:
+    """Versions of the project's dependencies, as far as they are installed."""
+    versions = {}
+    for requirement in _requirements():
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _requirements() -> list[str]:
+    try:
+        requires = importlib.metadata.requires("vidkd") or []
+    except importlib.metadata.PackageNotFoundError:
+        # In a conda environment the project is not installed but runs from its folder.
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        requires = project["dependencies"]
+    return [requirement for requirement in requires if "extra ==" not in requirement]
+
+
+def _device() -> str:
+    """Name of the GPU if this process used one; asks torch only if it is loaded already."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else "cpu"
+
+
+def _process_start() -> float:
+    """When this process started, in seconds since the epoch."""
+    try:
+        after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        since_boot = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
+    except (OSError, AttributeError):
+        return _IMPORTED
+
+
+def _peak_memory_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
