@@ -57,13 +57,12 @@ class Needs(Section):
         """Every file, each once."""
         weights = [file for files in self.weights.values() for file in files]
         weights += [network.head for network in self.networks.values() if network.head]
-        beside = [str(Path(file).with_name(CONFIG)) for file in weights]
         found = [
             *(shard for store in self.stores() for shard in shards(store)),
             *(file for file in (self.classes, self.labels) if file),
             *(file for network in self.networks.values() for file in network.files),
             *weights,
-            *beside,
+            *(str(Path(file).with_name(CONFIG)) for file in weights),
             *(file for files in self.results.values() for file in files),
         ]
         return list(dict.fromkeys(found))
@@ -318,8 +317,7 @@ class Method:
     @property
     def baseline(self) -> str | None:
         """The run that others are compared with, by default as configured; None: they are not compared."""
-        name: str | None = getattr(self.own, "baseline", None)
-        return name
+        return str(self.own.baseline) if hasattr(self.own, "baseline") else None
 
     def work(self, run: str) -> int:
         """How long a training is beside others: the longest begin first."""
