@@ -251,8 +251,7 @@ class Method:
     @property
     def baseline(self) -> str | None:
         """The run that others are compared with, by default as configured; None: they are not compared."""
-        name: str | None = getattr(self.own, "baseline", None)
-        return name
+        return str(self.own.baseline) if hasattr(self.own, "baseline") else None
 
     def work(self, run: str) -> int:
         """How long a training is beside others: the longest begin first."""

@@ -127,10 +127,15 @@ def make_assistant(folder: Path, patch: int = 8) -> None:
         kind="videomae", layout="original", size=SIZE, patch=patch, frames=FRAMES, width=32, layers=6,
         heads=4, crop=1,
     )  # fmt: skip
+    save_amd(settings, folder)
+
+
+def save_amd(settings: CheckpointSettings, folder: Path) -> None:
+    """A random network with biases as any trained one has: zeros are refused."""
     network = build_network(settings)
     with torch.no_grad():
         for name, value in network.backbone.network.named_parameters():
-            if name.endswith("bias"):  # as any trained network's: zeros are refused
+            if name.endswith("bias"):
                 value.normal_(std=0.02)
     network.save(folder)
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.engine.conftest import _own_process_state  # noqa: F401
 from tests.methods.trimodel.assisted import Assisted, make
+from tests.methods.trimodel.processed import write_amd, write_dataset, write_videomae
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +32,22 @@ def own(made_once, tmp_path) -> Assisted:
     """A copy."""
     shutil.copytree(made_once, tmp_path / "made")
     return Assisted(tmp_path / "made")
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory) -> Path:
+    """A folder with `processed_dataset`, the hub's cache and AMD's file, as the notebook expects them."""
+    desk = tmp_path_factory.mktemp("desk")
+    write_dataset(desk / "processed_dataset")
+    write_videomae(desk / "hub")
+    (desk / "ssv2_models").mkdir()
+    write_amd(desk / "ssv2_models/amd_vit_s_ssv2.pth")
+    return desk
+
+
+@pytest.fixture
+def at_desk(desk, monkeypatch) -> Path:
+    """The same, as the present folder."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(desk / "hub"))
+    monkeypatch.chdir(desk)
+    return desk

@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from tests.backbones.checkpoints import MEAN, STD
-from vidkd.backbones.pretrain.registry import build_network
+from tests.methods.trimodel.assisted import save_amd
 from vidkd.config.checkpoints import CheckpointSettings
 from vidkd.data.demo import write_video
 
@@ -66,12 +66,7 @@ def write_amd(file: Path, width: int = WIDTH, heads: int = 6) -> Path:
         kind="videomae", layout="original", size=SIZE, patch=PATCH, tubelet=TUBELET, frames=FRAMES,
         width=width, layers=3, heads=heads, crop=1,
     )  # fmt: skip
-    network = build_network(settings)
-    with torch.no_grad():
-        for name, value in network.backbone.network.named_parameters():
-            if name.endswith("bias"):
-                value.normal_(std=0.02)
-    network.save(file.parent / "made")
+    save_amd(settings, file.parent / "made")
     shutil.move(file.parent / "made/pytorch_model.bin", file)
     shutil.rmtree(file.parent / "made")
     return file

@@ -8,7 +8,6 @@ import transformers
 
 from tests.backbones.checkpoints import clips
 from tests.methods.trimodel.assisted import FRAMES, changed
-from vidkd.backbones.registry import load_backbone
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.trimodel.method import Distil, layer_groups, projector
 from vidkd.methods.trimodel.model import new_student, pretrained_student, use_drop_path
@@ -99,13 +98,6 @@ def test_drop_path_skips_whole_branches_in_training_alone():
         assert 0.4 < skipped.float().mean() < 0.6
         assert not (student.network.videomae.encoder.layer[0].output.dense(torch.randn(9, 5, 96)) == 0).any()
         assert layer(token_BND).shape == token_BND.shape
-
-
-def test_a_frozen_network_stays_as_it_is(assisted):
-    backbone = load_backbone(assisted.backbones["assistant"])
-    backbone.train()
-    assert not backbone.training
-    assert not any(p.requires_grad for p in backbone.parameters())
 
 
 @pytest.mark.parametrize("name", ["teacher", "assistant"])

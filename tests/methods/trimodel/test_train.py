@@ -8,18 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
-import transformers
 from safetensors.torch import load_file
 
 from tests.engine.stops import signal_after
 from tests.methods.student.taught import MARKED
 from tests.methods.trimodel.assisted import (
-    FRAMES,
-    STUDENT,
     Assisted,
     changed,
     exported,
@@ -27,11 +23,10 @@ from tests.methods.trimodel.assisted import (
     make_teacher,
 )  # fmt: skip
 from vidkd.backbones.extract import cache_shard
-from vidkd.data.frames import FrameStore
 from vidkd.engine.runtime import Interrupted
 from vidkd.errors import UserError
 from vidkd.methods.needs import Network
-from vidkd.methods.trimodel.predict import load_student, run_student
+from vidkd.methods.trimodel.predict import load_student
 
 TERMS = {
     "task_loss", "teacher_feature_loss", "assistant_feature_loss", "teacher_attention_loss",
@@ -59,23 +54,6 @@ def test_every_term_teaches_and_is_in_the_history(assisted, tmp_path):
     assert all(name.startswith("network.") for name in names)
     own = exported(weights, tmp_path / "export")
     assert {f"network.{name}" for name in own.state_dict()} == names
-
-
-def test_transformers_loads_the_student_and_gives_the_same_logits(assisted, tmp_path):
-    weights = assisted.train(tmp_path / "run", changed(epochs=1))
-    network = exported(weights, tmp_path / "export")
-    assert network.config.id2label == {k: name for k, name in enumerate(config(weights)["classes"])}
-    processor = transformers.VideoMAEImageProcessor.from_pretrained(tmp_path / "export")
-    store = FrameStore(assisted.frames("test"))
-    model, settings, _ = load_student(weights)
-    ours = run_student(model, store, changed(settings, eval_crop=1.0), 0)
-    frames = store.clip(0, np.arange(1, 8, 2))  # the middles of four segments of eight frames
-    resized = [torch.from_numpy(frame).permute(2, 0, 1) for frame in frames]
-    small = torch.nn.functional.interpolate(torch.stack(resized), (32, 32), mode="bilinear", antialias=True)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (processor.image_mean, processor.image_std))
-    with torch.no_grad():
-        theirs = network(((small / 255 - mean) / std)[None]).logits
-    torch.testing.assert_close(theirs[0], ours[0], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -225,23 +203,6 @@ def test_an_assistant_that_is_cut_or_a_page_is_refused(own: Assisted, tmp_path, 
     with pytest.raises(UserError, match=r"pytorch_model\.bin"):
         own.train(tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_predictions_stand_beside_those_of_both_networks(assisted, tmp_path):
-    weights = assisted.train(tmp_path / "run", changed(epochs=1))
-    found = assisted.predict(weights)
-    table = pd.DataFrame(found.columns)
-    assert len(table) == 30
-    theirs = pd.read_csv(assisted.head("assistant").with_name("predictions.csv")).set_index("video_id")[
-        "pred"
-    ]
-    assert table["assistant_pred"].tolist() == theirs.loc[table["video_id"]].tolist()
-    probabilities = table[[name for name in table if name.startswith("s_")]]
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-4)
-    own = exported(weights, tmp_path / "export")
-    assert found.cost["params"] == sum(p.numel() for p in own.parameters())
-    assert found.cost["gflops"] > 0
-    assert STUDENT.frames == FRAMES
 
 
 LITTLE_MEMORY = """
