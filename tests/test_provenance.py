@@ -1,24 +1,17 @@
-"""Code digests and sidecars."""
+"""Code digests."""
 
 from __future__ import annotations
 
 import ast
-import hashlib
-import json
-import os
 import subprocess
 import sys
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidkd import artefacts
-from vidkd.artefacts import file_sha256, write_sidecar
-from vidkd.config.training import TrainingSettings
 from vidkd.errors import UserError
-from vidkd.provenance import LEFT_OUT, ROOT, code_digest, digest_closure, serialise
+from vidkd.provenance import LEFT_OUT, ROOT, digest_closure, serialise
 
 MODEL = '''"""A model."""
 from __future__ import annotations
@@ -300,69 +293,3 @@ def test_every_script_is_digested_without_what_it_imports():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert int(done.stdout) == len(scripts) >= 11
-
-
-def test_sidecar(tmp_path):
-    artefact, source = tmp_path / "out.csv", tmp_path / "in.csv"
-    artefact.write_bytes(b"out")
-    source.write_bytes(b"in")
-    settings = TrainingSettings(epochs=3)
-    code = code_digest("vidkd.files")
-    write_sidecar(artefact, settings=settings, inputs=[source, tmp_path], code=code, seed=7, note="a note")
-    record = json.loads((tmp_path / "out.csv.provenance.json").read_text())
-    assert record["artefact"] == {
-        "bytes": 3,
-        "mtime_ns": artefact.stat().st_mtime_ns,
-        "sha256": hashlib.sha256(b"out").hexdigest(),
-    }
-    assert record["inputs"] == {str(source): hashlib.sha256(b"in").hexdigest(), str(tmp_path): None}
-    assert record["settings"]["epochs"] == 3
-    assert (record["seed"], record["code"], record["note"]) == (7, code, "a note")
-    assert record["packages"]["h5py"]
-    assert "pytest" not in record["packages"]
-    assert record["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert 0 < record["wall_s"] < 1e5
-    assert 10 < record["peak_memory_mb"] < 1e6
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "in.csv",
-        "out.csv",
-        "out.csv.provenance.json",
-    ]
-
-
-@pytest.fixture
-def made(tmp_path):
-    """A file with its provenance."""
-    (tmp_path / "made").write_bytes(b"old")
-    write_sidecar(tmp_path / "made", settings={"a": 1}, inputs=[], code="c")
-    return tmp_path / "made"
-
-
-def digest_in_sidecar(made):
-    """What the provenance of another file says of it, when that is written now."""
-    artefact = made.with_name("artefact")
-    artefact.write_bytes(b"x")
-    write_sidecar(artefact, settings={}, inputs=[made], code="c")
-    return json.loads(made.with_name("artefact.provenance.json").read_text())["inputs"][str(made)]
-
-
-@pytest.mark.parametrize("times", [None, (1, 1)], ids=["newer", "older"])
-def test_an_input_is_hashed_again_when_a_file_of_its_size_replaces_it(made, times):
-    assert digest_in_sidecar(made) == hashlib.sha256(b"old").hexdigest()
-    time.sleep(0.02)
-    made.write_bytes(b"new")
-    os.utime(made, times)
-    assert digest_in_sidecar(made) == hashlib.sha256(b"new").hexdigest()
-
-
-def test_an_input_that_was_only_touched_is_hashed_once_more_and_no_more(made, monkeypatch):
-    """Snakemake touches what a job wrote."""
-    os.utime(made, ns=(1, 10**18))
-    read = []
-    monkeypatch.setattr(artefacts, "file_sha256", lambda path: read.append(path) or file_sha256(path))
-    for _ in range(3):
-        digest_in_sidecar(made)
-    assert [path for path in read if path == made] == [made]
-    record = json.loads(made.with_name("made.provenance.json").read_text())
-    assert record["artefact"]["mtime_ns"] == 10**18
-    assert record["settings"] == {"a": 1}

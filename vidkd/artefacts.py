@@ -1,4 +1,9 @@
-"""What lies beside each artefact: `<artefact>.provenance.json`, which says what made it, and its sum."""
+"""Artefacts and what lies beside each: `<artefact>.provenance.json` says what made it, and its sum.
+
+All reads go through here, or through a store that checks its rows: a file whose bytes are not those that
+were written is refused with one sentence. A file without a sidecar is somebody's own and has nothing to be
+held against.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -26,6 +31,12 @@ from vidkd.errors import UserError
 from vidkd.files import write_text
 from vidkd.paths import sidecar
 from vidkd.provenance import ROOT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STORES = {".h5"}
+"""Endings of files, maybe of hundreds of GB, whose rows have sums that are compared when they are read."""
 
 _IMPORTED = time.time()
 
@@ -56,6 +67,7 @@ def write_sidecar(
         "seed": seed,
         "inputs": {str(path): _input_sha256(Path(path)) for path in inputs},
         "code": code,
+        "made_by": _command(),
         "git": _git(),
         "packages": _packages(),
         "python": platform.python_version(),
@@ -84,25 +96,130 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _input_sha256(path: Path) -> str | None:
-    """Digest of an input, from its own sidecar if that still holds: frame stores may be hundreds of GB."""
-    if path.is_dir():
-        return None
+def check(path: str | Path) -> Path:
+    """Hold a file against the sum in its sidecar; a store only where its size or time have changed.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: its bytes are not those that were written, or the sidecar is damaged.
+    """
+    path = Path(path)
+    if path.suffix in STORES:
+        _input_sha256(path)
+        return path
+    recorded = _recorded(path)
+    if recorded and file_sha256(path) != recorded["sha256"]:
+        raise _damaged(path)
+    return path
+
+
+def read_json(path: str | Path) -> Any:
+    """Read an artefact of one JSON object.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        found = json.loads(check(_there(path)).read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it is no JSON object")
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    return found
+
+
+def read_table(path: str | Path, columns: Iterable[str] = (), **options: Any) -> pd.DataFrame:
+    """Read an artefact that is a table.
+
+    Args:
+        path: CSV.
+        columns: that it must have.
+        **options: of `pandas.read_csv`.
+
+    Raises:
+        UserError: it is missing or damaged, or lacks a column.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(check(_there(path)), **options)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if missing := [name for name in columns if name not in table]:
+        raise _unreadable(path, f"it has no column {missing[0]}")
+    return table
+
+
+def _there(path: str | Path) -> Path:
+    path = Path(path)
     if not path.exists():
         raise UserError(f"{path} does not exist: name another file, or run `snakemake {path}` first.")
+    return path
+
+
+def _damaged(path: Path) -> UserError:
+    maker = read_sidecar(path).get("made_by", "vidkd")
+    return UserError(
+        f"{path} is damaged: these are not the bytes that {maker} wrote. Delete it and give the same command "
+        "again: Snakemake makes it anew."
+    )
+
+
+def _unreadable(path: str | Path, reason: object) -> UserError:
+    return UserError(
+        f"{path} is damaged ({str(reason).strip()}). Delete it and give the same command again: Snakemake "
+        "makes it anew."
+    )
+
+
+def read_sidecar(path: str | Path) -> dict[str, Any]:
+    """Read what lies beside a file; nothing where it is somebody's own.
+
+    Raises:
+        UserError: it is damaged.
+    """
     own = Path(sidecar(str(path)))
-    record = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
-    recorded = record.get("artefact", {})
-    if _stat(path).items() <= recorded.items():
+    if not own.is_file():
+        return {}
+    try:
+        record: dict[str, Any] = json.loads(own.read_text(encoding="utf-8"))
+        if not isinstance(record["artefact"]["sha256"], str):
+            raise ValueError("it has no sum")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{own} is damaged, so that {Path(path).name} cannot be checked. Delete both and give the same "
+            "command again: Snakemake makes them anew."
+        ) from error
+    return record
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read_sidecar(path).get("artefact", {})
+    return found
+
+
+def _input_sha256(path: Path) -> str | None:
+    """Digest of an input, from its own sidecar if that still holds: frame stores may be hundreds of GB.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    if path.is_dir():
+        return None
+    recorded = _recorded(_there(path))
+    if recorded and _stat(path).items() <= recorded.items():
         return str(recorded["sha256"])
     digest = file_sha256(path)
-    if recorded.get("sha256") == digest:
+    if recorded and recorded["sha256"] != digest:
+        raise _damaged(path)
+    if recorded:
         # Snakemake touches the outputs of a finished job: keep the new time, so that no later reader hashes.
+        record = read_sidecar(path)
+        record["artefact"] |= _stat(path)
         with suppress(UserError):
-            write_text(
-                own,
-                json.dumps(record | {"artefact": recorded | _stat(path)}, indent=2, sort_keys=True) + "\n",
-            )
+            write_text(Path(sidecar(str(path))), json.dumps(record, indent=2, sort_keys=True) + "\n")
     return digest
 
 
@@ -118,6 +235,12 @@ def _plain(value: Any) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     return str(value)
+
+
+def _command() -> str:
+    """Name the script that runs, and the method or function that it was given."""
+    script, *words = sys.argv
+    return " ".join([Path(script).stem, *(word for word in words[:1] if not word.startswith("-"))])
 
 
 @cache  # list_videos writes a thousand sidecars

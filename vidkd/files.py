@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidkd.errors import UserError
+from vidkd.paths import sidecar
 
 _LEAST_FREE = 10**5
 """Bytes without which not even the log of a failed job can say that the disk is full."""
@@ -18,7 +19,8 @@ _LEAST_FREE = 10**5
 def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success flush it to disk and rename it over `path`.
 
-    What killed processes left of theirs is removed: each may be as large as the file.
+    What killed processes left of theirs is removed: each may be as large as the file. So is the sidecar of
+    the old file, which says nothing of the new one.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
@@ -32,6 +34,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
+            Path(sidecar(str(path))).unlink(missing_ok=True)
             temporary.replace(path)
             fsync_folder(path.parent)
     finally:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from vidkd.artefacts import read_json
 from vidkd.evaluate.specs import GFLOPS, PARAMS, TOP1, VARIANT, Column, Section, Spec
 from vidkd.methods.inputs import Inputs
 
@@ -15,7 +15,7 @@ from vidkd.methods.inputs import Inputs
 def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Make a row for each variant, in their order, and one for the teacher; accuracies are in percent."""
     files = [*inputs.results("metrics"), inputs.result("teacher")]
-    runs = pd.DataFrame([json.loads(file.read_text(encoding="utf-8")) for file in files])
+    runs = pd.DataFrame([read_json(file) for file in files])
     seeds = runs.groupby(runs["run"].fillna("(teacher)").rename("variant"), sort=False)
     found = {"seeds": seeds.size(), "top1": seeds["top1"].mean(), "top1_std": seeds["top1"].std()}
     found |= {name: seeds[name].first() for name in ("chance", "params", "gflops", "n_clips")}

@@ -5,6 +5,7 @@ import resource
 import shutil
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 
 import h5py
@@ -76,6 +77,43 @@ def file(root, tmp_path_factory):
     assert counts == (3, 0)
     with h5py.File(path) as opened:
         yield opened
+
+
+DATASETS = ["video_id", "label_id", "size", "index", "crc32", "offset"]
+
+
+def _read_all(files):
+    """What only the frames are short of is seen where they are read."""
+    store = FrameStore(files)
+    for i in range(len(store)):
+        store.clip(i, range(8))
+
+
+def _as_group(file, name):
+    del file[name]
+    file.create_group(name)
+
+
+def _huge(file, name):
+    shape = (10**12, *file[name].shape[1:])
+    dtype = file[name].dtype
+    del file[name]
+    file.create_dataset(name, shape, dtype)
+
+
+def _one_short(file, name):
+    values = file[name][:-1]
+    del file[name]
+    file[name] = values
+
+
+def _gone(file, name):
+    del file[name]
+
+
+def _as_text(file, name):
+    del file[name]
+    file[name] = "text"
 
 
 class TestLayout:
@@ -249,6 +287,42 @@ class TestStore:
             files[0].write_bytes(damaged)
             with pytest.raises(UserError, match=r"shard_0\.h5: 1 clips are damaged, such as"):
                 FrameStore(files).verify()
+            store = FrameStore(files)
+            read = []
+            for i in range(len(store)):
+                with suppress(UserError):
+                    read.append(store.clip(i, range(8)))
+            assert len(read) == len(store) - 1, "a clip with a flipped byte is handed out by nobody"
+
+    @pytest.mark.parametrize(
+        "name",
+        ["video_id", "label_id", "size", "index", "timestamp", "padded", "crc32", "offset", "excluded"],
+    )
+    def test_a_flipped_bit_beside_the_frames_is_found(self, files, name):
+        with h5py.File(files[0]) as file:
+            start, length = file[name].id.get_offset(), file[name].id.get_storage_size()
+        content = files[0].read_bytes()
+        for place in (0, length // 2, length - 1) if length else ():
+            damaged = bytearray(content)
+            damaged[start + place] ^= 1
+            files[0].write_bytes(damaged)
+            with pytest.raises(UserError, match=r"shard_0\.h5 is not a whole frame store"):
+                FrameStore(files)
+
+    @pytest.mark.parametrize("name", [*DATASETS, "data"])
+    @pytest.mark.parametrize("damage", [_as_group, _huge, _one_short, _gone, _as_text])
+    def test_a_damaged_structure_is_a_sentence(self, files, name, damage):
+        with h5py.File(files[0], "r+") as file:
+            damage(file, name)
+        with pytest.raises(UserError, match=r"shard_0\.h5.*extract"):
+            _read_all(files)
+
+    @pytest.mark.parametrize("name", ["digest", "per_video", "encoding", "decoder"])
+    def test_a_changed_attribute_is_found(self, files, name):
+        with h5py.File(files[0], "r+") as file:
+            file.attrs[name] = 7 if name == "per_video" else "another"
+        with pytest.raises(UserError, match=r"shard_0\.h5 is not a whole frame store"):
+            FrameStore(files)
 
     def test_pickled_store_is_small_and_reads_the_same(self, files):
         store = FrameStore(files)

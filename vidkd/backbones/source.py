@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidkd.artefacts import file_sha256
+from vidkd.artefacts import check, file_sha256
 from vidkd.backbones.hub import Commit
 from vidkd.backbones.protocol import Origin
 from vidkd.config.backbones import BackboneSettings
@@ -81,7 +81,7 @@ class Source:
         if not path.is_file():
             raise UserError(f"{self.name}: {file} is missing: the weights mean nothing without it")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(check(path).read_text(encoding="utf-8"))
         except ValueError as error:
             raise UserError(f"{self.name}: {file} is not JSON ({error}): fetch it again") from error
         if not isinstance(content, dict):
@@ -241,7 +241,7 @@ def _parts(index: Path, name: str) -> list[str]:
 
 
 def _checked_sum(settings: BackboneSettings, files: Sequence[Path], name: str) -> str:
-    sums = [file_sha256(file) for file in files]
+    sums = [file_sha256(check(file)) for file in files]
     found = sums[0]
     if len(files) > 1:
         lines = "".join(f"{sha256}  {file.name}\n" for sha256, file in zip(sums, files, strict=True))

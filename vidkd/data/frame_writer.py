@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vidkd.config.base import canonical
 from vidkd.config.data import FrameSettings
-from vidkd.data.hdf5 import fixed_length
+from vidkd.data.hdf5 import checksum, fixed_length
 from vidkd.files import atomic
 
 _BLOCK = 16 * 2**20
@@ -105,6 +105,7 @@ class FrameWriter:
             else:
                 self._write_data(file)
             file.attrs.update(store_attributes(self._settings, self._decoder), n_excluded=len(self.excluded))
+            file.attrs["checksum"] = checksum(file, "data")
 
     def _write_data(self, file: h5py.File) -> None:
         offset = np.array(self._offset, np.int64).reshape(len(self._clips), self._settings.per_video + 1)

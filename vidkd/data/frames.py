@@ -18,7 +18,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vidkd.data.hdf5 import check_own_data
+from vidkd.artefacts import check
+from vidkd.data.hdf5 import DAMAGE, check_own_data, checksum
 from vidkd.data.pixels import DecodedPixels, Pixels, PixelSource, Positions, StoredPixels
 from vidkd.errors import UserError
 
@@ -81,7 +82,7 @@ class FrameStore:
             (len(positions), H, W, 3) uint8 RGB.
 
         Raises:
-            UserError: with encoding none, the video is gone or is another one.
+            UserError: they are damaged; with encoding none, the video is gone or is another one.
         """
         if wrong := [position for position in positions if not 0 <= position < self.per_video]:
             raise IndexError(f"frame {wrong[0]} of {self.per_video}")
@@ -117,9 +118,9 @@ class _Shard:
         if not path.is_file():
             raise UserError(f"frame store {path} is missing: run extract_frames")
         try:
-            with h5py.File(path, "r", locking=False) as file:
+            with h5py.File(check(path), "r", locking=False) as file:
                 self._read(file)
-        except (OSError, KeyError, ValueError) as error:
+        except DAMAGE as error:
             raise UserError(
                 f"{path} is not a whole frame store ({error}): delete it and run extract_frames again"
             ) from error
@@ -132,10 +133,12 @@ class _Shard:
         self.label_ids: NDArray[np.int32] = file["label_id"][:]
         self.excluded: list[tuple[str, str, str]] = [tuple(row) for row in file["excluded"].asstr()[:]]
         self.sizes: NDArray[np.int32] = file["size"][:]
+        if file.attrs["checksum"] != checksum(file, "data"):
+            raise ValueError("its ids, labels or attributes are damaged")
         if file["crc32"].shape != (len(self.video_ids), self.per_video):
             raise ValueError("it is of an earlier version")
         self.pixels: PixelSource = (
             DecodedPixels(self.path, file)
             if file.attrs["encoding"] == "none"
-            else StoredPixels(self.path, file)
+            else StoredPixels(self.path, file, self.video_ids)
         )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+DAMAGE = (
+    OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, MemoryError, OverflowError,
+)  # fmt: skip
+"""What reading a damaged HDF5 file ends in."""
 
 
 def fixed_length(values: NDArray[np.str_]) -> NDArray[Any]:
@@ -19,11 +25,23 @@ def fixed_length(values: NDArray[np.str_]) -> NDArray[Any]:
     return encoded.astype(h5py.string_dtype("utf-8", max(1, encoded.dtype.itemsize)))
 
 
+def checksum(file: h5py.File, bulk: str) -> str:
+    """Compute the SHA-256 of all that a store holds beside its `bulk` dataset and its `checksum`."""
+    digest = hashlib.sha256()
+    for name in sorted(set(file.attrs) - {"checksum"}):
+        digest.update(f"{name}={file.attrs[name]!s};".encode())
+    for name in sorted(set(file) - {bulk}):
+        values = file[name][:]
+        digest.update(f"{name}{values.shape}{values.dtype.str}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
 def check_own_data(file: h5py.File) -> None:
-    """Refuse a store that names other files: HDF5 would read data from any of them.
+    """Refuse a store that names other files, from which HDF5 would read data, or more than it holds.
 
     Raises:
-        ValueError: a dataset is a link to another file, or its values lie in one.
+        ValueError: a dataset is a link to another file, its values lie in one, or it is larger than the file.
         KeyError: a link leads nowhere.
     """
     for name in file:
@@ -31,3 +49,8 @@ def check_own_data(file: h5py.File) -> None:
         elsewhere = found.file.filename != file.filename
         if elsewhere or (isinstance(found, h5py.Dataset) and (found.is_virtual or found.external)):
             raise ValueError(f"{name} lies in another file")
+        if not isinstance(found, h5py.Dataset):
+            raise ValueError(f"{name} is no dataset")
+        declared = (found.size or 0) * found.id.get_type().get_size()
+        if found.chunks is None and declared != found.id.get_storage_size():
+            raise ValueError(f"{name} is declared with {declared} bytes and is not that long")

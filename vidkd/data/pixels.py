@@ -38,8 +38,9 @@ class PixelSource(Protocol):
 class StoredPixels:
     """Frames in the file, raw or JPEG, read through a memory map that is opened when first used."""
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
+    def __init__(self, path: Path, file: h5py.File, video_ids: Sequence[str]) -> None:
         self.path, self.raw = path, file.attrs["encoding"] == "raw"
+        self._video_ids = video_ids
         self._offset: NDArray[np.int64] = file["offset"][:]
         self._sizes: NDArray[np.int32] = file["size"][:]
         self._crc: NDArray[np.uint32] = file["crc32"][:]
@@ -66,11 +67,20 @@ class StoredPixels:
         return np.memmap(self.path, np.uint8, "r", self._start, (self._total,))
 
     def frames(self, row: int, positions: Positions) -> Pixels:
-        """See PixelSource."""
+        """See PixelSource.
+
+        Raises:
+            UserError: the bytes are not those that were stored.
+        """
         height, width = self._sizes[row]
         out = np.empty((len(positions), height, width, 3), np.uint8)
         for place, position in enumerate(positions):
             data = self._bytes(row, position)
+            if zlib.crc32(data.data) != self._crc[row, position]:
+                raise UserError(
+                    f"{self.path}: frame {position} of {self._video_ids[row]} is damaged. Delete the file "
+                    "and give the same command again: Snakemake extracts it anew."
+                )
             out[place] = data.reshape(height, width, 3) if self.raw else decode_jpeg(data)
         return out
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from vidkd.artefacts import check
 from vidkd.errors import UserError
 from vidkd.files import atomic
 
@@ -39,7 +40,7 @@ def iter_rows(file: Path) -> Iterator[Row]:
         UserError: the file is missing or has no video_id column.
     """
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
+        with check(file).open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream)
             if "video_id" not in (reader.fieldnames or []):
                 raise UserError(f"{file} has no column video_id: it is not a list of videos")
@@ -124,7 +125,7 @@ def read_classes(file: Path) -> list[str]:
         UserError: the file is missing or not JSON.
     """
     try:
-        names: list[str] = json.loads(file.read_text(encoding="utf-8"))
+        names: list[str] = json.loads(check(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {file}: {error}. Run list_videos.") from error
     return names

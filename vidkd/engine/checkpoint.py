@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import shutil
@@ -19,14 +20,18 @@ from vidkd.files import atomic
 
 log = logging.getLogger(__name__)
 
+_SUM = hashlib.sha256().digest_size
+"""Bytes at the beginning of a state: the sum of the rest."""
+
 
 def save_state(folder: Path, stamp: str, state: dict[str, Any]) -> None:
     """Save `state` (tensors, numbers, strings, lists, dicts) with the digest of what it belongs to."""
     # Through memory: on a full disk torch itself fails with an error that does not say so.
     content = io.BytesIO()
     torch.save({"stamp": stamp, **state}, content)
-    with atomic(folder / "state.pt") as temporary:
-        temporary.write_bytes(content.getbuffer())
+    with atomic(folder / "state.pt") as temporary, temporary.open("wb") as file:
+        file.write(hashlib.sha256(content.getbuffer()).digest())
+        file.write(content.getbuffer())
 
 
 def load_state(folder: Path, stamp: str) -> dict[str, Any] | None:
@@ -39,7 +44,10 @@ def load_state(folder: Path, stamp: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = memoryview(path.read_bytes())
+        if hashlib.sha256(content[_SUM:]).digest() != content[:_SUM]:
+            raise ValueError("its bytes have changed")
+        state = torch.load(io.BytesIO(content[_SUM:]), map_location="cpu", weights_only=True)
     except Exception as error:  # a truncated or foreign file fails in many ways inside torch
         # Not its text, which recommends to load the file with all the code in it.
         log.warning("%s cannot be read (%s): starting from the beginning", path, type(error).__name__)

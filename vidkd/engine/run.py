@@ -12,6 +12,7 @@ import pandas as pd
 from safetensors.torch import save
 from torch import Tensor
 
+from vidkd.artefacts import check
 from vidkd.errors import UserError
 from vidkd.files import atomic, write_text
 
@@ -49,7 +50,7 @@ def read_config(weights: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path} is missing: it says which network {weights.name} belongs to.")
     try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(check(path).read_text(encoding="utf-8"))
         if not isinstance(config, dict):
             raise ValueError("it is no JSON object")
     except ValueError as error:

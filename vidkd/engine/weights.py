@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vidkd.artefacts import check
 from vidkd.config.training import is_weights_file
 from vidkd.errors import UserError
 
@@ -50,6 +51,7 @@ def read_file(path: Path) -> dict[str, Tensor]:
         raise UserError(
             f"weights: {path} does not exist. Give a .safetensors or .pth file, or a torchvision name."
         )
+    check(path)
     if _is_page(path):
         raise UserError(
             f"weights: {path} cannot be read: it is a web page, such as a download page saved in place of "

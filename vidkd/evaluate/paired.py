@@ -6,7 +6,6 @@ be.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vidkd.artefacts import read_json
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import read_predictions
 from vidkd.evaluate.statistics import holm, mean_interval, sign_flip_p
@@ -34,7 +34,7 @@ def read_runs(metrics: Sequence[Path], name: str, baseline: str) -> dict[str, pd
     Raises:
         UserError: there is no run of the baseline.
     """
-    runs = pd.DataFrame([json.loads(p.read_text(encoding="utf-8")) | {"path": p} for p in metrics])
+    runs = pd.DataFrame([read_json(p) | {"path": p} for p in metrics])
     groups = {str(variant): seeds for variant, seeds in runs.groupby(name, sort=False)}
     if baseline not in groups:
         raise UserError(

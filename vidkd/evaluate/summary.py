@@ -6,7 +6,6 @@ Figures of a run are those of its `metrics.json`; intervals and comparisons need
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vidkd.artefacts import read_json
 from vidkd.data.tables import read_classes
 from vidkd.evaluate.classes import per_class, read_predictions
 from vidkd.evaluate.paired import Groups, comparisons, differences, seeds_more
@@ -149,4 +149,4 @@ def _predictions(metrics: Path) -> pd.DataFrame:
 
 
 def _read(metrics: Sequence[Path]) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text(encoding="utf-8")) | {"path": path} for path in metrics]
+    return [read_json(path) | {"path": path} for path in metrics]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from vidkd import artefacts
+
 _FORMATS = (
     (re.compile(r"(\w+_)?(params|clips|frames|seeds|seed|jobs|fitted_on|same_predictions)$"), ",.0f"),
     (re.compile(r"gflops|r2|cosine|cka|size_mb|peak_mb|\w+_loss"), ".3f"),
@@ -27,7 +29,7 @@ TEXT = (
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a table of results; an empty cell is NaN."""
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT, str))
+    return artefacts.read_table(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT, str))
 
 
 def number(column: str, value: float) -> str:

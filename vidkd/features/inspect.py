@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from vidkd.artefacts import file_sha256
+from vidkd.artefacts import file_sha256, read_sidecar
 from vidkd.data.shards import find_feature_shards
 from vidkd.errors import UserError
 from vidkd.features.meta import canonical
@@ -66,16 +65,12 @@ def _made_by(file: Path) -> str:
     Raises:
         UserError: it is that of another file.
     """
-    path = Path(sidecar(str(file)))
-    if not path.is_file():
+    record = read_sidecar(file)
+    if not record:
         return "no provenance beside it"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        recorded = record["artefact"]["sha256"]
-        about = {name: record[name] for name in ("git", "python", "device", "wall_s")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): delete it and {file}, and run again") from error
-    if recorded != file_sha256(file):
+    about = {name: record.get(name) for name in ("git", "python", "device", "wall_s")}
+    path = sidecar(str(file))
+    if record["artefact"]["sha256"] != file_sha256(file):
         raise UserError(
             f"{file} is not the file that {path} describes: delete it and run snakemake features again"
         )

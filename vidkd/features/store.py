@@ -25,7 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.data.hdf5 import check_own_data
+from vidkd.artefacts import check
+from vidkd.data.hdf5 import DAMAGE, check_own_data
 from vidkd.errors import UserError, some
 from vidkd.features.meta import COLUMNS, FeatureMeta, checksum
 from vidkd.features.rows import Features, ForeignFeatures, Gather, gather_of
@@ -160,9 +161,9 @@ class _Shard:
                 f"feature store {path} is missing: run snakemake features, which makes only this one"
             )
         try:
-            with h5py.File(path, "r", locking=False) as file:
+            with h5py.File(check(path), "r", locking=False) as file:
                 self._read(file)
-        except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:  # whatever damage leads to
+        except DAMAGE as error:
             raise UserError(f"{path} is not a whole feature store ({error}): {_AGAIN}") from error
 
     def _read(self, file: h5py.File) -> None:

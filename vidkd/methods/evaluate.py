@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vidkd import lazy
+from vidkd.artefacts import read_json
 from vidkd.data.tables import read_classes
 from vidkd.evaluate.classes import class_gate, read_predictions, run_figures
 from vidkd.files import write_text
@@ -70,8 +71,8 @@ def _classified(
     """The figures of any classifier, what it costs, and what its method adds or says otherwise."""
     table = read_predictions(inputs.result("predictions"))
     trained = "config" in inputs.needs.results
-    config = json.loads(inputs.result("config").read_text(encoding="utf-8")) if trained else {}
+    config = read_json(inputs.result("config")) if trained else {}
     classes = config.get("classes") or read_classes(inputs.classes)
-    cost = json.loads(inputs.result("efficiency").read_text(encoding="utf-8"))
+    cost = read_json(inputs.result("efficiency"))
     found = {**run_figures(table, classes), **cost, "result_gate": class_gate(table)}
     return found | (own(Evaluated(table, config, classes, inputs, settings)) if own else {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from vidkd.artefacts import read_json
 from vidkd.evaluate.statistics import wilson_percent
 from vidkd.evaluate.tables import read_table
 
@@ -22,7 +22,7 @@ TIMES = ("ms_1", "ms_2")
 
 def head_rows(metrics: Path) -> list[dict[str, Any]]:
     """Make a row for each head of a network: accuracies in percent, and the answer of the gate."""
-    run = json.loads(metrics.read_text(encoding="utf-8"))
+    run = read_json(metrics)
     return [
         {
             "network": run["network"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vidkd.artefacts import read_json, read_table
 from vidkd.errors import UserError
 from vidkd.methods.inputs import Inputs
 from vidkd.plotting import MARKERS, STYLE, panels, save_figure
@@ -76,10 +76,10 @@ def _read_history(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise UserError(f"there is no file {path}: give the history.csv of a finished training")
-    table = pd.read_csv(path)
+    table = read_table(path)
     if "trial" not in table:
         return table
-    config = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
+    config = read_json(path.with_name("config.json"))
     return table[table["trial"] == config["trial"]]
 
 

@@ -15,6 +15,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from vidkd.artefacts import check
 from vidkd.config.settings import ReportSettings
 from vidkd.data.tables import by_reason
 from vidkd.evaluate.specs import Section, Spec
@@ -160,7 +161,7 @@ def _inline_svg(path: Path, label: str) -> str:
 
     Names inside are made its own: matplotlib gives the marks of every drawing the same ones.
     """
-    text = path.read_text(encoding="utf-8")
+    text = check(path).read_text(encoding="utf-8")
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{path.stem}-", text[text.index("<svg") :])
     words = jinja2.filters.escape(label)
     return re.sub(r"^<svg ", lambda found: f'{found[0]}role="img" aria-label="{words}" ', text)

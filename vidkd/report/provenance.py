@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from vidkd.paths import sidecar
+from vidkd.artefacts import read_sidecar, read_table
 
 _MAKING = ("model.safetensors", "predictions.csv")
 """Files of a run whose provenance is told, the first that is there: an ensemble has no weights of its own."""
@@ -69,9 +69,8 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, s
 def _records(metrics: Path) -> Iterator[dict[str, Any]]:
     """The record of the run beside `metrics`, if it has one."""
     for name in _MAKING:
-        file = Path(sidecar(str(metrics.with_name(name))))
-        if file.is_file():
-            yield json.loads(file.read_text(encoding="utf-8"))
+        if record := read_sidecar(metrics.with_name(name)):
+            yield record
             return
 
 
@@ -81,7 +80,7 @@ def tabulate_benchmarks(folder: Path) -> pd.DataFrame:
     for rule in sorted(path for path in folder.iterdir() if path.is_dir()):
         # A rule that is running has a folder, but no file yet.
         if files := sorted(rule.glob("*.tsv")):
-            jobs = pd.concat([pd.read_csv(file, sep="\t", na_values="-") for file in files])
+            jobs = pd.concat([read_table(file, ["s", "max_rss"], sep="\t", na_values="-") for file in files])
             row = {"rule": rule.name, "jobs": len(jobs), "seconds": jobs["s"].sum()}
             rows.append(row | {"memory_mb": jobs["max_rss"].max()})
     return pd.DataFrame(rows, columns=["rule", "jobs", "seconds", "memory_mb"])

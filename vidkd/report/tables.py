@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from vidkd import artefacts
 from vidkd.config.references import Reference, data_set_of
 from vidkd.data.tables import read_classes
 from vidkd.evaluate.specs import Column, Spec
@@ -100,7 +101,7 @@ def show(name: str, table: pd.DataFrame) -> tuple[list[Column], list[list[Cell]]
 def read_report_table(path: Path) -> pd.DataFrame:
     """Read a table of results; what is excluded is text, whatever it looks like."""
     if path.name == "excluded.csv":
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        return artefacts.read_table(path, dtype=str, keep_default_na=False)
     return read_table(path)
 
 

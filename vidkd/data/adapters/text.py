@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from vidkd.artefacts import check
 from vidkd.errors import UserError
 
 
@@ -19,7 +20,7 @@ def read_lines(file: Path) -> Iterator[tuple[str, str]]:
     """
     try:
         # Bytes, because a text stream decodes ahead and cannot say which line is wrong.
-        with file.open("rb") as stream:
+        with check(file).open("rb") as stream:
             for number, raw in enumerate(stream, 1):
                 place = f"{file}:{number}"
                 line = _decoded(raw, place).removeprefix("\ufeff" if number == 1 else "").rstrip()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from vidkd.artefacts import read_json
 from vidkd.methods.inputs import Inputs
 
 _KEYS = ["converter", "teacher"]
@@ -23,7 +23,7 @@ _OVER_SEEDS = ("r2", "cosine", "cka", "retrieval_top1", "probe_top1")
 
 def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Make a row for each split, converter and teacher, in their order in the metrics: test first."""
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in inputs.results("metrics")]
+    runs = [read_json(path) for path in inputs.results("metrics")]
     flat = pd.DataFrame(
         [run | run["splits"][split] | {"split": split} for split in runs[0]["splits"] for run in runs]
     )

@@ -6,7 +6,6 @@ network for information that fewer frames never had: it compares with training a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from vidkd.artefacts import read_json, read_table
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import reported_count
 from vidkd.methods.evaluate import Evaluated
@@ -32,7 +32,7 @@ def figures(run: Evaluated) -> dict[str, Any]:
         UserError: the predictions have no column of a frame count.
     """
     predictions = run.inputs.result("predictions")
-    table = pd.read_csv(predictions)
+    table = read_table(predictions, ["label_id"])
     columns = {int(m[1]): table[name] for name in table.columns if (m := _PREDICTION.match(name))}
     if not columns:
         raise UserError(f"{predictions} has no predictions: delete it and run again.")
@@ -93,7 +93,7 @@ def _runs(metrics: Sequence[Path], settings: TFDSettings) -> dict[str, dict[int,
     """Variant → seed → metrics with integer frame counts; the composed row `st` comes last."""
     runs: dict[str, dict[int, dict[str, Any]]] = {}
     for path in metrics:
-        run = json.loads(path.read_text(encoding="utf-8"))
+        run = read_json(path)
         for key in ("accuracy", "gflops"):
             run[key] = {int(count): value for count, value in run[key].items()}
         runs.setdefault(run["run"], {})[run["seed"]] = run

@@ -6,12 +6,12 @@ that more of them say no more about other clips.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from vidkd.artefacts import read_json
 from vidkd.errors import UserError
 from vidkd.evaluate.statistics import wilson_percent
 from vidkd.methods.evaluate import Evaluated
@@ -39,7 +39,7 @@ def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
     Raises:
         UserError: no label has both classes of a pair.
     """
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in inputs.results("metrics")]
+    runs = [read_json(path) for path in inputs.results("metrics")]
     for one, other in ProbeEvaluationSettings.model_validate(settings).pairs.items():
         if not any({one, other} <= set(run["classes"]) for run in runs):
             labels = ", ".join(dict.fromkeys(run["label"] for run in runs))

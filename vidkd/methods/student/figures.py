@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from vidkd.artefacts import read_json
 from vidkd.data.frames import FrameStore
 from vidkd.data.sampling import evaluation_positions
 from vidkd.evaluate.classes import read_predictions
@@ -66,7 +66,7 @@ def attended_clips(inputs: Inputs, clips: int = 6) -> list[_Attended]:
     Raises:
         UserError: a frame store cannot be read.
     """
-    config = json.loads(inputs.result("config").read_text(encoding="utf-8"))
+    config = read_json(inputs.result("config"))
     settings = StudentSettings.model_validate(config["settings"])
     table = read_predictions(inputs.result("predictions")).sort_values("video_id")
     first = table.groupby("label_id").head(1).sort_values("label_id").head(clips)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from vidkd.artefacts import read_json
 from vidkd.evaluate.paired import comparisons, differences, read_runs
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
@@ -51,7 +51,7 @@ def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
         )
         for name, seeds in groups.items()
     ]  # fmt: skip
-    teacher = json.loads(inputs.result("teacher").read_text(encoding="utf-8"))
+    teacher = read_json(inputs.result("teacher"))
     last = teacher_row(TEACHER, teacher, costs[TEACHER], ("top5", "mean_class", "f1"))
     return pd.DataFrame([*rows, last | {"teacher_view": "itself", "agreement": 100.0, "cosine": 1.0}])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
+from vidkd.artefacts import read_json, read_table
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import read_predictions
 from vidkd.evaluate.paired import Groups, comparisons, differences, read_runs
@@ -45,7 +45,7 @@ def figures(run: Evaluated) -> dict[str, Any]:
     Raises:
         UserError: no class is called as the settings say.
     """
-    last = pd.read_csv(run.inputs.result("history")).iloc[-1]
+    last = read_table(run.inputs.result("history")).iloc[-1]
     about = ("label", TEACHER, ASSISTANT, "train_clips", "labelled_clips")
     return {
         **{name: run.config[name] for name in about},
@@ -183,5 +183,5 @@ def _frozen_row(
 
 
 def _figures_of(metrics: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))
+    found: dict[str, Any] = read_json(metrics)
     return found
