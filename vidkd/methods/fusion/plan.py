@@ -90,11 +90,6 @@ class Fusion(Method):
         return Needs(features=features, weights={"head": (self.of_run(run, seed).weights,)})
 
     @property
-    def baseline(self) -> str | None:
-        """As configured."""
-        return self.own.baseline
-
-    @property
     def measured(self) -> bool:
         """Where a head is exported."""
         return self.exports
