@@ -30,15 +30,14 @@ class Converters(Method):
 
     NAME: ClassVar[str] = "converters"
     TITLE: ClassVar[str] = "Converters"
-    REPORT: ClassVar[str] = "vidkd.methods.converters.report:SECTION"
     SECTION: ClassVar[type[MethodSettings]] = ConverterExperiment
     RECIPE: ClassVar[type[Section]] = ConverterSettings
     ABSENT: ClassVar[str] = "set `converters.student` and `converters.teachers`"
     TABLES: ClassVar[tuple[str, ...]] = ("quality", "similarity")
     REPORTED: ClassVar[tuple[str, ...]] = ("converters",)
-    TRAIN: ClassVar[str] = "vidkd.methods.converters.train:training"
-    CONVERT: ClassVar[str] = "vidkd.methods.converters.convert:convert"
-    EVALUATE: ClassVar[str] = "vidkd.methods.converters.evaluate:evaluate"
+    PREDICT: ClassVar[str] = ""
+    CONVERT: ClassVar[str] = "convert:convert"
+    EVALUATE: ClassVar[str] = "evaluate:evaluate"
     CLASSIFIES: ClassVar[bool] = False
     COMPARED: ClassVar[bool] = False
 

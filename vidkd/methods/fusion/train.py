@@ -62,7 +62,7 @@ class _Trial:
         }
 
 
-def fit_fusion(job: Job) -> Fitted:
+def training(job: Job) -> Fitted:
     """Train all trials and choose one by validation.
 
     The trial of the best validation top-1 is taken, of several the one of the smallest loss, of these the

@@ -17,17 +17,14 @@ class TriModel(Method):
 
     NAME: ClassVar[str] = "trimodel"
     TITLE: ClassVar[str] = "Tri-model"
-    REPORT: ClassVar[str] = "vidkd.methods.trimodel.report:SECTION"
     SECTION: ClassVar[type[MethodSettings]] = TriModelExperiment
     RECIPE: ClassVar[type[Section]] = TriModelSettings
     ABSENT: ClassVar[str] = "set `trimodel.teacher` and `trimodel.assistant`"
     TABLES: ClassVar[tuple[str, ...]] = ("trimodel", "networks", "per_class")
     REPORTED: ClassVar[tuple[str, ...]] = ("trimodel", "networks")
-    TRAIN: ClassVar[str] = "vidkd.methods.trimodel.train:training"
-    PREDICT: ClassVar[str] = "vidkd.methods.trimodel.predict:predict"
-    EVALUATE: ClassVar[str] = "vidkd.methods.trimodel.table:figures"
-    EXPORT: ClassVar[str] = "vidkd.methods.trimodel.predict:export"
-    MEASURE: ClassVar[str] = "vidkd.methods.trimodel.predict:parts"
+    EVALUATE: ClassVar[str] = "table:figures"
+    EXPORT: ClassVar[str] = "predict:export"
+    MEASURE: ClassVar[str] = "predict:parts"
     SHARED: ClassVar[bool] = True
 
     own: TriModelExperiment
