@@ -290,6 +290,10 @@ class Method:
         """An artefact of every run with its first seed."""
         return {run: getattr(self.of_run(run, self.seeds(run)[0]), artefact) for run in self.runs()}
 
+    def first_weights(self) -> dict[str, tuple[str, ...]]:
+        """The weights of every run with its first seed, for `Needs`."""
+        return {run: (file,) for run, file in self.first("weights").items()}
+
     def table_path(self, name: str) -> str:
         """The file of a table of its own."""
         return self.plan.paths.table(self.FOLDER or self.NAME, name)

@@ -83,9 +83,8 @@ class Converters(Method):
         needs = Needs(results={"metrics": self.every("metrics")})
         make = "vidkd.methods.converters.table:tabulate"
         names = (str(self.own.student), *self.own.teachers)
-        weights: dict[str, tuple[str, ...]]
-        weights = {run: (file,) for run, file in self.first("weights").items()}
-        alike = Needs(features={name: self.plan.features(name, "test") for name in names}, weights=weights)
+        features = {name: self.plan.features(name, "test") for name in names}
+        alike = Needs(features=features, weights=self.first_weights())
         compare = "vidkd.methods.converters.similarity:compare_features"
         return {
             "converters": Table(path=self.table_path("quality"), make=make, needs=needs),

@@ -105,9 +105,8 @@ class Student(Method):
 
     def measure_needs(self) -> Needs:
         """Every variant with the first seed, and the teacher."""
-        weights = {run: (file,) for run, file in self.first("weights").items()}
         teacher = self.plan.network(str(self.own.teacher.backbone), self.head("weights"))
-        return Needs(weights=weights, networks={TEACHER: teacher})
+        return Needs(weights=self.first_weights(), networks={TEACHER: teacher})
 
     @property
     def exports(self) -> bool:

@@ -98,7 +98,7 @@ class TriModel(Method):
         """Every variant with the first seed, and both networks."""
         heads = self.heads("weights")
         networks = {role: self.plan.network(name, heads[role]) for role, name in self.roles.items()}
-        return Needs(weights={run: (file,) for run, file in self.first("weights").items()}, networks=networks)
+        return Needs(weights=self.first_weights(), networks=networks)
 
     @property
     def exports(self) -> bool:
