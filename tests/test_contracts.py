@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def has_step(script: str, method: str) -> bool:
-    return script == "train" or hasattr(find_method(method), "PREDICT")
+    return script == "train" or bool(find_method(method).PREDICT)
 
 
 FILES = sorted(path.stem for path in (ROOT / "workflow_scripts").glob("*.py") if path.stem != "__init__")
@@ -296,7 +296,7 @@ def steps() -> Iterator[tuple[str, list[str], Needs]]:
         run = method.trained()[-1]
         settings = ["--settings", method.settings_text(run)]
         yield f"train {name}", ["train", name, *settings], method.train_needs(run, 0)
-        if hasattr(method, "PREDICT"):
+        if method.PREDICT:
             files = ["--predictions=p.csv", "--efficiency=e.json"]
             settings = ["--settings", json.dumps(method.prediction_settings())]
             yield f"predict {name}", ["predict", name, *files, *settings], method.predict_needs(run, 0)
@@ -396,8 +396,8 @@ def test_a_method_has_tests(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_what_a_method_names_is_there(name):
     method = find_method(name)(PLAN)
-    entries = [getattr(method, step, "") for step in ("TRAIN", "PREDICT", "EVALUATE", "MEASURE", "EXPORT")]
-    entries += [method.BY_HAND, *(table.make for table in method.tables().values())]
+    entries = [method.TRAIN, method.PREDICT, method.EVALUATE, method.MEASURE, method.EXPORT, method.BY_HAND]
+    entries += [*(table.make for table in method.tables().values())]
     entries += [figure.draw for figure in method.figures().values()]
     assert all(callable(lazy.load(entry)) for entry in entries if entry)
     assert set(method.REPORTED) <= set(method.tables())

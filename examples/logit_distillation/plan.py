@@ -17,14 +17,12 @@ class Logits(Method):
 
     NAME: ClassVar[str] = "logits"
     TITLE: ClassVar[str] = "Logit distillation"
-    REPORT: ClassVar[str] = "vidkd.methods.logits.report:SECTION"
     SECTION: ClassVar[type[MethodSettings]] = LogitExperiment
     RECIPE: ClassVar[type[Section]] = LogitSettings
     ABSENT: ClassVar[str] = "set `logits.teacher.backbone`"
     TABLES: ClassVar[tuple[str, ...]] = ("logits",)
     REPORTED: ClassVar[tuple[str, ...]] = ("logits",)
-    TRAIN: ClassVar[str] = "vidkd.methods.logits.train:training"
-    PREDICT: ClassVar[str] = "vidkd.methods.logits.train:predict"
+    PREDICT: ClassVar[str] = "train:predict"
     SHARED: ClassVar[bool] = True
 
     own: LogitExperiment

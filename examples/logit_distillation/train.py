@@ -29,7 +29,7 @@ from vidkd.methods.ffn.settings import FFNSettings
 from vidkd.methods.ffn.start import load_network
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.logits.settings import LogitSettings
-from vidkd.methods.predict import Predicted
+from vidkd.methods.predict import Predicted, class_columns
 from vidkd.methods.teacher_model import check_features, check_gate, load_head
 from vidkd.methods.train import Fitted, Job
 from vidkd.methods.training_data import training_clips
@@ -111,9 +111,8 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
     model, trained, _ = load_network(inputs.weights("student"))
     use_cpu(trained.cpu_threads)
     store, accelerator = FrameStore(inputs.frames("test")), Accelerator()
-    score_NK = run(model.to(accelerator.device), store, trained, accelerator, workers).softmax(1)
-    columns = {"video_id": store.video_ids, "label_id": store.label_ids, "pred": score_NK.argmax(1).numpy()}
-    columns |= {f"s_{k}": column.numpy() for k, column in enumerate(score_NK.T)}
+    logit_NK = run(model.to(accelerator.device), store, trained, accelerator, workers)
+    columns = class_columns(store.video_ids, store.label_ids, logit_NK)
     (frames,) = trained.frame_counts
     cost = {"params": count_parameters(model), "gflops": gflops(model, frames, trained.size)}
     return Predicted(columns, {**cost, "frames": frames})

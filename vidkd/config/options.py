@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import pathlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
@@ -43,6 +43,13 @@ def command(function: Callable[..., Any]) -> click.Command:
     return click.command(cls=_Command, context_settings=settings)(function)
 
 
+def with_options(function: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    """Add options to `function`; its help lists them in their order."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def settings_options(
     model: type[BaseModel], exclude: Collection[str] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -73,10 +80,8 @@ def settings_options(
             changes = {path: value for path, value in given.items() if value not in (None, ())}
             return function(settings=_resolve(model, settings, changes, fields), **arguments)
 
-        for path, field in reversed(fields.items()):
-            wrapped = _option(path, field)(wrapped)
         base = click.option("--settings", default="{}", metavar="JSON", help="Settings as a JSON object.")
-        return base(wrapped)
+        return with_options(wrapped, [base, *(_option(path, field) for path, field in fields.items())])
 
     return decorate
 

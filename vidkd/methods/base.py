@@ -128,6 +128,10 @@ class MethodSettings(Section):
         return []
 
 
+_ENTRIES = ("REPORT", "TRAIN", "PREDICT", "BY_HAND", "CONVERT", "EVALUATE", "MEASURE", "EXPORT")
+"""Attributes of a `Method` that name an object of a module."""
+
+
 class Method:
     """A method as the workflow and the report know it: its runs, and what each step of them reads."""
 
@@ -145,14 +149,16 @@ class Method:
     """Names of the files of its tables."""
     REPORTED: ClassVar[tuple[str, ...]] = ()
     """Names, in the report, of those of its tables that it shows."""
-    REPORT: ClassVar[str]
-    """module:Section of the report page that shows them."""
+    REPORT: ClassVar[str] = "report:SECTION"
+    """module:Section of the report page that shows them; here and below, a module without a package
+    is one of the method's folder."""
     FOLDER: ClassVar[str] = ""
     """Folder of its tables, where that is not its own."""
-    TRAIN: ClassVar[str]
+    TRAIN: ClassVar[str] = "train:training"
     """module:function that trains: `vidkd.methods.train.Job` in, `Fitted` out."""
-    PREDICT: ClassVar[str]
-    """module:function that predicts the test split: `Inputs`, settings and workers in, `Predicted` out."""
+    PREDICT: ClassVar[str] = "predict:predict"
+    """module:function that predicts the test split: `Inputs`, settings and workers in, `Predicted` out;
+    empty: its runs predict no classes."""
     BY_HAND: ClassVar[str] = "vidkd.methods.cli:nothing_more"
     """module:decorator that adds options to `train` for use by hand."""
     CLASHING: ClassVar[frozenset[str]] = frozenset()
@@ -175,6 +181,14 @@ class Method:
     """Whether its runs predict classes; else features, which are compared with others."""
     COMPARED: ClassVar[bool] = True
     """Whether its runs are classifiers that the summary compares."""
+
+    def __init_subclass__(cls) -> None:
+        """Complete the entries that name a module of its folder without the folder."""
+        folder = cls.__module__.rpartition(".")[0]
+        for name in _ENTRIES:
+            entry = getattr(cls, name)
+            if entry and "." not in entry:
+                setattr(cls, name, f"{folder}.{entry}")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -275,6 +289,10 @@ class Method:
     def first(self, artefact: str) -> dict[str, str]:
         """An artefact of every run with its first seed."""
         return {run: getattr(self.of_run(run, self.seeds(run)[0]), artefact) for run in self.runs()}
+
+    def first_weights(self) -> dict[str, tuple[str, ...]]:
+        """The weights of every run with its first seed, for `Needs`."""
+        return {run: (file,) for run, file in self.first("weights").items()}
 
     def table_path(self, name: str) -> str:
         """The file of a table of its own."""

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from vidkd.config.data import SPLITS
-from vidkd.config.options import PATH, checked
+from vidkd.config.options import PATH, checked, with_options
 from vidkd.errors import UserError
 from vidkd.methods.base import Method
 from vidkd.methods.needs import Needs, Network, Store
@@ -79,9 +79,7 @@ def needs_options(function: Callable[..., Any]) -> Callable[..., Any]:
         )
         return function(needs=needs, **others)
 
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    return with_options(wrapped, _OPTIONS)
 
 
 def nothing_more(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vidkd.config.clips import ClipSettings
 from vidkd.data.clips import Batch, TrainingClips, check_clips, collate, evaluation_loader
@@ -16,9 +15,7 @@ from vidkd.data.frames import FrameStore
 from vidkd.data.label_ids import read_labels
 from vidkd.data.selected import SelectedClips
 from vidkd.data.tables import UNLABELLED
-from vidkd.engine.accuracy import top_k
 from vidkd.engine.processes import part
-from vidkd.errors import UserError
 from vidkd.methods.inputs import Inputs
 
 log = logging.getLogger(__name__)
@@ -87,14 +84,3 @@ def validation_clips(
     loader = evaluation_loader(store, [frames], settings, batch_size, workers)
     label_N = read_labels(inputs.labels, store.video_ids, len(inputs.class_names))
     return store, loader, torch.from_numpy(label_N.astype(np.int64))
-
-
-def validation_row(logit_NK: Tensor, label_N: Tensor) -> dict[str, float]:
-    """Make the columns `val_loss` and `val_top1` (in percent) of `history.csv`.
-
-    Raises:
-        UserError: a logit is not finite: as an accuracy it would pass for one of the first class.
-    """
-    if not logit_NK.isfinite().all():
-        raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
-    return {"val_loss": F.cross_entropy(logit_NK, label_N).item(), "val_top1": top_k(logit_NK, label_N)}

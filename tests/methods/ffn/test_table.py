@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score
 
 from vidkd.errors import UserError
 from vidkd.methods.evaluate import Evaluated
@@ -83,31 +81,9 @@ def test_without_separate_training_there_is_no_row_and_no_deviation(metrics):
     assert not [name for name in table.columns if name.startswith("dev")]
 
 
-def evaluated(folder, table):
-    table.to_csv(folder / "predictions.csv", index=False)
-    inputs = Inputs(Needs(results={"predictions": (str(folder / "predictions.csv"),)}))
-    return figures(Evaluated(table, {}, ["a", "b", "c"], inputs, {}))
-
-
-def test_accuracy_by_count_is_scikit_learns(tmp_path):
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame({"video_id": range(50), "label_id": rng.integers(3, size=50)})
-    table["pred_4f"], table["pred_8f"] = rng.integers(3, size=50), table["label_id"]
-    found = evaluated(tmp_path, table)
-    assert found["accuracy"]["4"] == pytest.approx(100 * accuracy_score(table.label_id, table.pred_4f))
-    assert (found["accuracy"]["8"], found["frames"]) == (100, 8)
-    assert found["result_gate"]["passed"]
-
-
-def test_a_run_that_says_one_class_at_a_count_is_marked_failed(tmp_path):
-    table = pd.DataFrame(
-        {"video_id": range(4), "label_id": [0, 1, 0, 0], "pred_4f": 0, "pred_8f": [0, 1, 0, 1]}
-    )
-    gate = evaluated(tmp_path, table)["result_gate"]
-    assert not gate["passed"]
-    assert "same class at 4 frames" in gate["reason"]
-
-
 def test_predictions_of_no_frame_count_are_an_error(tmp_path):
+    table = pd.DataFrame({"video_id": ["a"], "label_id": [0]})
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    inputs = Inputs(Needs(results={"predictions": (str(tmp_path / "predictions.csv"),)}))
     with pytest.raises(UserError, match="no predictions"):
-        evaluated(tmp_path, pd.DataFrame({"video_id": ["a"], "label_id": [0]}))
+        figures(Evaluated(table, {}, ["a", "b", "c"], inputs, {}))

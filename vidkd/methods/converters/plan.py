@@ -30,15 +30,14 @@ class Converters(Method):
 
     NAME: ClassVar[str] = "converters"
     TITLE: ClassVar[str] = "Converters"
-    REPORT: ClassVar[str] = "vidkd.methods.converters.report:SECTION"
     SECTION: ClassVar[type[MethodSettings]] = ConverterExperiment
     RECIPE: ClassVar[type[Section]] = ConverterSettings
     ABSENT: ClassVar[str] = "set `converters.student` and `converters.teachers`"
     TABLES: ClassVar[tuple[str, ...]] = ("quality", "similarity")
     REPORTED: ClassVar[tuple[str, ...]] = ("converters",)
-    TRAIN: ClassVar[str] = "vidkd.methods.converters.train:training"
-    CONVERT: ClassVar[str] = "vidkd.methods.converters.convert:convert"
-    EVALUATE: ClassVar[str] = "vidkd.methods.converters.evaluate:evaluate"
+    PREDICT: ClassVar[str] = ""
+    CONVERT: ClassVar[str] = "convert:convert"
+    EVALUATE: ClassVar[str] = "evaluate:evaluate"
     CLASSIFIES: ClassVar[bool] = False
     COMPARED: ClassVar[bool] = False
 
@@ -84,9 +83,8 @@ class Converters(Method):
         needs = Needs(results={"metrics": self.every("metrics")})
         make = "vidkd.methods.converters.table:tabulate"
         names = (str(self.own.student), *self.own.teachers)
-        weights: dict[str, tuple[str, ...]]
-        weights = {run: (file,) for run, file in self.first("weights").items()}
-        alike = Needs(features={name: self.plan.features(name, "test") for name in names}, weights=weights)
+        features = {name: self.plan.features(name, "test") for name in names}
+        alike = Needs(features=features, weights=self.first_weights())
         compare = "vidkd.methods.converters.similarity:compare_features"
         return {
             "converters": Table(path=self.table_path("quality"), make=make, needs=needs),

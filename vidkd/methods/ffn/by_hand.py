@@ -12,7 +12,7 @@ import click
 import torch
 from accelerate import Accelerator
 
-from vidkd.config.options import PATH
+from vidkd.config.options import PATH, with_options
 from vidkd.data.clips import check_clips, evaluation_loader
 from vidkd.data.frames import FrameStore
 from vidkd.engine.accuracy import accuracy_by_count
@@ -74,9 +74,7 @@ def seed_options(function: Callable[..., None]) -> Callable[..., None]:
         batches = _TEST_RUN_BATCHES if test_run else None
         function(settings=settings, needs=needs, workers=workers, max_batches=batches, **others)
 
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    return with_options(wrapped, _OPTIONS)
 
 
 def accuracies(weights: Path, shards: list[Path], counts: Sequence[int], workers: int) -> dict[str, float]:

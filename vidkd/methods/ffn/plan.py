@@ -22,17 +22,14 @@ class FFN(Method):
 
     NAME: ClassVar[str] = "ffn"
     TITLE: ClassVar[str] = "Frame Flexible Network"
-    REPORT: ClassVar[str] = "vidkd.methods.ffn.report:SECTION"
     SECTION: ClassVar[type[MethodSettings]] = FFNExperiment
     RECIPE: ClassVar[type[Section]] = FFNSettings
     ABSENT: ClassVar[str] = "set `ffn.variants`"
     TABLES: ClassVar[tuple[str, ...]] = ("tfd", "any_frame")
     REPORTED: ClassVar[tuple[str, ...]] = ("tfd", "any_frame")
-    TRAIN: ClassVar[str] = "vidkd.methods.ffn.train:training"
-    PREDICT: ClassVar[str] = "vidkd.methods.ffn.predict:predict"
-    EVALUATE: ClassVar[str] = "vidkd.methods.ffn.table:figures"
-    MEASURE: ClassVar[str] = "vidkd.methods.ffn.predict:parts"
-    BY_HAND: ClassVar[str] = "vidkd.methods.ffn.by_hand:seed_options"
+    EVALUATE: ClassVar[str] = "table:figures"
+    MEASURE: ClassVar[str] = "predict:parts"
+    BY_HAND: ClassVar[str] = "by_hand:seed_options"
     SHARED: ClassVar[bool] = True
 
     own: FFNExperiment

@@ -15,6 +15,7 @@ import click
 
 from vidkd.config.data import SPLITS
 from vidkd.config.load import load_settings
+from vidkd.config.options import with_options
 from vidkd.config.problems import nearest
 from vidkd.config.settings import CommonSettings
 from vidkd.data.tables import read_classes
@@ -90,9 +91,7 @@ def seed_options(function: Callable[..., None]) -> Callable[..., None]:
         _check_counts(needs, n_classes, n_frames)
         function(settings=settings, needs=needs, seed=seed, **others)
 
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    return with_options(wrapped, _OPTIONS)
 
 
 def _with_options(settings: FusionSettings, teachers: Sequence[str], batch: int | None) -> FusionSettings:

@@ -24,19 +24,16 @@ class Fusion(Method):
 
     NAME: ClassVar[str] = "fusion"
     TITLE: ClassVar[str] = "Fusion"
-    REPORT: ClassVar[str] = "vidkd.methods.fusion.report:SECTION"
     SECTION: ClassVar[type[MethodSettings]] = FusionExperiment
     RECIPE: ClassVar[type[Section]] = FusionSettings
     ABSENT: ClassVar[str] = "set `converters.student` and `converters.teachers`"
     TABLES: ClassVar[tuple[str, ...]] = ("fusion", "modes")
     REPORTED: ClassVar[tuple[str, ...]] = ("fusion", "modes")
     EXPORTED: ClassVar[str] = "bundle"
-    TRAIN: ClassVar[str] = "vidkd.methods.fusion.train:fit_fusion"
-    PREDICT: ClassVar[str] = "vidkd.methods.fusion.predict:predict"
-    EVALUATE: ClassVar[str] = "vidkd.methods.fusion.table:figures"
-    MEASURE: ClassVar[str] = "vidkd.methods.fusion.latency:parts"
-    EXPORT: ClassVar[str] = "vidkd.methods.fusion.export:export"
-    BY_HAND: ClassVar[str] = "vidkd.methods.fusion.by_hand:seed_options"
+    EVALUATE: ClassVar[str] = "table:figures"
+    MEASURE: ClassVar[str] = "latency:parts"
+    EXPORT: ClassVar[str] = "export:export"
+    BY_HAND: ClassVar[str] = "by_hand:seed_options"
     CLASHING: ClassVar[frozenset[str]] = frozenset({"student", "teachers"})
 
     own: FusionExperiment
@@ -88,11 +85,6 @@ class Fusion(Method):
         """The head, and caches of the test split."""
         features = self.features(self.settings_of(run), seed, "test")
         return Needs(features=features, weights={"head": (self.of_run(run, seed).weights,)})
-
-    @property
-    def baseline(self) -> str | None:
-        """As configured."""
-        return self.own.baseline
 
     @property
     def measured(self) -> bool:

@@ -25,7 +25,7 @@ from vidkd.methods.fusion.model import FusionHead
 from vidkd.methods.fusion.settings import FusionSettings
 from vidkd.methods.fusion.sources import converting, is_given, open_features
 from vidkd.methods.inputs import Inputs
-from vidkd.methods.predict import Predicted
+from vidkd.methods.predict import Predicted, class_columns
 
 _CONVERTERS = "converters."
 """Beginning of the names of converters that were trained with the head."""
@@ -48,9 +48,7 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
     use_cpu(own.cpu_threads)
     test = open_test(weights, inputs)
     logit_BK = logits(method, test, own.batch_size, torch.device("cpu"))
-    columns = {"video_id": test.video_ids, "label_id": test.label_ids, "pred": logit_BK.argmax(1).numpy()}
-    scores = {f"s_{k}": column.numpy() for k, column in enumerate(logit_BK.softmax(1).T)}
-    return Predicted(columns | scores, {"params": config["params"]})
+    return Predicted(class_columns(test.video_ids, test.label_ids, logit_BK), {"params": config["params"]})
 
 
 def load_fusion(weights: Path) -> Fuse:

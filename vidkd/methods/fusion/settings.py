@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from vidkd.config.problems import Location, Problem, Problems, nearest, problems
+from vidkd.config.problems import Problem, Problems, nearest, problems
 from vidkd.config.training import FeatureTrainingSettings
 from vidkd.config.variants import Experiment, changes_of
 from vidkd.methods.base import MethodSettings
@@ -110,6 +110,8 @@ change."""
 class FusionExperiment(Experiment, MethodSettings):
     """Fusion heads over the features of `converters.student` and its converted ones."""
 
+    NAMING: ClassVar[tuple[str, ...]] = ("baseline", "bundle")
+
     base: FusionSettings = Field(
         FusionSettings(),  # type: ignore[call-arg]
         description="Recipe that every variant starts from.",
@@ -131,19 +133,10 @@ class FusionExperiment(Experiment, MethodSettings):
     )
 
     @model_validator(mode="after")
-    def _known_names(self) -> FusionExperiment:
-        known = list(self.variants)
-        places: dict[Location, str | None] = {("baseline",): self.baseline, ("bundle",): self.bundle}
-        found = [
-            (where, f"no variant is named {name!r}; {nearest(name, known)}")
-            for where, name in places.items()
-            if name is not None and name not in known
-        ]
-        if not found and self.bundle is not None and self.variant(self.bundle).features == "real":
+    def _bundle_is_converted(self) -> FusionExperiment:
+        if self.bundle is not None and self.variant(self.bundle).features == "real":
             text = f"{self.bundle} needs its teachers to run: choose a variant of converted features, or null"
-            found.append((("bundle",), text))
-        if found:
-            raise Problems(found)
+            raise Problems([(("bundle",), text)])
         return self
 
     def problems(self, settings: CommonSettings) -> list[Problem]:

@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 
 from vidkd.evaluate.paired import comparisons, differences, read_runs, seeds_more
-from vidkd.evaluate.statistics import ratio_interval, wilson_percent
+from vidkd.evaluate.statistics import ratio_interval
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.table_rows import accuracy_columns, mean_and_std
 
 _COMPARED = (
     "delta_vs_student", "delta_vs_student_std", "delta_low", "delta_high", "p_vs_student", "p_holm",
@@ -116,22 +117,17 @@ def _row(
     name: str, seeds: pd.DataFrame, comparison: Mapping[str, Any], gates: Sequence[str]
 ) -> dict[str, Any]:
     """The row of one variant."""
-    first, mean = seeds.iloc[0], seeds["top1"].mean()
-    low, high = wilson_percent(mean, first["n_clips"])
+    first = seeds.iloc[0]
     opened = pd.DataFrame(list(seeds["gates"]), columns=list(gates), dtype=float).mean()
     return {
         "variant": name,
         "inputs": first["inputs"],
         "seeds": len(seeds),
         "clips": first["n_clips"],
-        "top1": mean,
-        "top1_std": seeds["top1"].std(),
-        "low": low,
-        "high": high,
+        **accuracy_columns(seeds),
         "clips_compared": comparison.get("clips_compared", first["n_clips"]),
         **{name: comparison.get(name, math.nan) for name in _COMPARED},
-        "mean_class": seeds["mean_class"].mean(),
-        "mean_class_std": seeds["mean_class"].std(),
+        **mean_and_std(seeds, ["mean_class"]),
         "chance": first["chance"],
         "params": first["params"],
         **{f"gate_{teacher}": value for teacher, value in opened.items()},

@@ -12,15 +12,13 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from torch.nn import functional as F
 
-from vidkd.engine.accuracy import top_k
+from vidkd.engine.accuracy import validation_row
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.loop import Progress
 from vidkd.engine.optim import one_group
 from vidkd.engine.run import NETWORK
 from vidkd.engine.runtime import explain_oom, start
-from vidkd.errors import UserError
 from vidkd.features.batches import FeatureBatches, FeatureJoin
 from vidkd.methods.fusion.method import Fuse
 from vidkd.methods.fusion.model import FusionHead
@@ -64,7 +62,7 @@ class _Trial:
         }
 
 
-def fit_fusion(job: Job) -> Fitted:
+def training(job: Job) -> Fitted:
     """Train all trials and choose one by validation.
 
     The trial of the best validation top-1 is taken, of several the one of the smallest loss, of these the
@@ -94,20 +92,15 @@ def fit_fusion(job: Job) -> Fitted:
 def _validation(
     join: FeatureJoin, batch_size: int, accelerator: Accelerator
 ) -> Callable[[Fuse], tuple[float, dict[str, float]]]:
-    """Make what the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`.
-
-    Logits that are not finite end the training: as an accuracy they would pass for those of the first class.
-    """
+    """Make what the loop calls between epochs: top-1 accuracy in percent, and columns of `history.csv`."""
     label_B = torch.from_numpy(join.label_ids.astype(np.int64))
 
     def validate(method: Fuse) -> tuple[float, dict[str, float]]:
         method.eval()
         with accelerator.autocast():
             logit_BK = logits(method, join, batch_size, accelerator.device)
-        if not logit_BK.isfinite().all():
-            raise UserError("the logits of validation became NaN or infinite: lower lr, or set clip_grad")
-        accuracy = top_k(logit_BK, label_B)
-        return accuracy, {"val_loss": F.cross_entropy(logit_BK, label_B).item(), "val_top1": accuracy}
+        row = validation_row(logit_BK, label_B)
+        return row["val_top1"], row
 
     return validate
 

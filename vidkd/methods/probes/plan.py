@@ -19,11 +19,9 @@ class Probes(Method):
 
     NAME: ClassVar[str] = "probes"
     TITLE: ClassVar[str] = "Probes"
-    REPORT: ClassVar[str] = "vidkd.methods.probes.report:SECTION"
     SECTION: ClassVar[type[MethodSettings]] = ProbeSettings
-    TRAIN: ClassVar[str] = "vidkd.methods.probes.fit:fit_probe"
-    PREDICT: ClassVar[str] = "vidkd.methods.probes.predict:predict"
-    EVALUATE: ClassVar[str] = "vidkd.methods.probes.table:figures"
+    TRAIN: ClassVar[str] = "fit:fit_probe"
+    EVALUATE: ClassVar[str] = "table:figures"
     CURVES: ClassVar[bool] = False
     COMPARED: ClassVar[bool] = False
     RECIPE: ClassVar[type[Section]] = ProbeRun

@@ -15,7 +15,7 @@ from vidkd.engine.run import read_config
 from vidkd.engine.weights import load_covered, read_file
 from vidkd.features.batches import FeatureJoin
 from vidkd.methods.inputs import Inputs
-from vidkd.methods.predict import Predicted
+from vidkd.methods.predict import Predicted, class_columns
 from vidkd.methods.probes.model import build_model
 from vidkd.methods.probes.rows import open_test, tokens
 from vidkd.methods.probes.settings import HeadSettings
@@ -36,8 +36,7 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
     test, model = open_test(inputs), load_probe(weights)
     use_cpu(read_config(weights)["settings"]["cpu_threads"])
     logit_NK = logits(model, test, torch.device("cpu"))
-    columns = {"video_id": test.video_ids, "label_id": test.label_ids, "pred": logit_NK.argmax(1).numpy()}
-    columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logit_NK.softmax(1).T)}
+    columns = class_columns(test.video_ids, test.label_ids, logit_NK)
     return Predicted(columns, {"params": count_parameters(model)})
 
 

@@ -17,6 +17,7 @@ from vidkd.evaluate.statistics import wilson_percent
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.probes.settings import ProbeEvaluationSettings
+from vidkd.methods.table_rows import accuracy_columns, mean_and_std
 
 _KEYS = ["backbone", "head", "label"]
 
@@ -84,20 +85,15 @@ def _preferred(table: pd.DataFrame, label: int, over: int) -> pd.Series:
 
 def _row(seeds: pd.DataFrame) -> dict[str, Any]:
     """The row of one backbone, head and label."""
-    first, mean = seeds.iloc[0], seeds["top1"].mean()
-    low, high = wilson_percent(mean, first["n_clips"])
+    first, accuracy = seeds.iloc[0], accuracy_columns(seeds)
     row = {
         **{name: first[name] for name in _KEYS},
         "seeds": len(seeds),
         "classes": len(first["classes"]),
-        "top1": mean,
-        "top1_std": seeds["top1"].std(),
-        "low": low,
-        "high": high,
+        **accuracy,
         "chance": first["chance"],
-        "above_chance": low > first["chance"],
-        "mean_class": seeds["mean_class"].mean(),
-        "mean_class_std": seeds["mean_class"].std(),
+        "above_chance": accuracy["low"] > first["chance"],
+        **mean_and_std(seeds, ["mean_class"]),
         "params": first["params"],
         "pairs": None,
         "pairs_low": None,

@@ -19,17 +19,14 @@ class Student(Method):
 
     NAME: ClassVar[str] = "student"
     TITLE: ClassVar[str] = "Student"
-    REPORT: ClassVar[str] = "vidkd.methods.student.report:SECTION"
     SECTION: ClassVar[type[MethodSettings]] = StudentExperiment
     RECIPE: ClassVar[type[Section]] = StudentSettings
     ABSENT: ClassVar[str] = "set `student.teacher.backbone`"
     TABLES: ClassVar[tuple[str, ...]] = ("student", "teachers")
     REPORTED: ClassVar[tuple[str, ...]] = ("student", "teachers")
-    TRAIN: ClassVar[str] = "vidkd.methods.student.train:training"
-    PREDICT: ClassVar[str] = "vidkd.methods.student.predict:predict"
-    EVALUATE: ClassVar[str] = "vidkd.methods.student.table:figures"
-    MEASURE: ClassVar[str] = "vidkd.methods.student.predict:parts"
-    EXPORT: ClassVar[str] = "vidkd.methods.student.export:export"
+    EVALUATE: ClassVar[str] = "table:figures"
+    MEASURE: ClassVar[str] = "predict:parts"
+    EXPORT: ClassVar[str] = "export:export"
     SHARED: ClassVar[bool] = True
 
     own: StudentExperiment
@@ -108,9 +105,8 @@ class Student(Method):
 
     def measure_needs(self) -> Needs:
         """Every variant with the first seed, and the teacher."""
-        weights = {run: (file,) for run, file in self.first("weights").items()}
         teacher = self.plan.network(str(self.own.teacher.backbone), self.head("weights"))
-        return Needs(weights=weights, networks={TEACHER: teacher})
+        return Needs(weights=self.first_weights(), networks={TEACHER: teacher})
 
     @property
     def exports(self) -> bool:

@@ -12,7 +12,7 @@ from vidkd.evaluate.paired import comparisons, differences, read_runs
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.student.settings import TEACHER
-from vidkd.methods.teacher_table import head_rows, read_costs, student_row, teacher_row
+from vidkd.methods.table_rows import head_rows, read_costs, student_row, teacher_row
 
 _OVER_SEEDS = ("top5", "mean_class", "f1", "agreement", "cosine")
 """Further figures, whose mean and deviation over seeds are columns."""

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.data.clips import ClipBatches, TrainingClips
+from vidkd.engine.accuracy import validation_row
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.optim import one_group
@@ -30,7 +31,7 @@ from vidkd.methods.student.model import Student
 from vidkd.methods.student.settings import TEACHER, StudentSettings
 from vidkd.methods.teacher_model import check_features, check_gate, check_network, head_config, load_head
 from vidkd.methods.train import Fitted, Job
-from vidkd.methods.training_data import counts, first_batch, training_clips, validation_clips, validation_row
+from vidkd.methods.training_data import counts, first_batch, training_clips, validation_clips
 
 if TYPE_CHECKING:  # open_clip, which a student without an online teacher does without
     from vidkd.backbones.clip import CLIP

@@ -17,17 +17,14 @@ class TriModel(Method):
 
     NAME: ClassVar[str] = "trimodel"
     TITLE: ClassVar[str] = "Tri-model"
-    REPORT: ClassVar[str] = "vidkd.methods.trimodel.report:SECTION"
     SECTION: ClassVar[type[MethodSettings]] = TriModelExperiment
     RECIPE: ClassVar[type[Section]] = TriModelSettings
     ABSENT: ClassVar[str] = "set `trimodel.teacher` and `trimodel.assistant`"
     TABLES: ClassVar[tuple[str, ...]] = ("trimodel", "networks", "per_class")
     REPORTED: ClassVar[tuple[str, ...]] = ("trimodel", "networks")
-    TRAIN: ClassVar[str] = "vidkd.methods.trimodel.train:training"
-    PREDICT: ClassVar[str] = "vidkd.methods.trimodel.predict:predict"
-    EVALUATE: ClassVar[str] = "vidkd.methods.trimodel.table:figures"
-    EXPORT: ClassVar[str] = "vidkd.methods.trimodel.predict:export"
-    MEASURE: ClassVar[str] = "vidkd.methods.trimodel.predict:parts"
+    EVALUATE: ClassVar[str] = "table:figures"
+    EXPORT: ClassVar[str] = "predict:export"
+    MEASURE: ClassVar[str] = "predict:parts"
     SHARED: ClassVar[bool] = True
 
     own: TriModelExperiment
@@ -101,7 +98,7 @@ class TriModel(Method):
         """Every variant with the first seed, and both networks."""
         heads = self.heads("weights")
         networks = {role: self.plan.network(name, heads[role]) for role, name in self.roles.items()}
-        return Needs(weights={run: (file,) for run, file in self.first("weights").items()}, networks=networks)
+        return Needs(weights=self.first_weights(), networks=networks)
 
     @property
     def exports(self) -> bool:

@@ -16,7 +16,7 @@ from vidkd.evaluate.classes import read_predictions
 from vidkd.evaluate.paired import Groups, comparisons, differences, read_runs
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
-from vidkd.methods.teacher_table import COMPARED, head_rows, numbers, read_costs, student_row, teacher_row
+from vidkd.methods.table_rows import COMPARED, head_rows, numbers, read_costs, student_row, teacher_row
 from vidkd.methods.trimodel.settings import ASSISTANT, TEACHER
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vidkd.data.clips import ClipBatches, TrainingClips
 from vidkd.data.label_ids import read_label_sets
+from vidkd.engine.accuracy import validation_row
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.gradients import check_gradients
 from vidkd.engine.processes import count as count_processes
@@ -22,7 +23,7 @@ from vidkd.errors import UserError
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.teacher_model import check_gate, check_network, head_config, load_head
 from vidkd.methods.train import Fitted, Job
-from vidkd.methods.training_data import counts, first_batch, training_clips, validation_clips, validation_row
+from vidkd.methods.training_data import counts, first_batch, training_clips, validation_clips
 from vidkd.methods.trimodel.frozen import Frozen, check_grids, other_layers, randomise_weights
 from vidkd.methods.trimodel.method import Distil, layer_groups, terms_of
 from vidkd.methods.trimodel.model import (

@@ -1,9 +1,9 @@
-"""Rows of tables: of students, of the frozen networks that teach them, and of the heads of these."""
+"""Rows of tables: of trained variants, of the frozen networks that teach them, and of the heads of these."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,7 @@ def student_row(
         compared: columns of the comparison.
         more: further columns, before those of size and cost.
     """
-    first, mean = seeds.iloc[0], seeds["top1"].mean()
-    low, high = wilson_percent(mean, first["n_clips"])
+    first = seeds.iloc[0]
     row: dict[str, Any] = {
         "variant": name,
         **about,
@@ -79,17 +78,27 @@ def student_row(
         "labelled_clips": first["labelled_clips"],
         "seeds": len(seeds),
         "clips": first["n_clips"],
-        "top1": mean,
-        "top1_std": seeds["top1"].std(),
-        "low": low,
-        "high": high,
+        **accuracy_columns(seeds),
         **{column: comparison.get(column, math.nan) for column in compared},
+        **mean_and_std(seeds, over_seeds),
     }
-    for column in over_seeds:
-        values = numbers(seeds, column)
-        row |= {column: values.mean(), f"{column}_std": values.std()}
     shown = {column: first[column] for column in ("chance", "frames", "params", "gflops")}
     return row | dict(more or {}) | shown | {column: cost[column] for column in TIMES}
+
+
+def accuracy_columns(seeds: pd.DataFrame) -> dict[str, Any]:
+    """Make the columns `top1, top1_std, low, high`: the interval covers other clips, not other seeds."""
+    low, high = wilson_percent(seeds["top1"].mean(), seeds.iloc[0]["n_clips"])
+    return {**mean_and_std(seeds, ["top1"]), "low": low, "high": high}
+
+
+def mean_and_std(seeds: pd.DataFrame, columns: Iterable[str]) -> dict[str, float]:
+    """Make two columns of each figure, its mean and its deviation over seeds."""
+    found: dict[str, float] = {}
+    for column in columns:
+        values = numbers(seeds, column)
+        found |= {column: values.mean(), f"{column}_std": values.std()}
+    return found
 
 
 def numbers(seeds: pd.DataFrame, column: str) -> pd.Series:
