@@ -25,7 +25,7 @@ from vidkd.registry import find_method
 @click.option("--run", required=True, help="Name of the run.")
 @click.option("--seed", type=int, required=True, help="Seed of the run.")
 @click.option("--metrics", type=PATH, required=True, help="Figures of the run, JSON.")
-@method_argument()
+@method_argument("TRAIN")
 def main(method: str, needs: Needs, settings: str, run: str, seed: int, metrics: Path) -> None:
     """Evaluate one run of METHOD."""
     setup_logging()

@@ -42,7 +42,7 @@ def make(method: type[Method]) -> click.Command:
     return command(main)
 
 
-main = method_group(make)
+main = method_group(make, "PREDICT")
 
 if __name__ == "__main__":
     main()

@@ -52,7 +52,7 @@ def make(method: type[Method]) -> click.Command:
     return command(main)
 
 
-main = method_group(make)
+main = method_group(make, "TRAIN")
 
 if __name__ == "__main__":
     main()

@@ -153,6 +153,7 @@ def test_the_page_runs_no_script_of_a_figure(report):
     figure = report / "report/figures/per_class.svg"
     hostile = '<script>document.title = "MARK"</script><image href="x" onerror="document.title = \'MARK\'"/>'
     figure.write_text(figure.read_text().replace("</svg>", f"{hostile}</svg>"))
+    figure.with_name("per_class.svg.provenance.json").unlink(missing_ok=True)
     results.build_page(report)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])

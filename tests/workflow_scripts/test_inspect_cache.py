@@ -86,7 +86,8 @@ def give_twice(folder):
 
 
 def replace(folder):
-    write_shard(folder / "shard_0.h5", ["a"])
+    write_shard(folder / "elsewhere.h5", ["a"])
+    (folder / "elsewhere.h5").replace(folder / "shard_0.h5")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def replace(folder):
         (remove, "shard_1.h5 is missing: run snakemake features"),
         (made_otherwise, "shard_2.h5: made with other weights_sha256 than"),
         (give_twice, "video 'a' is in"),
-        (replace, "shard_0.h5 is not the file that"),
+        (replace, "shard_0.h5 is damaged: these are not the bytes that"),
     ],
 )
 def test_damage_is_status_1_and_named(folder, harm, message):
@@ -114,7 +115,7 @@ def test_provenance_that_cannot_be_read(folder):
     (folder / "shard_0.h5.provenance.json").write_text(json.dumps({"artefact": 1}))
     done = run(folder / "shard_0.h5")
     assert done.exit_code == 1
-    assert "shard_0.h5.provenance.json cannot be read" in done.output
+    assert "shard_0.h5.provenance.json is damaged" in done.output
 
 
 @pytest.mark.parametrize("words", [[], ["absent.h5"], ["."]])

@@ -31,7 +31,7 @@ def read_predictions(predictions: Path) -> pd.DataFrame:
     """
     if not predictions.is_file():
         raise UserError(f"there is no file {predictions}: give the predictions.csv of a run")
-    table = read_table(predictions, ["video_id", "label_id"], converters={"video_id": str})
+    table = read_table(predictions, ["label_id"], converters={"video_id": str})
     if table.empty:
         raise UserError(f"{predictions} has no predictions: delete it and run again.")
     if "pred" in table:

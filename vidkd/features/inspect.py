@@ -69,9 +69,9 @@ def _made_by(file: Path) -> str:
     if not record:
         return "no provenance beside it"
     about = {name: record.get(name) for name in ("git", "python", "device", "wall_s")}
-    path = sidecar(str(file))
     if record["artefact"]["sha256"] != file_sha256(file):
         raise UserError(
-            f"{file} is not the file that {path} describes: delete it and run snakemake features again"
+            f"{file} is not the file that {sidecar(file.name)} describes: delete it and run snakemake "
+            "features again"
         )
     return f"made by {canonical(about)}"

@@ -90,26 +90,28 @@ def nothing_more(function: Callable[..., Any]) -> Callable[..., Any]:
 class _MethodGroup(click.Group):
     """A command for each method, made when it is asked for."""
 
-    def __init__(self, make: Callable[[type[Method]], click.Command], **more: Any) -> None:
+    def __init__(self, make: Callable[[type[Method]], click.Command], step: str, **more: Any) -> None:
         super().__init__(**more)
-        self.make = make
+        self.make, self.step = make, step
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the methods."""
-        return list(METHODS)
+        """List the methods that have the step."""
+        return methods_with(self.step)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Make the command of a method."""
-        if cmd_name not in METHODS:
+        if cmd_name not in methods_with(self.step):
             return None
         command = self.make(find_method(cmd_name))
         command.name = cmd_name
         return command
 
 
-def method_group(make: Callable[[type[Method]], click.Command]) -> click.Group:
-    """Make a group whose commands `make` makes; its docstring is the help of the group."""
-    return _MethodGroup(make, help=make.__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+def method_group(make: Callable[[type[Method]], click.Command], step: str) -> click.Group:
+    """Make a group of a command for each method that has a step (`TRAIN`), with the help of `make`."""
+    return _MethodGroup(
+        make, step, help=make.__doc__, context_settings={"help_option_names": ["-h", "--help"]}
+    )
 
 
 def named_places(given: Iterable[str], option: str) -> dict[str, list[Path]]:
@@ -154,10 +156,14 @@ def named_words(given: Iterable[str], option: str) -> dict[str, str]:
     return {name: str(places[0]) for name, places in named_places(given, option).items()}
 
 
-def method_argument(step: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the argument METHOD: one of the methods, or of those that have a step (`EXPORT`)."""
-    names = [name for name in METHODS if not step or getattr(find_method(name), step)]
-    return click.argument("method", type=click.Choice(names))
+def method_argument(step: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the argument METHOD: one of those that have a step (`EXPORT`)."""
+    return click.argument("method", type=click.Choice(methods_with(step)))
+
+
+def methods_with(step: str) -> list[str]:
+    """List the methods that have a step: `TRAIN`, `PREDICT`, `EXPORT`."""
+    return [name for name in METHODS if getattr(find_method(name), step)]
 
 
 def _by_name(given: Sequence[str], option: str) -> dict[str, list[str]]:

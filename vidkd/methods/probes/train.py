@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidkd.engine.accuracy import top_k
+from vidkd.engine.accuracy import validation_row
 from vidkd.engine.efficiency import count_parameters
 from vidkd.engine.optim import one_group
 from vidkd.engine.runtime import start
@@ -64,7 +64,7 @@ def _validation(
         method.eval()
         with accelerator.autocast():
             logit_BK = logits(method.model, join, accelerator.device)
-        accuracy = top_k(logit_BK, label_B)
-        return accuracy, {"val_loss": F.cross_entropy(logit_BK, label_B).item(), "val_top1": accuracy}
+        row = validation_row(logit_BK, label_B)
+        return row["val_top1"], row
 
     return validate
