@@ -57,10 +57,11 @@ def test_sidecar(tmp_path):
 
 @pytest.fixture
 def made(tmp_path):
-    """A file with its provenance."""
-    (tmp_path / "made").write_bytes(b"old")
-    write_sidecar(tmp_path / "made", settings={"a": 1}, inputs=[], code="c")
-    return tmp_path / "made"
+    """A store with its provenance."""
+    path = tmp_path / "made.h5"
+    path.write_bytes(b"old")
+    write_sidecar(path, settings={"a": 1}, inputs=[], code="c")
+    return path
 
 
 def digest_in_sidecar(made):
@@ -145,7 +146,7 @@ def test_an_input_that_a_file_of_its_size_replaced_is_refused(made, times):
     assert digest_in_sidecar(made) == hashlib.sha256(b"old").hexdigest()
     made.write_bytes(b"new")
     os.utime(made, times)
-    with pytest.raises(UserError, match="made is damaged"):
+    with pytest.raises(UserError, match=r"made\.h5 is damaged"):
         digest_in_sidecar(made)
 
 
@@ -157,6 +158,6 @@ def test_an_input_that_was_only_touched_is_hashed_once_more_and_no_more(made, mo
     for _ in range(3):
         digest_in_sidecar(made)
     assert [path for path in read if path == made] == [made]
-    record = json.loads(made.with_name("made.provenance.json").read_text())
+    record = json.loads(made.with_name("made.h5.provenance.json").read_text())
     assert record["artefact"]["mtime_ns"] == 10**18
     assert record["settings"] == {"a": 1}

@@ -201,7 +201,7 @@ def _recorded(path: Path) -> dict[str, Any]:
 
 
 def _input_sha256(path: Path) -> str | None:
-    """Digest of an input, from its own sidecar if that still holds: frame stores may be hundreds of GB.
+    """Digest of an input; of a store from its own sidecar if size and time are still those.
 
     Raises:
         UserError: it is missing or damaged.
@@ -209,7 +209,7 @@ def _input_sha256(path: Path) -> str | None:
     if path.is_dir():
         return None
     recorded = _recorded(_there(path))
-    if recorded and _stat(path).items() <= recorded.items():
+    if path.suffix in STORES and _stat(path).items() <= recorded.items():
         return str(recorded["sha256"])
     digest = file_sha256(path)
     if recorded and recorded["sha256"] != digest:
