@@ -125,19 +125,6 @@ def test_two_batches_of_four_are_one_of_eight(tmp_path, optimizer):
     assert distance(one.state_dict(), Linear().state_dict()) > 1e-2
 
 
-def test_one_epoch_of_sgd_is_that_of_a_loop_by_hand(tmp_path):
-    data, lr = Rows(8), 0.1
-    _, found = fit(tmp_path, data, epochs=1, lr=lr)
-    by_hand = Linear()
-    for batch in data.batches(0, 0):
-        by_hand.zero_grad()
-        sum(by_hand(batch, torch.Generator()).values()).backward()
-        with torch.no_grad():
-            for parameter in by_hand.parameters():
-                parameter -= lr * parameter.grad
-    assert distance(found.state_dict(), by_hand.state_dict()) < 1e-6
-
-
 def test_patience_stops_and_the_best_epochs_weights_are_kept(tmp_path):
     validate = Scores(1, 3, 2, 3, 2, 9)
     progress, method = fit(tmp_path, Rows(), validate=validate, epochs=6, patience=2)
@@ -215,21 +202,41 @@ def test_validate_every_and_always_at_the_end(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"schedule": "cosine"}, [0.1 * (1 + math.cos(math.pi * epoch / 6)) for epoch in range(1, 7)]),
+        ({"schedule": "cosine"}, lambda time: 0.1 * (1 + math.cos(math.pi * time / 6))),
         (
             {"schedule": "step", "milestones": (2, 4), "step_factor": 0.5},
-            [0.2, 0.1, 0.1, 0.05, 0.05, 0.05],
+            lambda time: 0.2 if time < 2 else 0.1 if time < 4 else 0.05,
         ),
-        ({"schedule": "constant", "warmup_epochs": 4}, [0.05, 0.1, 0.15, 0.2, 0.2, 0.2]),
+        ({"schedule": "constant", "warmup_epochs": 4}, lambda time: 0.2 * min(time / 4, 1)),
     ],
     ids=["cosine", "step", "warm-up"],
 )
-@pytest.mark.parametrize(("size", "accumulate"), [(8, 1), (4, 2), (4, 4)])
-def test_the_rate_written_down_is_the_schedules_after_each_epoch(
-    tmp_path, settings, expected, size, accumulate
+@pytest.mark.parametrize(("size", "accumulate", "steps"), [(8, 1, 3), (4, 2, 3), (4, 4, 2)])
+def test_the_rate_written_down_is_that_of_the_last_step_of_each_epoch(
+    tmp_path, settings, expected, size, accumulate, steps
 ):
     progress, _ = fit(tmp_path, Rows(size), epochs=6, lr=0.2, accumulate=accumulate, **settings)
-    assert column(progress, "lr") == pytest.approx(expected, abs=1e-9)
+    rates = [expected(epoch - 1 / steps) for epoch in range(1, 7)]
+    assert column(progress, "lr") == pytest.approx(rates, abs=1e-9)
+
+
+@pytest.mark.parametrize(("size", "accumulate"), [(8, 1), (4, 4), (4, 100), (8, 2)])
+def test_the_last_group_of_batches_counts_as_much_as_any(tmp_path, size, accumulate):
+    """Six batches of four are a group of four and one of two: a step of each mean, not of half of it."""
+    data = Rows(size)
+    _, found = fit(tmp_path, data, epochs=1, lr=0.1, accumulate=accumulate, optimizer="sgd", momentum=0.0)
+    by_hand = Linear()
+    batches = list(data.batches(0, 0))
+    for start in range(0, len(batches), accumulate):
+        group = batches[start : start + accumulate]
+        by_hand.zero_grad()
+        for batch in group:
+            (sum(by_hand(batch, torch.Generator()).values()) / len(group)).backward()
+        with torch.no_grad():
+            for parameter in by_hand.parameters():
+                parameter -= 0.1 * parameter.grad
+    for name, value in found.state_dict().items():
+        torch.testing.assert_close(value, by_hand.state_dict()[name], atol=1e-6, rtol=0)
 
 
 def test_clipping_bounds_a_step(tmp_path):

@@ -1,8 +1,7 @@
-"""Each artefact that a job of the tiny run reads is damaged: the job names it in one sentence and ends with 2.
+"""Each artefact that a job of the tiny run reads is damaged: the job names it in one sentence and ends.
 
-The size of a damage and the time of the file are kept where that can be, which is what a failing disk does.
-Here each input of each kind of job is damaged in one way, another one from job to job; with VIDKD_DAMAGE=all in
-every way (docs/reliability.md has the figures).
+The time of the file is kept, as a failing disk keeps it. Each input of each kind of job is damaged in one
+way, another one from job to job; with VIDKD_DAMAGE=all in every way (docs/reliability.md has the figures).
 """
 
 from __future__ import annotations
@@ -73,6 +72,8 @@ def jobs(project: Project) -> list[Job]:
         if command is None:
             continue
         about = dict(re.findall(r"^    (output|log|wildcards): (.+)$", text, re.MULTILINE))
+        if "output" not in about:
+            continue
         rule = re.search(r"^(?:local)?(?:rule|checkpoint) (\w+):", text, re.MULTILINE)
         words = re.findall(r"(?:method|folder|table|figure)=(\w+)", about.get("wildcards", ""))
         name = " ".join([rule[1], *words])  # type: ignore[index]
@@ -125,9 +126,8 @@ def outcome(project: Project, job: Job, name: str, damage: str) -> str:
         return "traceback"
     if status == 0:
         return "silent"
-    named = any(
-        name.removesuffix(".provenance.json") in line for line in said.splitlines() if "Error: " in line
-    )
+    file = name.removesuffix(".provenance.json")
+    named = any(file in line for line in said.splitlines() if "Error: " in line)
     return "held" if named else f"not named: {said[-300:]}"
 
 

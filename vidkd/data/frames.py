@@ -133,10 +133,10 @@ class _Shard:
         self.label_ids: NDArray[np.int32] = file["label_id"][:]
         self.excluded: list[tuple[str, str, str]] = [tuple(row) for row in file["excluded"].asstr()[:]]
         self.sizes: NDArray[np.int32] = file["size"][:]
+        if "checksum" not in file.attrs:
+            raise ValueError("it is of an earlier version")
         if file.attrs["checksum"] != checksum(file, "data"):
             raise ValueError("its ids, labels or attributes are damaged")
-        if file["crc32"].shape != (len(self.video_ids), self.per_video):
-            raise ValueError("it is of an earlier version")
         self.pixels: PixelSource = (
             DecodedPixels(self.path, file)
             if file.attrs["encoding"] == "none"

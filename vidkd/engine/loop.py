@@ -114,6 +114,7 @@ class Trainer:
         self.optimizer = accelerator.prepare_optimizer(optimizer)
         self.generator = torch.Generator().manual_seed(seed)
         self.progress = Progress()
+        self.rate = 0.0  # of the last step
         self.stop = StopSignal()
         self.trackers = Trackers(state_dir)
         self.saved_at = time.monotonic()
@@ -182,13 +183,14 @@ class Trainer:
                 f"the loss became {loss.item()} in epoch {self.progress.epoch + 1} ({values}): "
                 "lower lr, set clip_grad, or use precision bf16 or no."
             )
-        self.accelerator.backward(loss / self.settings.accumulate)
-        progress = self.progress
+        progress, accumulate = self.progress, self.settings.accumulate
+        first = progress.batch - progress.batch % accumulate
+        self.accelerator.backward(loss / min(accumulate, self.data.steps_per_epoch - first))
         progress.batch += 1
         for name, value in terms.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value.item()
             progress.seen[name] = progress.seen.get(name, 0) + 1
-        if progress.batch % self.settings.accumulate == 0 or progress.batch == self.data.steps_per_epoch:
+        if progress.batch % accumulate == 0 or progress.batch == self.data.steps_per_epoch:
             self._step()
 
     def _step(self) -> None:
@@ -197,6 +199,7 @@ class Trainer:
             self.accelerator.clip_grad_norm_(self.method.parameters(), self.settings.clip_grad)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        self.rate = float(self.schedule.get_last_lr()[0])
         self.schedule.step()
 
     def _finish_epoch(self) -> None:
@@ -221,8 +224,7 @@ class Trainer:
     def _close_row(self, epoch: float, *, validate: bool) -> None:
         """Add a row to the history: the means of the terms since the last one, and perhaps a validation."""
         progress = self.progress
-        rate = float(self.schedule.get_last_lr()[0])
-        row: dict[str, float] = {"epoch": epoch, "lr": rate, **self._means()}
+        row: dict[str, float] = {"epoch": epoch, "lr": self.rate, **self._means()}
         progress.sums, progress.seen = {}, {}
         if validate:
             row |= self._validate(epoch)

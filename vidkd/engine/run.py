@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vidkd.artefacts import check
+from vidkd.engine.weights import listed, not_finite
 from vidkd.errors import UserError
 from vidkd.files import atomic, write_text
 
@@ -30,7 +31,16 @@ def write_files(
     config: Mapping[str, object],
     weights: Mapping[str, Tensor],
 ) -> None:
-    """Write RUN_FILES, the weights last."""
+    """Write RUN_FILES, the weights last.
+
+    Raises:
+        UserError: a weight is not a finite number.
+    """
+    if wrong := not_finite(weights):
+        raise UserError(
+            f"the weights became NaN or infinite in training ({listed(wrong)}): lower lr, set clip_grad, or "
+            "use precision bf16 or no."
+        )
     with atomic(run_dir / "history.csv") as temporary:
         pd.DataFrame(history).to_csv(temporary, index=False)
     write_text(run_dir / "config.json", json.dumps(config, indent=2) + "\n")

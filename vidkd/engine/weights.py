@@ -45,13 +45,22 @@ def read_file(path: Path) -> dict[str, Tensor]:
     """Read the state dict of a .safetensors file, or of one that torch wrote.
 
     Raises:
-        UserError: no such file, damaged, or not a state dict.
+        UserError: no such file, damaged, not a state dict, or a value is no finite number.
     """
     if not path.is_file():
         raise UserError(
             f"weights: {path} does not exist. Give a .safetensors or .pth file, or a torchvision name."
         )
-    check(path)
+    state = _read(check(path))
+    if wrong := not_finite(state):
+        raise UserError(
+            f"weights: {path} has values that are NaN or infinite ({listed(wrong)}): the training that wrote "
+            "it diverged. Give weights of another one."
+        )
+    return state
+
+
+def _read(path: Path) -> dict[str, Tensor]:
     if _is_page(path):
         raise UserError(
             f"weights: {path} cannot be read: it is a web page, such as a download page saved in place of "
@@ -129,6 +138,18 @@ def refuse_partial(wanted: Mapping[str, int], missing: Collection[str], source: 
 def listed(names: Collection[str]) -> str:
     """The first few names, on one line."""
     return ", ".join(list(names)[:4]) + (" …" if len(names) > 4 else "")
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
+    """Name the tensors that have NaN or infinite values; of a mask, infinity is a value as any other."""
+    return [
+        name
+        for name, value in weights.items()
+        # Values of one byte are refused elsewhere: they mean nothing without their scales.
+        if value.is_floating_point()
+        and value.dtype.itemsize > 1
+        and not (value.nan_to_num(posinf=0, neginf=0) if name.endswith("mask") else value).isfinite().all()
+    ]
 
 
 def _is_page(path: Path) -> bool:
