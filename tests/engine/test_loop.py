@@ -227,8 +227,8 @@ def test_the_last_group_of_batches_counts_as_much_as_any(tmp_path, size, accumul
     _, found = fit(tmp_path, data, epochs=1, lr=0.1, accumulate=accumulate, optimizer="sgd", momentum=0.0)
     by_hand = Linear()
     batches = list(data.batches(0, 0))
-    for start in range(0, len(batches), accumulate):
-        group = batches[start : start + accumulate]
+    for first in range(0, len(batches), accumulate):
+        group = batches[first : first + accumulate]
         by_hand.zero_grad()
         for batch in group:
             (sum(by_hand(batch, torch.Generator()).values()) / len(group)).backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from vidkd.engine.run import write_files
 from vidkd.engine.weights import load_covered, read_weights
 from vidkd.errors import UserError
 
@@ -45,6 +47,24 @@ def test_a_checkpoint_of_a_wrapped_network(tmp_path, weights):
 
 
 def test_a_safetensors_file(tmp_path, weights):
+    save_file(weights, tmp_path / "w.safetensors")
+    assert same(read_weights(str(tmp_path / "w.safetensors")), weights)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_no_numbers_are_neither_read_nor_written(tmp_path, weights, value):
+    weights["fc.bias"][1] = value
+    with pytest.raises(UserError, match=r"became NaN or infinite in training \(fc\.bias\): lower lr"):
+        write_files(tmp_path / "run", [], {}, weights)
+    assert not (tmp_path / "run").exists()
+    save_file(weights, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=r"w\.safetensors has values that are NaN or infinite \(fc\.bias\)"):
+        read_weights(str(tmp_path / "w.safetensors"))
+
+
+def test_a_mask_may_be_infinite(tmp_path, weights):
+    """As that of CLIP's text network is."""
+    weights["attn_mask"] = torch.full((3, 3), -math.inf).triu(1)
     save_file(weights, tmp_path / "w.safetensors")
     assert same(read_weights(str(tmp_path / "w.safetensors")), weights)
 

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.methods.probes.cached import CLASSES, fit, predict_test, video_ids
 from tests.road import files
@@ -52,6 +53,16 @@ def test_the_test_split_is_read_by_the_prediction_alone(cache, tmp_path, head):
         run(cache, tmp_path / "b", head)
     del wanted["predictions.csv"], wanted["efficiency.json"]
     assert files(tmp_path / "b") == wanted
+
+
+def test_scores_that_overflow_are_refused(cache, tmp_path):
+    """Finite weights, but so large that no logit is: each clip would be of the first class."""
+    folder = fit(cache, tmp_path / "a", ProbeRun(head="linear"))
+    weights = {name: value.sign() * 3e38 for name, value in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"the scores of test_000 are NaN or infinite"):
+        predict_test(cache, folder)
+    assert not (folder / "predictions.csv").exists()
 
 
 def test_weights_that_do_not_fit_their_settings_are_refused(cache, tmp_path):
