@@ -1,7 +1,7 @@
 """Each artefact that a job of the tiny run reads is damaged: the job names it in one sentence and ends.
 
-The time of the file is kept, as a failing disk keeps it. Each input of each kind of job is damaged in one
-way, another one from job to job; with VIDKD_DAMAGE=all in every way (docs/reliability.md has the figures).
+The time of the file is kept, as a failing disk keeps it. Of each kind of job an input of each kind is damaged
+in one way, another one from job to job; with VIDKD_DAMAGE=all each input in every way (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from vidkd.paths import sidecar
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 
+ALL = os.environ.get("VIDKD_DAMAGE") == "all"
 STEP = 97
 """A bit of every so many bytes is flipped."""
 
@@ -83,12 +84,16 @@ def jobs(project: Project) -> list[Job]:
 
 
 def artefacts_read(project: Project, job: Job) -> list[str]:
-    """What the finished job has read that a job of the run has made: one file of each kind."""
+    """What the finished job has read that a job of the run has made: one file of each kind.
+
+    A kind is a name of files; with all damages, of files in a folder.
+    """
     output = project.root / job.output
     beside = [Path(sidecar(str(output))), *sorted(output.glob("*.provenance.json"))]
     record = json.loads(next(file for file in beside if file.is_file()).read_text())
     made = [name for name in record["inputs"] if (project.root / sidecar(name)).is_file()]
-    return list({re.sub(r"\d+", "", name): name for name in made}.values())
+    kinds = {re.sub(r"\d+", "", name if ALL else Path(name).name): name for name in made}
+    return list(kinds.values())
 
 
 def run(project: Project, job: Job) -> tuple[int, str]:
@@ -110,7 +115,7 @@ def tries(project: Project) -> Iterator[tuple[Job, str, str]]:
         for name in artefacts_read(project, job):
             for file in (name, sidecar(name)):
                 every = list(DAMAGES)
-                if os.environ.get("VIDKD_DAMAGE") != "all":
+                if not ALL:
                     every = every[(at := next(turn) % len(every)) : at + 1]
                 yield from ((job, file, damage) for damage in every)
 
