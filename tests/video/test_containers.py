@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 
 import av
@@ -7,6 +8,7 @@ import pytest
 
 from tests.data.videos import write_video
 from vidkd.video.containers import missing_bytes, open_container
+from vidkd.video.decode import probe_video
 from vidkd.video.video import UnreadableVideo
 
 
@@ -92,6 +94,14 @@ def test_boxes_of_mp4(tmp_path, content, missing):
 def test_a_matroska_file_without_a_segment(tmp_path, content):
     (tmp_path / "v").write_bytes(content)
     assert missing_bytes(tmp_path / "v", "matroska,webm") == 0
+
+
+def test_a_list_is_refused_before_it_is_followed(tmp_path):
+    """Into a pipe it would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "list.mp4").write_bytes(b"ffconcat version 1.0\nfile pipe\n")
+    with pytest.raises(UnreadableVideo, match="list of other files"):
+        probe_video(tmp_path / "list.mp4")
 
 
 def test_a_file_that_is_no_video_is_closed_again(tmp_path):

@@ -191,3 +191,12 @@ class TestBroken:
     def test_more_pixels_than_are_safe(self, tmp_path):
         PIL.Image.new("1", (20_000, 20_000)).save(tmp_path / "0.png")
         assert reason(tmp_path) == "unreadable"
+
+
+def test_a_pipe_among_the_images_is_refused(folder):
+    """Opening it would wait for ever."""
+    (folder / "img_0.png").unlink()
+    os.mkfifo(folder / "img_0.png")
+    assert reason(folder) == "unreadable"
+    with pytest.raises(UnreadableVideo, match=r"img_0\.png is no regular file"):
+        decode_frames(folder, [0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,16 @@ import av
 
 from vidkd.video.video import UnreadableVideo
 
-_LISTS = {"concat", "dash", "hls", "imf", "sdp"}
+_LIST = re.compile(rb"\s*(ffconcat|#EXTM3U|v=0\s|(<\?xml[^>]*>\s*)?<MPD)")
+"""How lists of other files begin."""
+_CONTAINERS = ",".join(sorted(av.formats_available - {"concat", "dash", "hls", "imf", "sdp"}))
+"""Those that opening may try: a list would be followed before it says that it is one, even into a pipe."""
 _PICTURES = {"adf", "bin", "ico", "idf", "image2", "tty", "xbin"}
 _SEGMENT = bytes.fromhex("18538067")
 _BOXES = {b"mdat", b"moof", b"moov"}
 _TRIED = ",".join(sorted(av.codecs_available - {"vp9"}))
 """Decoders that opening may try: of VP9 it would decode a picture, only to learn how pixels are stored."""
+_OPTIONS = {"protocol_whitelist": "file", "codec_whitelist": _TRIED, "format_whitelist": _CONTAINERS}
 
 
 def is_file(path: Path) -> bool:
@@ -46,17 +51,23 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
         if path.stat().st_size == 0:
             raise UnreadableVideo("empty", "the file has no bytes")
         # Without `file:` a name with a colon would be an address.
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file", "codec_whitelist": _TRIED})
+        container = av.open(f"file:{path}", options=_OPTIONS)
     except (av.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, av.ArgumentError):  # also: a container that may not be tried
+            _refuse_list(path)
         raise UnreadableVideo("unreadable", short(error)) from error
     with container:
         name = container.format.name
-        if name in _LISTS:
-            raise UnreadableVideo("no_video", f"the file is a list of other files ({name})")
         if name in _PICTURES or name.endswith("_pipe"):
             hint = "a video of images is named by its folder, or by what comes before _frame_00.jpg"
             raise UnreadableVideo("no_video", f"the file is a picture ({name}); {hint}")
         yield container
+
+
+def _refuse_list(path: Path) -> None:
+    with path.open("rb") as file:
+        if _LIST.match(file.read(256)):
+            raise UnreadableVideo("no_video", "the file is a list of other files")
 
 
 def short(error: Exception) -> str:

@@ -18,6 +18,7 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from vidkd.errors import UserError
 from vidkd.video.bitstream import NotPlannable, is_hidden
 from vidkd.video.containers import is_file, missing_bytes, open_container, short
 from vidkd.video.images import decode_images, probe_images
@@ -69,8 +70,8 @@ def probe_video(path: str | Path) -> VideoInfo:
             raise UnreadableVideo("no_frame", "no frame decodes")
         rotation = _rotation(first)
         width, height = (first.width, first.height) if rotation % 180 == 0 else (first.height, first.width)
-        fps = float(stream.average_rate or stream.guessed_rate or 0)  # an Ogg file has the second only
         seconds = _time_stamps(container, stream, stamps)
+        fps = _rate(stream, [stamp for stamp in stamps if stamp is not None])
         return VideoInfo(
             frames=len(stamps),
             fps=fps,
@@ -92,6 +93,15 @@ def _time_stamps(
     if not has_trusted_times(container) or stream.time_base is None or len(known) < len(stamps):
         return np.zeros(0)
     return (np.sort(np.array(known, np.int64)) * float(stream.time_base)).astype(np.float64)
+
+
+def _rate(stream: av.VideoStream, stamps: Sequence[int]) -> float:
+    """Frames a second, as the header says; where it has only the tick of its clock, by the time stamps."""
+    said = float(stream.average_rate or stream.guessed_rate or 0)  # an Ogg file has the second only
+    tick = float(stream.time_base or 0)
+    span = tick * (max(stamps) - min(stamps)) if stamps else 0
+    counted = (len(stamps) - 1) / span if span else said
+    return counted if round(said * tick, 3) == 1 and counted < said / 2 else said
 
 
 def _duration(seconds: NDArray[np.float64], frames: int, fps: float) -> float:
@@ -275,7 +285,9 @@ def _video_stream(path: str | Path) -> Iterator[tuple[av.container.InputContaine
             codec.options = {"err_detect": "explode"}
         try:
             yield container, stream
-        except (av.FFmpegError, EOFError) as error:
+        except (UnreadableVideo, NotPlannable, UserError, MemoryError):
+            raise
+        except Exception as error:  # whatever a library raises about one video: it does not stop the others
             raise UnreadableVideo("decode_error", short(error)) from error
 
 
@@ -290,7 +302,11 @@ def _upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> Image:
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """(a, b, c, d): a stored pixel (p, q) from the centre is displayed at (a p + c q, b p + d q)."""
-    side_data = cast(Mapping[str, Any], frame.side_data)
+    try:
+        side_data = cast(Mapping[str, Any], frame.side_data)
+    except ValueError:  # PyAV 18 does not know all that FFmpeg puts there, such as the views of MV-HEVC
+        a, b = {0: (1, 0), 90: (0, -1), 180: (-1, 0), 270: (0, 1)}[_rotation(frame)]
+        return a, b, -b, a
     if "DISPLAYMATRIX" not in side_data:
         return 1, 0, 0, 1
     a, b, _, c, d = np.frombuffer(side_data["DISPLAYMATRIX"], np.int32)[:5].tolist()
@@ -311,4 +327,5 @@ def _refuse_for_torchcodec(path: str | Path) -> None:
 
 
 def _rotation(frame: av.VideoFrame) -> int:
-    return round(frame.rotation / 90) * 90 % 360
+    """In degrees counterclockwise; of a matrix that is none FFmpeg says the smallest number there is."""
+    return round(frame.rotation / 90) * 90 % 360 if abs(frame.rotation) <= 360 else 0

@@ -157,6 +157,8 @@ def _pixels(file: Path) -> Image:
 def _opened(file: Path) -> Iterator[PIL.Image.Image]:
     """Open an image; errors of the library become UnreadableVideo."""
     try:
+        if not file.is_file():  # opening a pipe would wait for ever
+            raise UnreadableVideo("unreadable", f"{file.name} is no regular file")
         with PIL.Image.open(file, formats=_FORMATS) as image:
             if image.mode not in _EIGHT_BITS:
                 raise UnreadableVideo(
