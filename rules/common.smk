@@ -9,11 +9,13 @@ PROJECT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(PROJECT))
 
 from vidkd.config.data import SPLITS
+from vidkd.config.load import read_yaml
 from vidkd.workflow.asking import (
     asked,
     code,
     files,
     look_at_events_only,
+    or_sentence,
     prepare_jobs,
     refuse_arrays,
     section,
@@ -26,6 +28,9 @@ prepare_jobs(PROJECT)
 # state: Snakemake would then take the job for ended, and a cluster kill what is still saving.
 shell.prefix("set -euo pipefail; exec ")
 
+# Snakemake itself takes the last one of a key that is given twice.
+for file in workflow.configfiles:
+    or_sentence(read_yaml, file)
 flow = Workflow(config, PROJECT)
 cfg, paths = flow.settings, flow.paths
 run = paths.run()

@@ -43,10 +43,13 @@ def make(method: type[Method]) -> click.Command:
         mark = stamp(settings, inputs.files, f"{code} {needs.text()} {max_batches}", seed)
         about = {"method": method.NAME, "run": run}
         job = Job(settings, inputs, folder, seed, mark, workers, about, max_batches, save_steps)
-        train(method.NAME, job)
-        for name in RUN_FILES:
-            more = {"seed": seed, "needs": needs, "max_batches": max_batches, **about}
-            write_sidecar(folder / name, settings=settings, inputs=inputs.files, code=code, **more)
+        more = {"seed": seed, "needs": needs, "max_batches": max_batches, **about}
+
+        def record() -> None:
+            for name in RUN_FILES:
+                write_sidecar(folder / name, settings=settings, inputs=inputs.files, code=code, **more)
+
+        train(method.NAME, job, record)
 
     main.__doc__ = f"Train one run of {method.NAME}."
     return command(main)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import ROOT, TINY
+from tests.workflow.conftest import ROOT, TINY, Project, job_counts
 from vidkd.config.load import load_settings
 
 EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
@@ -146,3 +146,33 @@ def test_an_experiment_does_not_inherit_from_the_demo(project):
     demo = project.dry_run("--quiet", "all")
     assert "FLIP {} results/tiny" in alone.stdout
     assert "move_left" in demo.stdout
+
+
+def test_a_key_that_is_given_twice_is_refused(ffn_alone):
+    """Snakemake takes the last one: `seeds` twice plans one seed."""
+    path = ffn_alone.root / TINY
+    path.write_text(path.read_text() + "\nseeds: [0, 1]\nseeds: [0]\n")
+    done = ffn_alone.dry_run("--configfile", TINY)
+    assert done.returncode != 0
+    assert re.search(r"tiny\.yaml, line \d+: not valid YAML: the key seeds is given twice", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_it_may_be_a_module_of_another_workflow(ffn_alone, tmp_path_factory):
+    """As snakedeploy lays it out: a Snakefile and a configuration of one's own, elsewhere."""
+    mine = Project(tmp_path_factory.mktemp("mine"))
+    (mine.root / "Snakefile").write_text(
+        f"""
+configfile: "mine.yaml"
+
+module vidkd:
+    snakefile: "{ffn_alone.root}/Snakefile"
+    config: config
+
+use rule * from vidkd
+"""
+    )
+    (mine.root / "mine.yaml").write_text((ffn_alone.root / TINY).read_text())
+    done = mine.dry_run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert job_counts(done) == ffn_alone.plan()

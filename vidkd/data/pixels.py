@@ -17,6 +17,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from vidkd.data.mapped import map_bytes
 from vidkd.errors import UserError
 from vidkd.video.decode import decode_frames, decoder_of, decoder_version
 from vidkd.video.video import Image, UnreadableVideo
@@ -65,7 +66,7 @@ class StoredPixels:
             with h5py.File(self.path, "r", locking=False) as file:
                 values: Pixels = file["data"][:]
             return values
-        return np.memmap(self.path, np.uint8, "r", self._start, (self._total,))
+        return map_bytes(self.path, self._start, self._total)
 
     def frames(self, row: int, positions: Positions) -> Pixels:
         """See PixelSource.

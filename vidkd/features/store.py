@@ -27,6 +27,7 @@ from torch import Tensor
 
 from vidkd.artefacts import check
 from vidkd.data.hdf5 import DAMAGE, check_own_data
+from vidkd.data.mapped import map_bytes
 from vidkd.errors import UserError, some
 from vidkd.features.meta import COLUMNS, FeatureMeta, checksum
 from vidkd.features.rows import Features, ForeignFeatures, Gather, gather_of
@@ -197,8 +198,9 @@ class _Shard:
             return np.empty((0, 0))
         if self._start is None:
             return ForeignFeatures(self.path)
-        mapped = np.memmap(self.path, self.meta.dtype, "r", self._start, (count, steps * width))
-        return mapped.view(np.ndarray)
+        dtype = np.dtype(self.meta.dtype)
+        mapped = map_bytes(self.path, self._start, count * steps * width * dtype.itemsize)
+        return mapped.view(dtype).reshape(count, steps * width)
 
     def damaged(self) -> list[str]:
         """List the videos whose bytes have changed."""

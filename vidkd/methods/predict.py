@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_DIGITS = "%.9g"
+"""Of scores: as many as float32 has, so that no two of them become equal."""
 _SCORE = re.compile(r"s\d*_\d+$")
 """Columns of scores: `s_0`, and `s16_0` at 16 frames."""
 
@@ -33,12 +35,10 @@ class Predicted:
     Attributes:
         columns: `video_id, label_id, pred, s_0, …` (`s_{label_id}`: probabilities), and a method's own.
         cost: `params`, and `gflops` (multiply-adds) and `frames` of a clip where the network sees one.
-        digits: format of numbers with a fraction.
     """
 
     columns: Mapping[str, Any]
     cost: Mapping[str, Any]
-    digits: str = "%.6g"
 
 
 def class_columns(video_ids: Sequence[str], label_ids: Any, logit_NK: Tensor) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def predict(
     found = run(inputs, settings, workers)
     _check_scores(found.columns)
     with atomic(predictions) as temporary:
-        pd.DataFrame(dict(found.columns)).to_csv(temporary, index=False, float_format=found.digits)
+        pd.DataFrame(dict(found.columns)).to_csv(temporary, index=False, float_format=_DIGITS)
     write_text(efficiency, json.dumps(found.cost, indent=2) + "\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from vidkd.engine.run import NETWORK, write_files
 from vidkd.engine.runtime import explain_oom
 from vidkd.methods.inputs import Inputs
 from vidkd.registry import find_method
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -125,16 +128,23 @@ class Job:
             for name, value in result.best_weights.items()
             if name.startswith(NETWORK)
         }
+        log.info("best epoch %g of %d", result.best_epoch, settings.epochs)
         config = {
             "settings": settings.model_dump(mode="json"), "seed": self.seed, "best_epoch": result.best_epoch,
         }  # fmt: skip
         return Fitted(result.history, {**config, **self.about, **about}, weights)
 
 
-def train(method: str, job: Job) -> None:
+def train(method: str, job: Job, record: Callable[[], None] = lambda: None) -> None:
     """Train, and write `model.safetensors`, `config.json` and `history.csv` into the folder of the run.
 
     A run that was stopped goes on from its state when the stamp (settings, code, inputs) is the same.
+
+    Args:
+        method: by name.
+        job: the training.
+        record: writes what lies beside these files; the state is dropped only then, so that a signal costs
+            nothing up to the very end.
 
     Raises:
         UserError: the inputs cannot serve these settings, something does not fit together, memory is too
@@ -144,4 +154,5 @@ def train(method: str, job: Job) -> None:
     with ExitStack() as held:
         fitted = make(replace(job, held=held, holding=set()))
         write_files(job.run_dir, fitted.history, fitted.config, fitted.weights)
+        record()
         drop_state(job.state_dir)

@@ -57,7 +57,7 @@ def predict(inputs: Inputs, settings: Mapping[str, Any], workers: int = 0) -> Pr
         columns |= {f"s{count}_{k}": column.numpy() for k, column in enumerate(probability[count].T)}
     cost = {str(count): sum(gflops(network, count, trained.size) for network in networks) for count in counts}
     params = sum(count_parameters(network) for network in networks)
-    return Predicted(columns, {"params": params, "gflops": cost}, digits="%.6f")
+    return Predicted(columns, {"params": params, "gflops": cost})
 
 
 def parts(inputs: Inputs, settings: Mapping[str, Any]) -> list[Part]:

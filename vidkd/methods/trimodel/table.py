@@ -59,7 +59,7 @@ def figures(run: Evaluated) -> dict[str, Any]:
     }
 
 
-def anomaly_precision(table: pd.DataFrame, classes: Sequence[str], normal: str | None) -> dict[str, float]:
+def anomaly_precision(table: pd.DataFrame, classes: Sequence[str], normal: str | None) -> dict[str, Any]:
     """`ap_anomaly`: the average precision of all classes but `normal` against it, in percent.
 
     XD-Violence reports it of frames; here it is of videos.
@@ -77,7 +77,9 @@ def anomaly_precision(table: pd.DataFrame, classes: Sequence[str], normal: str |
     if normal not in classes:
         raise UserError(f"trimodel.normal: no class is called {normal!r}; known: {', '.join(classes)}")
     k = list(classes).index(normal)
-    return {"ap_anomaly": 100 * average_precision_score(table["label_id"] != k, 1 - table[f"s_{k}"])}
+    abnormal = table["label_id"] != k
+    found = 100 * average_precision_score(abnormal, 1 - table[f"s_{k}"]) if abnormal.any() else None
+    return {"ap_anomaly": found}
 
 
 def tabulate(inputs: Inputs, settings: Mapping[str, Any]) -> pd.DataFrame:
