@@ -10,9 +10,10 @@ import sys
 import pytest
 
 from vidkd import artefacts
-from vidkd.artefacts import check, file_sha256, read_json, read_table, write_sidecar
+from vidkd.artefacts import check, file_sha256, read_json, write_sidecar
 from vidkd.config.training import TrainingSettings
 from vidkd.errors import UserError
+from vidkd.evaluate.tables import read_csv
 from vidkd.files import write_text
 from vidkd.provenance import code_digest
 
@@ -91,13 +92,13 @@ def test_a_damaged_table_is_refused(table, damage, kept):
     with pytest.raises(
         UserError, match=r"predictions\.csv is damaged: .*Delete it and give the same command"
     ):
-        read_table(table)
+        read_csv(table)
 
 
 def test_a_whole_table_is_read_and_names_what_it_lacks(table):
-    assert read_table(table, ["video_id", "pred"])["pred"].tolist() == [0, 0, 1]
+    assert read_csv(table, ["video_id", "pred"])["pred"].tolist() == [0, 0, 1]
     with pytest.raises(UserError, match=r"predictions\.csv is damaged \(it has no column s_0\)"):
-        read_table(table, ["video_id", "s_0"])
+        read_csv(table, ["video_id", "s_0"])
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "\0"])
@@ -111,7 +112,7 @@ def test_without_a_sidecar_what_is_no_object_is_named(tmp_path, content):
 def test_a_damaged_sidecar_is_named(table, content):
     """An empty one ended a job of hours in a bare JSONDecodeError, each time anew."""
     table.with_name("predictions.csv.provenance.json").write_bytes(content)
-    for use in (read_table, check, digest_in_sidecar):
+    for use in (read_csv, check, digest_in_sidecar):
         with pytest.raises(UserError, match=r"predictions\.csv\.provenance\.json is damaged.*Delete both"):
             use(table)
 
@@ -119,13 +120,13 @@ def test_a_damaged_sidecar_is_named(table, content):
 def test_a_file_of_somebody_has_nothing_to_be_held_against(table):
     table.with_name("predictions.csv.provenance.json").unlink()
     table.write_text(TABLE + "d,0,0\n")
-    assert len(read_table(table)) == 4
+    assert len(read_csv(table)) == 4
 
 
 def test_what_is_written_anew_is_not_held_against_the_old_sidecar(table):
     """A job that is killed between a file and its sidecar leaves a whole file."""
     write_text(table, TABLE + "d,0,0\n")
-    assert len(read_table(table)) == 4
+    assert len(read_csv(table)) == 4
 
 
 def test_of_a_store_the_sum_is_compared_where_size_or_time_are_others(tmp_path):

@@ -18,11 +18,11 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -31,9 +31,6 @@ from vidkd.errors import UserError
 from vidkd.files import write_text
 from vidkd.paths import sidecar
 from vidkd.provenance import ROOT
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 STORES = {".h5"}
 """Endings of files, maybe of hundreds of GB, whose rows have sums that are compared when they are read."""
@@ -80,6 +77,12 @@ def write_sidecar(
     write_text(sidecar(str(artefact)), json.dumps(record, indent=2, sort_keys=True, default=_plain) + "\n")
 
 
+def write_sidecars(artefacts: Iterable[Path], **about: Any) -> None:
+    """Write the sidecar of each; see write_sidecar."""
+    for artefact in artefacts:
+        write_sidecar(artefact, **about)
+
+
 def stamp(settings: BaseModel, inputs: Iterable[str | Path], code: str, seed: int) -> str:
     """Digest all that the result of a run depends on; a resume state of another stamp is not used.
 
@@ -115,41 +118,33 @@ def check(path: str | Path) -> Path:
     return path
 
 
-def read_json(path: str | Path) -> Any:
-    """Read an artefact of one JSON object.
+@contextmanager
+def reading(path: str | Path) -> Iterator[Path]:
+    """Give a file that is there and whole; what reading it then ends in is said of it.
 
     Raises:
         UserError: it is missing or damaged.
     """
     try:
-        found = json.loads(check(_there(path)).read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("it is no JSON object")
+        yield check(_there(path))
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    return found
+        raise UserError(
+            f"{path} is damaged ({str(error).strip()}). Delete it and give the same command again: Snakemake "
+            "makes it anew."
+        ) from error
 
 
-def read_table(path: str | Path, columns: Iterable[str] = (), **options: Any) -> pd.DataFrame:
-    """Read an artefact that is a table.
-
-    Args:
-        path: CSV.
-        columns: that it must have.
-        **options: of `pandas.read_csv`.
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read an artefact of one JSON object.
 
     Raises:
-        UserError: it is missing or damaged, or lacks a column.
+        UserError: it is missing or damaged.
     """
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(check(_there(path)), **options)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    if missing := [name for name in columns if name not in table]:
-        raise _unreadable(path, f"it has no column {missing[0]}")
-    return table
+    with reading(path) as file:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it is no JSON object")
+    return found
 
 
 def _there(path: str | Path) -> Path:
@@ -164,13 +159,6 @@ def _damaged(path: Path) -> UserError:
     return UserError(
         f"{path} is damaged: these are not the bytes that {maker} wrote. Delete it and give the same command "
         "again: Snakemake makes it anew."
-    )
-
-
-def _unreadable(path: str | Path, reason: object) -> UserError:
-    return UserError(
-        f"{path} is damaged ({str(reason).strip()}). Delete it and give the same command again: Snakemake "
-        "makes it anew."
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from vidkd import lazy
-from vidkd.artefacts import stamp, write_sidecar
+from vidkd.artefacts import stamp, write_sidecars
 from vidkd.config.base import Section
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.engine.logging import setup_logging
@@ -43,12 +44,10 @@ def make(method: type[Method]) -> click.Command:
         mark = stamp(settings, inputs.files, f"{code} {needs.text()} {max_batches}", seed)
         about = {"method": method.NAME, "run": run}
         job = Job(settings, inputs, folder, seed, mark, workers, about, max_batches, save_steps)
-        more = {"seed": seed, "needs": needs, "max_batches": max_batches, **about}
-
-        def record() -> None:
-            for name in RUN_FILES:
-                write_sidecar(folder / name, settings=settings, inputs=inputs.files, code=code, **more)
-
+        record = partial(
+            write_sidecars, [folder / name for name in RUN_FILES], settings=settings, inputs=inputs.files,
+            code=code, seed=seed, needs=needs, max_batches=max_batches, **about,
+        )  # fmt: skip
         train(method.NAME, job, record)
 
     main.__doc__ = f"Train one run of {method.NAME}."

@@ -99,7 +99,7 @@ def replace(folder):
         (remove, "shard_1.h5 is missing: run snakemake features"),
         (made_otherwise, "shard_2.h5: made with other weights_sha256 than"),
         (give_twice, "video 'a' is in"),
-        (replace, "shard_0.h5 is damaged: these are not the bytes that"),
+        (replace, "shard_0.h5 is not the file that"),
     ],
 )
 def test_damage_is_status_1_and_named(folder, harm, message):

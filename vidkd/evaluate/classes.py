@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vidkd.artefacts import read_table
 from vidkd.errors import UserError
+from vidkd.evaluate.tables import read_csv
 
 BINS = 15
 """Of confidence, in the calibration error, as in Guo et al. 2017."""
@@ -31,7 +31,7 @@ def read_predictions(predictions: Path) -> pd.DataFrame:
     """
     if not predictions.is_file():
         raise UserError(f"there is no file {predictions}: give the predictions.csv of a run")
-    table = read_table(predictions, ["label_id"], converters={"video_id": str})
+    table = read_csv(predictions, ["label_id"], converters={"video_id": str})
     if table.empty:
         raise UserError(f"{predictions} has no predictions: delete it and run again.")
     if "pred" in table:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from vidkd import artefacts
+from vidkd.artefacts import reading
 
 _FORMATS = (
     (re.compile(r"(\w+_)?(params|clips|frames|seeds|seed|jobs|fitted_on|same_predictions)$"), ",.0f"),
@@ -27,9 +29,27 @@ TEXT = (
 """Columns that are text whatever they look like: a variant may be called `nan`, a commit `12e4567`."""
 
 
+def read_csv(path: Path, columns: Iterable[str] = (), **options: Any) -> pd.DataFrame:
+    """Read an artefact that is a table.
+
+    Args:
+        path: CSV.
+        columns: that it must have.
+        **options: of `pandas.read_csv`.
+
+    Raises:
+        UserError: it is missing or damaged, or lacks a column.
+    """
+    with reading(path) as file:
+        table: pd.DataFrame = pd.read_csv(file, **options)
+        if missing := [name for name in columns if name not in table]:
+            raise ValueError(f"it has no column {missing[0]}")
+    return table
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """Read a table of results; an empty cell is NaN."""
-    return artefacts.read_table(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT, str))
+    return read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT, str))
 
 
 def number(column: str, value: float) -> str:

@@ -25,7 +25,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.artefacts import check
 from vidkd.data.hdf5 import DAMAGE, check_own_data
 from vidkd.data.mapped import map_bytes
 from vidkd.errors import UserError, some
@@ -162,7 +161,7 @@ class _Shard:
                 f"feature store {path} is missing: run snakemake features, which makes only this one"
             )
         try:
-            with h5py.File(check(path), "r", locking=False) as file:
+            with h5py.File(path, "r", locking=False) as file:
                 self._read(file)
         except DAMAGE as error:
             raise UserError(f"{path} is not a whole feature store ({error}): {_AGAIN}") from error

@@ -12,8 +12,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vidkd.artefacts import read_json, read_table
+from vidkd.artefacts import read_json
 from vidkd.errors import UserError
+from vidkd.evaluate.tables import read_csv
 from vidkd.methods.inputs import Inputs
 from vidkd.plotting import MARKERS, STYLE, panels, save_figure
 
@@ -76,7 +77,7 @@ def _read_history(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise UserError(f"there is no file {path}: give the history.csv of a finished training")
-    table = read_table(path)
+    table = read_csv(path)
     if "trial" not in table:
         return table
     config = read_json(path.with_name("config.json"))

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from vidkd.artefacts import read_sidecar, read_table
+from vidkd.artefacts import read_sidecar
+from vidkd.evaluate.tables import read_csv
 
 _MAKING = ("model.safetensors", "predictions.csv")
 """Files of a run whose provenance is told, the first that is there: an ensemble has no weights of its own."""
@@ -80,7 +81,7 @@ def tabulate_benchmarks(folder: Path) -> pd.DataFrame:
     for rule in sorted(path for path in folder.iterdir() if path.is_dir()):
         # A rule that is running has a folder, but no file yet.
         if files := sorted(rule.glob("*.tsv")):
-            jobs = pd.concat([read_table(file, ["s", "max_rss"], sep="\t", na_values="-") for file in files])
+            jobs = pd.concat([read_csv(file, ["s", "max_rss"], sep="\t", na_values="-") for file in files])
             row = {"rule": rule.name, "jobs": len(jobs), "seconds": jobs["s"].sum()}
             rows.append(row | {"memory_mb": jobs["max_rss"].max()})
     return pd.DataFrame(rows, columns=["rule", "jobs", "seconds", "memory_mb"])

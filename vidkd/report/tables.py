@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from vidkd import artefacts
 from vidkd.config.references import Reference, data_set_of
 from vidkd.data.tables import read_classes
 from vidkd.evaluate.specs import Column, Spec
 from vidkd.evaluate.statistics import ALPHA
 from vidkd.evaluate.summary import group_runs, summarise, tabulate_classes, tabulate_costs, tabulate_gates
-from vidkd.evaluate.tables import read_table
+from vidkd.evaluate.tables import read_csv, read_table
 from vidkd.files import atomic, write_text
 from vidkd.report.provenance import tabulate_benchmarks, tabulate_provenance, tabulate_settings
 from vidkd.report.references import reference_rows
@@ -101,7 +100,7 @@ def show(name: str, table: pd.DataFrame) -> tuple[list[Column], list[list[Cell]]
 def read_report_table(path: Path) -> pd.DataFrame:
     """Read a table of results; what is excluded is text, whatever it looks like."""
     if path.name == "excluded.csv":
-        return artefacts.read_table(path, dtype=str, keep_default_na=False)
+        return read_csv(path, dtype=str, keep_default_na=False)
     return read_table(path)
 
 

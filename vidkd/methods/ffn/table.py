@@ -13,9 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from vidkd.artefacts import read_json, read_table
+from vidkd.artefacts import read_json
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import reported_count
+from vidkd.evaluate.tables import read_csv
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.ffn.settings import TFDSettings, nearest_count
 from vidkd.methods.inputs import Inputs
@@ -32,7 +33,7 @@ def figures(run: Evaluated) -> dict[str, Any]:
         UserError: the predictions have no column of a frame count.
     """
     predictions = run.inputs.result("predictions")
-    table = read_table(predictions, ["label_id"])
+    table = read_csv(predictions, ["label_id"])
     columns = {int(m[1]): table[name] for name in table.columns if (m := _PREDICTION.match(name))}
     if not columns:
         raise UserError(f"{predictions} has no predictions: delete it and run again.")

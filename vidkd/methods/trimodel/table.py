@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from vidkd.artefacts import read_json, read_table
+from vidkd.artefacts import read_json
 from vidkd.errors import UserError
 from vidkd.evaluate.classes import read_predictions
 from vidkd.evaluate.paired import Groups, comparisons, differences, read_runs
+from vidkd.evaluate.tables import read_csv
 from vidkd.methods.evaluate import Evaluated
 from vidkd.methods.inputs import Inputs
 from vidkd.methods.table_rows import COMPARED, head_rows, numbers, read_costs, student_row, teacher_row
@@ -45,7 +46,7 @@ def figures(run: Evaluated) -> dict[str, Any]:
     Raises:
         UserError: no class is called as the settings say.
     """
-    last = read_table(run.inputs.result("history")).iloc[-1]
+    last = read_csv(run.inputs.result("history")).iloc[-1]
     about = ("label", TEACHER, ASSISTANT, "train_clips", "labelled_clips")
     return {
         **{name: run.config[name] for name in about},
