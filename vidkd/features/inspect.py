@@ -71,7 +71,7 @@ def _made_by(file: Path) -> str:
     about = {name: record.get(name) for name in ("git", "python", "device", "wall_s")}
     if record["artefact"]["sha256"] != file_sha256(file):
         raise UserError(
-            f"{file} is not the file that {sidecar(file.name)} describes: delete it and run snakemake "
+            f"{file} is not the file that {sidecar(str(file))} describes: delete it and run snakemake "
             "features again"
         )
     return f"made by {canonical(about)}"
