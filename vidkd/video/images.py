@@ -20,7 +20,7 @@ import PIL.Image
 from numpy.typing import NDArray
 from PIL import ExifTags, ImageOps
 
-from vidkd.video.media import FRAME, IMAGE_SUFFIXES, suffix_of
+from vidkd.video.media import FRAME, IMAGE_SUFFIXES, natural, suffix_of
 from vidkd.video.video import Image, TooFewFrames, UnreadableVideo, VideoInfo
 
 _FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
@@ -98,7 +98,7 @@ def image_files(path: Path) -> list[Path]:
         names = _by_prefix(folder, folder.stat().st_mtime_ns).get(path.name, []) if folder.is_dir() else []
         if not names:
             raise UnreadableVideo("missing", "there is no such file")
-    names = sorted(names, key=_natural)
+    names = sorted(names, key=natural)
     _check_numbers(names)
     files = [folder / name for name in names]
     _check_links(files, folder)
@@ -120,10 +120,6 @@ def _listed(folder: Path) -> list[str]:
         return [entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except OSError as error:
         raise UnreadableVideo("unreadable", str(error.strerror)) from error
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _check_numbers(names: list[str]) -> None:

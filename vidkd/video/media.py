@@ -125,3 +125,8 @@ def above_images(folder: str) -> Iterator[str]:
                     if any(suffix_of(file.name) in IMAGE_SUFFIXES for file in islice(inner, 8)):
                         return
                 yield from above_images(entry.path)
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Make the key of an order in which 2 comes before 10."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]

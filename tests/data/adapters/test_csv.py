@@ -44,6 +44,31 @@ class TestForms:
     def test_a_line_without_header(self, tmp_path, line, path, label, group):
         assert first_of(tmp_path, f"{line}\n\n", label) == (path, label, group)
 
+    def test_the_lists_of_tsn_and_mmaction2(self, tmp_path):
+        """Of `path frames label` each number of frames was a class of its own."""
+        lists = {
+            name: "".join(f"{name}/{n} {60 + n} {n % 12}\n" for n in range(24)) for name in ("train", "test")
+        }
+        write(tmp_path, {f"{name}.csv": text for name, text in lists.items()})
+        videos, classes = listed(tmp_path, "csv", val_fraction=0.1)
+        assert classes == [str(n) for n in range(12)], "in the order of numbers"
+        assert {(video.path, video.label) for video in videos if video.split == "test"} == {
+            (f"test/{n}", str(n % 12)) for n in range(24)
+        }
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("x.mp4 1 3", "has several labels after the path"),
+            ("x.mp4 60 3 5", "has several labels after the path"),
+            ("x.mp4,60,3", "may be path, label, group or path, frames, label"),
+            ("x.mp4\t60\t3", "may be path, label, group or path, frames, label"),
+        ],
+    )
+    def test_numbers_that_may_be_several_things_are_refused(self, tmp_path, line, words):
+        with pytest.raises(UserError, match=rf"train\.csv: .*{words}"):
+            first_of(tmp_path, f"{line}\n", "3")
+
     @pytest.mark.parametrize(
         "text",
         [

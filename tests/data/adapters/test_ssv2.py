@@ -30,6 +30,8 @@ class TestSsv2:
     def test_official_validation_is_test(self, tmp_path, prefix):
         videos, classes = listed(self.tree(tmp_path, prefix), "ssv2", "labels", val_fraction=0.1)
         assert classes == ["Holding something next to something", "Pushing something so it falls"]
+        swapped = dict(zip(classes, ("1", "0"), strict=True))
+        assert listed(self.tree(tmp_path, prefix, labels=swapped), "ssv2", "labels")[1] == classes[::-1]
         assert Counter(video.split for video in videos) == {"train": 18, "val": 2, "test": 1}
         assert [(v.video_id, v.path, v.label) for v in videos if v.split == "test"] == [
             ("900", "900.webm", classes[1])

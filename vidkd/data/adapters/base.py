@@ -13,10 +13,10 @@ from pathlib import Path
 from vidkd.config.data import DataSettings
 from vidkd.data.adapters.table import Video, VideoTable
 from vidkd.errors import UserError, some
-from vidkd.video.media import check_name, without_suffix
+from vidkd.video.media import check_name, natural, without_suffix
 
 Listed = tuple[VideoTable, list[str]]
-"""What an adapter returns: all videos, and the sorted class names."""
+"""What an adapter returns: all videos, and the class names in the order of their label ids."""
 
 
 class Listing:
@@ -93,7 +93,8 @@ class Listing:
 
         Args:
             settings: for `val_fraction` and `split_seed`.
-            classes: the official class list; default: the labels of the training videos.
+            classes: the official class list, whose order is that of the label ids; default: the labels of
+                the training videos, 2 before 10.
 
         Raises:
             UserError: a split without videos, classes that differ in case only, an unknown label, a class
@@ -107,7 +108,7 @@ class Listing:
                     f"config/README.md shows what data.adapter {settings.adapter} expects"
                 )
         trained = self.videos.labels("train")
-        known = sorted(trained if classes is None else classes)
+        known = sorted(trained, key=natural) if classes is None else list(dict.fromkeys(classes))
         _check_case(known)
         self._check_labels(set(known), trained)
         self._check_groups()

@@ -3,6 +3,7 @@
 - blanks: `videos/x.mp4 LABEL`; the path has no blanks, the label may have some;
 - commas or tabs: `videos/x.mp4,LABEL` or `videos/x.mp4,LABEL,GROUP`, quoted where a comma is part of a
   field;
+- the lists of TSN, TSM, FFN and mmaction2: `videos/x.mp4 FRAMES LABEL`, two numbers after the path;
 - any of these with a header such as `path,label`, `video_path,label,group` or `video label`: columns in any
   order; others are not read.
 
@@ -28,6 +29,8 @@ _ROLES = {
     "label": ["label", "class", "category", "action"],
     "group": ["group", "group_id"],
 }
+_FEWEST = 10
+"""Frames of a video in a list that says them: a smaller number is a label."""
 _ROLE_OF = {name: role for role, names in _ROLES.items() for name in names}
 
 
@@ -54,7 +57,7 @@ def _rows(file: Path) -> Iterator[tuple[dict[str, str], str]]:
     first = next((line for line, _ in read_lines(file)), "")
     separated = [separator for separator in (",", "\t", None) if _header(first, separator, file)]
     separator = separated[0] if separated else _separator(first)
-    names = _header(first, separator, file) or ["path", "label", *(["group"] if separator else [])]
+    names = _header(first, separator, file) or _without_header(first, separator, file)
     rows = read_table(file, separator, names) if separator else _words(file, names)
     return islice(rows, bool(separated), None)
 
@@ -68,6 +71,24 @@ def _header(line: str, separator: str | None, file: Path) -> list[str]:
     if twice := [role for role in _ROLES if roles.count(role) > 1]:
         raise UserError(f"{file}: two columns can be the {twice[0]} in the header {line!r}: rename one")
     return roles
+
+
+def _without_header(line: str, separator: str | None, file: Path) -> list[str]:
+    """What the columns of a file without a header are, by its first line."""
+    _, *rest = [field.strip() for field in line.split(separator)] or [""]
+    if len(rest) < 2 or not all(field.isdecimal() for field in rest):
+        return ["path", "label", *(["group"] if separator else [])]
+    if separator:
+        raise UserError(
+            f"{file}: {line!r} may be path, label, group or path, frames, label: begin the file with a line "
+            "that says which, such as path,frames,label"
+        )
+    if len(rest) > 2 or int(rest[0]) < _FEWEST:
+        raise UserError(
+            f"{file}: {line!r} has several labels after the path: give one, or begin the file with a line "
+            "that names the columns, such as `path frames label`"
+        )
+    return ["path", "frames", "label"]
 
 
 def _separator(line: str) -> str | None:

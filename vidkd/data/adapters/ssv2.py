@@ -18,6 +18,7 @@ from vidkd.errors import UserError
 from vidkd.video.media import check_name
 
 PREFIX = "something-something-v2-"
+_EXAMPLE = '{"Holding something": "0"}'
 
 
 def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed:
@@ -53,8 +54,11 @@ def _id_and_label(entry: Any, place: str) -> tuple[str, str]:
 def _classes(annotations: Path) -> list[str]:
     file, labels = _read(annotations, "labels.json")
     if not isinstance(labels, dict) or not labels:
-        raise UserError(f"{file}: expected an object with each class, as in " + '{"Holding something": "0"}')
-    return list(labels)
+        raise UserError(f"{file}: expected an object with each class, as in {_EXAMPLE}")
+    try:
+        return sorted(labels, key=lambda name: int(labels[name]))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{file}: expected a number for each class, as in {_EXAMPLE}") from error
 
 
 def _read(annotations: Path, name: str) -> tuple[Path, Any]:

@@ -33,10 +33,10 @@ def list_videos(settings: DataSettings, root: Path, annotations: Path) -> Listed
 
 
 def _classes(file: Path) -> list[str]:
-    names = []
+    numbers: dict[str, int] = {}
     for line, place in read_lines(file):
         words = line.split()
-        if len(words) != 2:
+        if len(words) != 2 or not words[0].isdecimal():
             raise UserError(f"{place}: expected `number Class`, found {line!r}")
-        names.append(words[1])
-    return names
+        numbers[words[1]] = int(words[0])
+    return sorted(numbers, key=lambda name: numbers[name])
