@@ -124,6 +124,17 @@ class TestListing:
         with pytest.raises(UserError, match="the classes 'Normal' and 'normal' differ in case only"):
             probed(tmp_path / "videos", "csv", "..")
 
+    @pytest.mark.parametrize(
+        "other",
+        ["cafe\u0301", "caf\u200b\u00e9", "\u202ecaf\u00e9", "CAFE\u0301", "\uff43\uff41\uff46\u00e9"],
+    )
+    def test_classes_that_look_alike(self, tmp_path, other):
+        put = {"train.csv": f"a.mp4,caf\u00e9\nb.mp4,{other}\n", "test.csv": "t.mp4,caf\u00e9\n"}
+        write(tmp_path, {**put, "videos/notes.txt": ""})
+        with pytest.raises(UserError, match="differ in ways of writing only") as caught:
+            probed(tmp_path / "videos", "csv", "..")
+        assert all(ascii(name) in str(caught.value) for name in (other, "caf\u00e9"))
+
     def test_a_name_longer_than_the_system_allows(self, tmp_path):
         name = "x" * 300 + ".mp4"
         lists = {"train.csv": f"{name},a\nb.mp4,b\nc.mp4,b\n", "test.csv": "t.mp4,a\n"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -97,7 +98,7 @@ class Listing:
                 the training videos, 2 before 10.
 
         Raises:
-            UserError: a split without videos, classes that differ in case only, an unknown label, a class
+            UserError: a split without videos, classes that look alike, an unknown label, a class
                 without training videos, or a group in two splits.
         """
         counts = self.videos.splits()
@@ -109,7 +110,7 @@ class Listing:
                 )
         trained = self.videos.labels("train")
         known = sorted(trained, key=natural) if classes is None else list(dict.fromkeys(classes))
-        _check_case(known)
+        _check_alike(known)
         self._check_labels(set(known), trained)
         self._check_groups()
         if "val" not in counts:
@@ -168,14 +169,20 @@ def _leaves_by_links(root: str, absolute: str) -> bool:
     return not Path(os.path.realpath(absolute)).is_relative_to(os.path.realpath(root))
 
 
-def _check_case(names: Sequence[str]) -> None:
+def _check_alike(names: Sequence[str]) -> None:
     first: dict[str, str] = {}
     for name in names:
-        other = first.setdefault(name.casefold(), name)
+        other = first.setdefault(_look(name), name)
         if other != name:
-            raise UserError(
-                f"the classes {other!r} and {name!r} differ in case only: give their videos one name"
-            )
+            case = other.casefold() == name.casefold()
+            how = "case only" if case else f"ways of writing only ({other!a}, {name!a})"
+            raise UserError(f"the classes {other!r} and {name!r} differ in {how}: give their videos one name")
+
+
+def _look(name: str) -> str:
+    """What one sees of a name: not how accents are composed, nor characters without a shape, nor case."""
+    composed = unicodedata.normalize("NFKC", name)
+    return "".join(sign for sign in composed if unicodedata.category(sign) != "Cf").casefold().strip()
 
 
 # With a word before it, for a group may be called like a video.
