@@ -30,7 +30,8 @@ shell.prefix("set -euo pipefail; exec ")
 
 # Snakemake itself takes the last one of a key that is given twice.
 for file in workflow.configfiles:
-    or_sentence(read_yaml, file)
+    if Path(file).suffix in (".yaml", ".yml"):
+        or_sentence(read_yaml, file)
 flow = Workflow(config, PROJECT)
 cfg, paths = flow.settings, flow.paths
 run = paths.run()

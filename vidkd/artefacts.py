@@ -35,6 +35,7 @@ from vidkd.provenance import ROOT
 STORES = {".h5"}
 """Endings of files, maybe of hundreds of GB, whose rows have sums that are compared when they are read."""
 
+_AGAIN = "Delete it and give the same command again: Snakemake makes it anew."
 _IMPORTED = time.time()
 
 
@@ -109,11 +110,12 @@ def check(path: str | Path) -> Path:
         UserError: its bytes are not those that were written, or the sidecar is damaged.
     """
     path = Path(path)
-    if path.suffix in STORES:
-        _input_sha256(path)
-        return path
     recorded = _recorded(path)
-    if recorded and file_sha256(path) != recorded["sha256"]:
+    if path.suffix in STORES:
+        if recorded:
+            _input_sha256(path)
+        return path
+    if recorded and _sum(path) != recorded["sha256"]:
         raise _damaged(path)
     return path
 
@@ -127,11 +129,11 @@ def reading(path: str | Path) -> Iterator[Path]:
     """
     try:
         yield check(_there(path))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is damaged ({str(error).strip()}). Delete it and give the same command again: Snakemake "
-            "makes it anew."
-        ) from error
+    except OSError as error:
+        raise _cannot_read(path, error) from error
+    except ValueError as error:
+        remedy = _AGAIN if _recorded(Path(path)) else "Mend it, or give another file."
+        raise UserError(f"{path} is damaged ({str(error).strip()}). {remedy}") from error
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -154,12 +156,15 @@ def _there(path: str | Path) -> Path:
     return path
 
 
-def _damaged(path: Path) -> UserError:
-    maker = read_sidecar(path).get("made_by", "vidkd")
+def _cannot_read(path: str | Path, error: OSError) -> UserError:
     return UserError(
-        f"{path} is damaged: these are not the bytes that {maker} wrote. Delete it and give the same command "
-        "again: Snakemake makes it anew."
+        f"{path} cannot be read: {error.strerror or error}. Mend that and give the same command again."
     )
+
+
+def _damaged(path: Path) -> UserError:
+    maker = ascii(read_sidecar(path).get("made_by", "vidkd")).strip("'")  # the folder may be anybody's
+    return UserError(f"{path} is damaged: these are not the bytes that {maker} wrote. {_AGAIN}")
 
 
 def read_sidecar(path: str | Path) -> dict[str, Any]:
@@ -175,7 +180,9 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(own.read_text(encoding="utf-8"))
         if not isinstance(record["artefact"]["sha256"], str):
             raise ValueError("it has no sum")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise _cannot_read(own, error) from error
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{own} is damaged, so that {Path(path).name} cannot be checked. Delete both and give the same "
             "command again: Snakemake makes them anew."
@@ -196,19 +203,30 @@ def _input_sha256(path: Path) -> str | None:
     """
     if path.is_dir():
         return None
-    recorded = _recorded(_there(path))
-    if path.suffix in STORES and _stat(path).items() <= recorded.items():
+    recorded, now = _recorded(_there(path)), _stat(path)
+    if path.suffix in STORES and now.items() <= recorded.items():
         return str(recorded["sha256"])
-    digest = file_sha256(path)
+    digest = _sum(path)
     if recorded and recorded["sha256"] != digest:
         raise _damaged(path)
-    if recorded:
+    if path.suffix in STORES and recorded and _recorded(path) == recorded:
         # Snakemake touches the outputs of a finished job: keep the new time, so that no later reader hashes.
         record = read_sidecar(path)
-        record["artefact"] |= _stat(path)
+        record["artefact"] |= now
         with suppress(UserError):
-            write_text(Path(sidecar(str(path))), json.dumps(record, indent=2, sort_keys=True) + "\n")
+            write_text(sidecar(str(path)), json.dumps(record, indent=2, sort_keys=True) + "\n")
     return digest
+
+
+def _sum(path: Path) -> str:
+    """Hash a file, once a process for as long as nobody writes it."""
+    now = path.stat()
+    return _sum_of(path, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
+@cache
+def _sum_of(path: Path, *_now: int) -> str:
+    return file_sha256(path)
 
 
 def _stat(path: Path) -> dict[str, int]:

@@ -18,6 +18,7 @@ from tests.data.videos import CLIPS, HEIGHT, WIDTH, needs_clips, number_of, writ
 from vidkd.config.data import FrameSettings
 from vidkd.data.extract import extract_shard
 from vidkd.data.frames import FrameStore
+from vidkd.data.hdf5 import text_of
 from vidkd.data.pixels import shrink_short_side
 from vidkd.data.probe import COLUMNS
 from vidkd.data.sampling import segment_centres
@@ -155,7 +156,7 @@ class TestLayout:
         assert file["padded"][:].tolist() == [False, False, True]
 
     def test_attributes(self, file):
-        attributes = dict(file.attrs)
+        attributes = {name: text_of(value) for name, value in file.attrs.items()}
         assert (attributes["encoding"], attributes["per_video"], attributes["short_side"]) == ("raw", 8, 256)
         assert attributes["n_excluded"] == 0
         assert attributes["decoder"].startswith("PyAV ")
@@ -308,6 +309,24 @@ class TestStore:
             files[0].write_bytes(damaged)
             with pytest.raises(UserError, match=r"shard_0\.h5 is not a whole frame store"):
                 FrameStore(files)
+
+    def test_a_flipped_bit_of_the_structure_changes_nothing_that_is_read(self, files):
+        """HDF5 itself must not crash of one, nor give other values."""
+        whole, content = FrameStore(files), files[0].read_bytes()
+        with h5py.File(files[0]) as file:
+            start, length = file["data"].id.get_offset(), len(file["data"])
+        refused = 0
+        for place in set(range(0, len(content), 13)) - set(range(start, start + length)):
+            flipped = bytes([content[place] ^ 1 << place % 8])
+            files[0].write_bytes(content[:place] + flipped + content[place + 1 :])
+            try:
+                store = FrameStore(files)
+            except UserError:
+                refused += 1
+            else:
+                assert store.video_ids == whole.video_ids
+                assert store.label_ids.tolist() == whole.label_ids.tolist()
+        assert refused > 20
 
     @pytest.mark.parametrize("name", [*DATASETS, "data"])
     @pytest.mark.parametrize("damage", [_as_group, _huge, _one_short, _gone, _as_text])

@@ -17,6 +17,7 @@ from vidkd.backbones.protocol import Backbone
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.data.frames import FrameStore
+from vidkd.data.hdf5 import text_of
 from vidkd.data.views import view_positions
 from vidkd.engine.cpu import use_cpu
 from vidkd.engine.logging import Waiting, progress
@@ -121,5 +122,5 @@ def _frames_of(frames_h5: Path, count: int, views: int) -> tuple[NDArray[np.int3
     """Source frames (N, views x count) of each video, and what decoded them."""
     with h5py.File(frames_h5, "r", locking=False) as file:
         index: NDArray[np.int32] = file["index"][:]
-        decoder = str(file.attrs["decoder"])
+        decoder = str(text_of(file.attrs["decoder"]))
     return index[:, view_positions(index.shape[1], count, views).reshape(-1)], decoder

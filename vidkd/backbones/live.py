@@ -20,6 +20,7 @@ from vidkd.backbones.network import Network, device_of, warn_of_sizes
 from vidkd.backbones.registry import load_backbone
 from vidkd.config.backbones import BackboneSettings
 from vidkd.data.frames import FrameStore
+from vidkd.data.hdf5 import text_of
 from vidkd.engine.logging import Waiting
 from vidkd.errors import UserError
 from vidkd.features.store import Rows, some_videos
@@ -143,8 +144,8 @@ def _heads(frames: Sequence[str | Path]) -> tuple[list[int], str, bool]:
     for path in frames:
         with h5py.File(path, "r", locking=False) as file:
             counts.append(len(file["video_id"]))
-            decoders.setdefault(str(file.attrs["decoder"]), path)
-            kept = file.attrs["encoding"] != "none"
+            decoders.setdefault(str(text_of(file.attrs["decoder"])), path)
+            kept = text_of(file.attrs["encoding"]) != "none"
     if len(decoders) > 1:
         (one, first), (other, second), *_ = decoders.items()
         raise UserError(

@@ -144,7 +144,7 @@ def fill(network: nn.Module, found: Mapping[str, Tensor], unused: tuple[str, ...
         name: of the checkpoint, for the message.
     """
     state = network.state_dict()
-    fits = fitting(network, found)
+    fits = fitting(network, found, name)
     wanted = {name: value.numel() for name, value in state.items() if value.is_floating_point()}
     unknown = {name for name in found if name not in state and not name.startswith(unused)}
     check_names(wanted, [name for name in wanted if name not in fits], unknown, name)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vidkd.config.base import canonical
 from vidkd.config.data import FrameSettings
-from vidkd.data.hdf5 import checksum, fixed_length
+from vidkd.data.hdf5 import checksum, fixed_length, write_attributes
 from vidkd.files import atomic
 
 _BLOCK = 16 * 2**20
@@ -98,14 +98,16 @@ class FrameWriter:
 
     def write(self, path: Path) -> None:
         """Write the HDF5 file."""
-        with h5py.File(path, "w") as file:
+        # With the format of HDF5 1.10 the structure of the file has checksums too.
+        with h5py.File(path, "w", libver=("v110", "v110")) as file:
             self._write_rows(file)
             if self._settings.encoding == "none":
                 file["path"] = fixed_length(np.array([clip.path for clip in self._clips], np.str_))
             else:
                 self._write_data(file)
-            file.attrs.update(store_attributes(self._settings, self._decoder), n_excluded=len(self.excluded))
-            file.attrs["checksum"] = checksum(file, "data")
+            made = store_attributes(self._settings, self._decoder) | {"n_excluded": len(self.excluded)}
+            write_attributes(file, made)
+            write_attributes(file, {"checksum": checksum(file, "data")})
 
     def _write_data(self, file: h5py.File) -> None:
         offset = np.array(self._offset, np.int64).reshape(len(self._clips), self._settings.per_video + 1)

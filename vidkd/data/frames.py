@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidkd.artefacts import check
-from vidkd.data.hdf5 import DAMAGE, check_own_data, checksum
+from vidkd.data.hdf5 import DAMAGE, check_own_data, checksum, text_of
 from vidkd.data.pixels import DecodedPixels, Pixels, PixelSource, Positions, StoredPixels
 from vidkd.errors import UserError
 
@@ -121,13 +121,17 @@ class _Shard:
             with h5py.File(check(path), "r", locking=False) as file:
                 self._read(file)
         except DAMAGE as error:
+            if isinstance(error, OSError) and error.errno:  # of the machine; HDF5's own errors have no number
+                raise UserError(
+                    f"{path} cannot be read: {error.strerror}. Mend that and try again."
+                ) from error
             raise UserError(
                 f"{path} is not a whole frame store ({error}): delete it and run extract_frames again"
             ) from error
 
     def _read(self, file: h5py.File) -> None:
         check_own_data(file)
-        self.digest = str(file.attrs["digest"])
+        self.digest = str(text_of(file.attrs["digest"]))
         self.per_video = int(file.attrs["per_video"])
         self.video_ids: list[str] = list(file["video_id"].asstr()[:])
         self.label_ids: NDArray[np.int32] = file["label_id"][:]
@@ -135,10 +139,10 @@ class _Shard:
         self.sizes: NDArray[np.int32] = file["size"][:]
         if "checksum" not in file.attrs:
             raise ValueError("it is of an earlier version")
-        if file.attrs["checksum"] != checksum(file, "data"):
+        if text_of(file.attrs["checksum"]) != checksum(file, "data"):
             raise ValueError("its ids, labels or attributes are damaged")
         self.pixels: PixelSource = (
             DecodedPixels(self.path, file)
-            if file.attrs["encoding"] == "none"
+            if text_of(file.attrs["encoding"]) == "none"
             else StoredPixels(self.path, file, self.video_ids)
         )

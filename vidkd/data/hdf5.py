@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAMAGE = (
-    OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, MemoryError, OverflowError,
+    OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError,
 )  # fmt: skip
 """What reading a damaged HDF5 file ends in."""
 
@@ -23,6 +24,17 @@ def fixed_length(values: NDArray[np.str_]) -> NDArray[Any]:
     """
     encoded = np.char.encode(values, "utf-8")
     return encoded.astype(h5py.string_dtype("utf-8", max(1, encoded.dtype.itemsize)))
+
+
+def write_attributes(file: h5py.File, values: Mapping[str, str | int]) -> None:
+    """Write attributes, text with a fixed length: of variable strings, damage makes HDF5 itself crash."""
+    for name, value in values.items():
+        file.attrs[name] = fixed_length(np.array(value)) if isinstance(value, str) else value
+
+
+def text_of(attribute: Any) -> Any:
+    """Return an attribute as it was written: text of a fixed length comes as bytes."""
+    return attribute.decode() if isinstance(attribute, bytes) else attribute
 
 
 def checksum(file: h5py.File, bulk: str) -> str:

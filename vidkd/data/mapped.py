@@ -42,7 +42,8 @@ def map_bytes(path: Path, start: int, length: int) -> NDArray[np.uint8]:
     if address == _FAILED:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
     mapped = (ctypes.c_uint8 * size).from_address(address)
-    weakref.finalize(mapped, _LIBC.munmap, address, size)
+    # Not at exit, where a thread may still read it.
+    weakref.finalize(mapped, _LIBC.munmap, address, size).atexit = False
     found = np.ctypeslib.as_array(mapped)[before:]
     found.flags.writeable = False
     return found

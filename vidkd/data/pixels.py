@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import io
+import mmap
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from vidkd.data.hdf5 import text_of
 from vidkd.data.mapped import map_bytes
 from vidkd.errors import UserError
 from vidkd.video.decode import decode_frames, decoder_of, decoder_version
@@ -40,12 +42,14 @@ class StoredPixels:
     """Frames in the file, raw or JPEG, read through a memory map that is opened when first used."""
 
     def __init__(self, path: Path, file: h5py.File, video_ids: Sequence[str]) -> None:
-        self.path, self.raw = path, file.attrs["encoding"] == "raw"
+        self.path, self.raw = path, text_of(file.attrs["encoding"]) == "raw"
         self._video_ids = video_ids
         self._offset: NDArray[np.int64] = file["offset"][:]
         self._sizes: NDArray[np.int32] = file["size"][:]
         self._crc: NDArray[np.uint32] = file["crc32"][:]
-        self._checked = np.zeros(self._crc.shape, np.bool_)
+        # Shared with the workers that are forked for each epoch.
+        shared = mmap.mmap(-1, max(1, self._crc.size))
+        self._checked = np.frombuffer(shared, np.bool_, self._crc.size).reshape(self._crc.shape)
         self._total, self._start = len(file["data"]), file["data"].id.get_offset()
         self._data: Pixels | None = None
 
@@ -66,7 +70,10 @@ class StoredPixels:
             with h5py.File(self.path, "r", locking=False) as file:
                 values: Pixels = file["data"][:]
             return values
-        return map_bytes(self.path, self._start, self._total)
+        try:
+            return map_bytes(self.path, self._start, self._total)
+        except OSError as error:
+            raise UserError(f"{self.path} was removed or replaced while it was read: start again") from error
 
     def frames(self, row: int, positions: Positions) -> Pixels:
         """See PixelSource.
@@ -103,7 +110,7 @@ class DecodedPixels:
     """Frames decoded from the videos each time, and compared with the checksums of those once checked."""
 
     def __init__(self, path: Path, file: h5py.File) -> None:
-        self.path, self._decoder = path, str(file.attrs["decoder"])
+        self.path, self._decoder = path, str(text_of(file.attrs["decoder"]))
         self._backend = decoder_of(self._decoder)
         self._videos: list[str] = list(file["path"].asstr()[:])
         self._index: NDArray[np.int32] = file["index"][:]

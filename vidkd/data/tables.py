@@ -44,7 +44,14 @@ def iter_rows(file: Path) -> Iterator[Row]:
             reader = csv.DictReader(stream)
             if "video_id" not in (reader.fieldnames or []):
                 raise UserError(f"{file} has no column video_id: it is not a list of videos")
-            yield from reader
+            for row in reader:
+                if None in row or None in row.values():
+                    raise UserError(
+                        f"{file}, line {reader.line_num}: a row is cut or too long. Make the file anew."
+                    )
+                yield row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file} is no table of videos ({error}). Run the step that makes it.") from error
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}. Run the step that makes it.") from error
 
@@ -126,6 +133,8 @@ def read_classes(file: Path) -> list[str]:
     """
     try:
         names: list[str] = json.loads(check(file).read_text(encoding="utf-8"))
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("it is no list of names")
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {file}: {error}. Run list_videos.") from error
     return names

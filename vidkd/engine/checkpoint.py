@@ -44,10 +44,15 @@ def load_state(folder: Path, stamp: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content = memoryview(path.read_bytes())
-        if hashlib.sha256(content[_SUM:]).digest() != content[:_SUM]:
+        with path.open("rb") as file:
+            found, content = file.read(_SUM), file.read()
+        if hashlib.sha256(content).digest() != found:
             raise ValueError("its bytes have changed")
-        state = torch.load(io.BytesIO(content[_SUM:]), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (OSError, MemoryError) as error:  # not the state is at fault: it would be lost
+        raise UserError(
+            f"{path} cannot be read ({error}): mend that and give the same command again"
+        ) from error
     except Exception as error:  # a truncated or foreign file fails in many ways inside torch
         # Not its text, which recommends to load the file with all the code in it.
         log.warning("%s cannot be read (%s): starting from the beginning", path, type(error).__name__)

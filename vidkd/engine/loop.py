@@ -24,7 +24,7 @@ from vidkd.config.training import TrainingSettings
 from vidkd.engine.checkpoint import load_state, save_state
 from vidkd.engine.logging import LINE_EVERY_S, on_terminal
 from vidkd.engine.optim import build_optimizer, build_schedule
-from vidkd.engine.processes import leave_to_main, sum_gradients, whole_batch
+from vidkd.engine.processes import highest, leave_to_main, sum_gradients, whole_batch
 from vidkd.engine.runtime import Interrupted, StopSignal
 from vidkd.engine.trackers import Trackers
 from vidkd.errors import UserError
@@ -291,6 +291,12 @@ class Trainer:
 
     def _resume(self) -> None:
         state = load_state(self.state_dir, self.stamp)
+        place = -1 if state is None else state["progress"]["epoch"] * 10**9 + state["progress"]["batch"]
+        if highest(place) != -highest(-place):
+            raise UserError(
+                f"the processes of this training do not all see the same state in {self.state_dir}: give the "
+                "same command again once the disk is sound"
+            )
         if state is None:
             return
         self.accelerator.unwrap_model(self.method).load_state_dict(state["weights"])

@@ -45,22 +45,13 @@ def read_file(path: Path) -> dict[str, Tensor]:
     """Read the state dict of a .safetensors file, or of one that torch wrote.
 
     Raises:
-        UserError: no such file, damaged, not a state dict, or a value is no finite number.
+        UserError: no such file, damaged, or not a state dict.
     """
     if not path.is_file():
         raise UserError(
             f"weights: {path} does not exist. Give a .safetensors or .pth file, or a torchvision name."
         )
-    state = _read(check(path))
-    if wrong := not_finite(state):
-        raise UserError(
-            f"weights: {path} has values that are NaN or infinite ({listed(wrong)}): the training that wrote "
-            "it diverged. Give weights of another one."
-        )
-    return state
-
-
-def _read(path: Path) -> dict[str, Tensor]:
+    check(path)
     if _is_page(path):
         raise UserError(
             f"weights: {path} cannot be read: it is a web page, such as a download page saved in place of "
@@ -94,7 +85,7 @@ def load_covered(model: nn.Module, found: Mapping[str, Tensor], fresh: tuple[str
         UserError: a parameter or a running statistic, fresh ones aside, is not in `found`. A share of 99%
             would not do: all the BatchNorms of a ResNet are less than the last one.
     """
-    fits = fitting(model, found)
+    fits = fitting(model, found, source)
     wanted = {
         name: value.numel()
         for name, value in model.state_dict().items()
@@ -105,12 +96,22 @@ def load_covered(model: nn.Module, found: Mapping[str, Tensor], fresh: tuple[str
     model.load_state_dict(fits, strict=False)
 
 
-def fitting(model: nn.Module, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return those of `found` that have the name and the shape of a tensor of `model`."""
+def fitting(model: nn.Module, found: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """Return those of `found` that have the name and the shape of a tensor of `model`.
+
+    Raises:
+        UserError: one of them has a value that is no finite number.
+    """
     state = model.state_dict()
-    return {
+    fits = {
         name: value for name, value in found.items() if name in state and value.shape == state[name].shape
     }
+    if wrong := not_finite(fits):
+        raise UserError(
+            f"weights: {source} has values that are NaN or infinite ({listed(wrong)}): the training that "
+            "wrote it diverged. Give weights of another one."
+        )
+    return fits
 
 
 def refuse_partial(wanted: Mapping[str, int], missing: Collection[str], source: str, remedy: str) -> None:
@@ -148,7 +149,7 @@ def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
         # Values of one byte are refused elsewhere: they mean nothing without their scales.
         if value.is_floating_point()
         and value.dtype.itemsize > 1
-        and not (value.nan_to_num(posinf=0, neginf=0) if name.endswith("mask") else value).isfinite().all()
+        and (value.isnan().any() if name.endswith("mask") else not value.isfinite().all())
     ]
 
 

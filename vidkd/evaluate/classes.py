@@ -32,6 +32,8 @@ def read_predictions(predictions: Path) -> pd.DataFrame:
     if not predictions.is_file():
         raise UserError(f"there is no file {predictions}: give the predictions.csv of a run")
     table = read_csv(predictions, ["label_id"], converters={"video_id": str})
+    if table.filter(regex=r"^(s\d*_\d+|pred.*)$").isna().any(axis=None):
+        raise UserError(f"{predictions} has predictions that are empty or NaN: delete it and run again.")
     if table.empty:
         raise UserError(f"{predictions} has no predictions: delete it and run again.")
     if "pred" in table:

@@ -68,7 +68,12 @@ def _made_by(file: Path) -> str:
     record = read_sidecar(file)
     if not record:
         return "no provenance beside it"
-    about = {name: record.get(name) for name in ("git", "python", "device", "wall_s")}
+    try:
+        about = {name: record[name] for name in ("git", "python", "device", "wall_s")}
+    except KeyError as error:
+        raise UserError(
+            f"{sidecar(str(file))} is damaged (it has no {error}): delete it and {file}, and run again"
+        ) from error
     if record["artefact"]["sha256"] != file_sha256(file):
         raise UserError(
             f"{file} is not the file that {sidecar(str(file))} describes: delete it and run snakemake "

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidkd.data.hdf5 import DAMAGE, check_own_data
+from vidkd.data.hdf5 import DAMAGE, check_own_data, text_of
 from vidkd.data.mapped import map_bytes
 from vidkd.errors import UserError, some
 from vidkd.features.meta import COLUMNS, FeatureMeta, checksum
@@ -175,7 +175,7 @@ class _Shard:
                 f"{self.path}: cached features do not contain labels: an old version extracted them. Extract "
                 f"them again: {_AGAIN}."
             )
-        attributes = {name: _plain(value) for name, value in file.attrs.items()}
+        attributes = {name: text_of(value) for name, value in file.attrs.items()}
         self.meta = FeatureMeta.read(attributes)
         self.video_ids: list[str] = list(file["video_id"].asstr()[:])
         columns = {name: file[name][:] for name in COLUMNS}
@@ -198,7 +198,10 @@ class _Shard:
         if self._start is None:
             return ForeignFeatures(self.path)
         dtype = np.dtype(self.meta.dtype)
-        mapped = map_bytes(self.path, self._start, count * steps * width * dtype.itemsize)
+        try:
+            mapped = map_bytes(self.path, self._start, count * steps * width * dtype.itemsize)
+        except OSError as error:
+            raise UserError(f"{self.path} was removed or replaced while it was read: start again") from error
         return mapped.view(dtype).reshape(count, steps * width)
 
     def damaged(self) -> list[str]:
@@ -206,10 +209,6 @@ class _Shard:
         features = self.open()
         sums = enumerate(self.columns["crc32"].tolist())
         return [self.video_ids[row] for row, crc in sums if not _intact(features, row, crc)]
-
-
-def _plain(attribute: Any) -> Any:
-    return attribute.decode() if isinstance(attribute, bytes) else attribute
 
 
 def _intact(features: Features, row: int, crc: int) -> bool:

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vidkd.data.hdf5 import fixed_length
+from vidkd.data.hdf5 import fixed_length, write_attributes
 from vidkd.errors import UserError
 from vidkd.features.meta import COLUMNS, FeatureMeta, checksum
 from vidkd.files import atomic
@@ -138,11 +138,7 @@ class FeatureWriter:
         for name, values in (columns | {"video_id": names}).items():
             self._dataset(name, values.shape, values.dtype)[...] = values
         sums = {"checksum": checksum(self._meta, self._video_ids, columns)}
-        for name, value in (self._meta.attributes() | sums).items():
-            # Of fixed length, as HDF5's variable strings lie where no checksum covers them.
-            stored = value.encode() if isinstance(value, str) else value
-            kind = h5py.string_dtype("utf-8", max(1, len(stored))) if isinstance(stored, bytes) else None
-            self._file.attrs.create(name, np.array(stored, kind), dtype=kind)
+        write_attributes(self._file, self._meta.attributes() | sums)
 
     def _dataset(self, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
         return self._file.create_dataset(name, shape, dtype, fill_time="never")

@@ -265,7 +265,8 @@ class Method:
     @property
     def baseline(self) -> str | None:
         """The run that others are compared with, by default as configured; None: they are not compared."""
-        return str(self.own.baseline) if hasattr(self.own, "baseline") else None
+        name: str | None = getattr(self.own, "baseline", None)
+        return name
 
     def work(self, run: str) -> int:
         """How long a training is beside others: the longest begin first."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidkd.artefacts import check
 from vidkd.data.shards import find_feature_shards, find_shards
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
@@ -17,6 +18,16 @@ class Inputs:
     """The files that a step reads, by name; a name that is not there is a sentence."""
 
     needs: Needs
+
+    def __post_init__(self) -> None:
+        """Hold every file against its sidecar before any work.
+
+        Raises:
+            UserError: one is damaged.
+        """
+        for file in self.files:
+            if file.is_file():
+                check(file)
 
     def frames(self, split: str) -> list[Path]:
         """Find the frame stores of a split.

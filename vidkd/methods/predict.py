@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
 from vidkd import lazy
-from vidkd.errors import UserError
-from vidkd.files import atomic, write_text
+from vidkd.files import write_text
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.predictions import write_predictions
 from vidkd.registry import find_method
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-_DIGITS = "%.9g"
-"""Of scores: as many as float32 has, so that no two of them become equal."""
-_SCORE = re.compile(r"s\d*_\d+$")
-"""Columns of scores: `s_0`, and `s16_0` at 16 frames."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +60,5 @@ def predict(
     """
     run: Callable[[Inputs, Mapping[str, Any], int], Predicted] = lazy.load(find_method(method).PREDICT)
     found = run(inputs, settings, workers)
-    _check_scores(found.columns)
-    with atomic(predictions) as temporary:
-        pd.DataFrame(dict(found.columns)).to_csv(temporary, index=False, float_format=_DIGITS)
+    write_predictions(predictions, found.columns)
     write_text(efficiency, json.dumps(found.cost, indent=2) + "\n")
-
-
-def _check_scores(columns: Mapping[str, Any]) -> None:
-    """Refuse scores that are NaN or infinite: as predictions they would pass for ones of the first class."""
-    for name, values in columns.items():
-        if _SCORE.match(name) and not (finite := np.isfinite(np.asarray(values, np.float64))).all():
-            raise UserError(
-                f"the scores of {columns['video_id'][int(finite.argmin())]} are NaN or infinite: the run's "
-                "weights or its features are of no use. Train it again, with a lower lr or clip_grad."
-            )

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -35,8 +34,9 @@ from vidkd.features.batches import FeatureJoin
 from vidkd.features.meta import FeatureMeta
 from vidkd.features.splits import open_splits
 from vidkd.features.store import FeatureStore
-from vidkd.files import atomic, write_text
+from vidkd.files import write_text
 from vidkd.methods.inputs import Inputs
+from vidkd.methods.predictions import write_predictions
 from vidkd.methods.probes.rows import token_means
 from vidkd.methods.prompts import class_words, text_features
 from vidkd.methods.teacher_model import TeacherHead
@@ -246,5 +246,4 @@ def _write_predictions(
     columns |= {f"s_{k}": column.numpy() for k, column in enumerate(logits[head].softmax(1).T)}
     if len(logits) > 1:
         columns |= {f"pred_{one}": logit_NK.argmax(1).numpy() for one, logit_NK in logits.items()}
-    with atomic(path) as temporary:
-        pd.DataFrame(columns | dict(more)).to_csv(temporary, index=False, float_format="%.6g")
+    write_predictions(path, columns | dict(more))

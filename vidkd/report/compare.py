@@ -29,7 +29,7 @@ _SECTIONS = {
 }  # fmt: skip
 """Where a difference in a part of the sidecar is listed; other parts are settings, but for _IGNORED."""
 
-_IGNORED = ("artefact", "wall_s", "peak_memory_mb")
+_IGNORED = ("artefact", "made_by", "wall_s", "peak_memory_mb")
 
 _KINDS = ("*.safetensors", "*.onnx", "predictions.csv", "*.h5")
 """Files that are compared byte for byte."""

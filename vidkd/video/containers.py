@@ -13,7 +13,7 @@ import av
 
 from vidkd.video.video import UnreadableVideo
 
-_LIST = re.compile(rb"\s*(ffconcat|#EXTM3U|v=0\s|(<\?xml[^>]*>\s*)?<MPD)")
+_LIST = re.compile(rb"(\xef\xbb\xbf)?\s*(ffconcat|#EXTM3U|v=0\s|(<\?xml[^>]*>\s*)?<MPD)")
 """How lists of other files begin."""
 _CONTAINERS = ",".join(sorted(av.formats_available - {"concat", "dash", "hls", "imf", "sdp"}))
 """Those that opening may try: a list would be followed before it says that it is one, even into a pipe."""
@@ -51,7 +51,7 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
         if path.stat().st_size == 0:
             raise UnreadableVideo("empty", "the file has no bytes")
         # Without `file:` a name with a colon would be an address.
-        container = av.open(f"file:{path}", options=_OPTIONS)
+        container = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, av.ArgumentError):  # also: a container that may not be tried
             _refuse_list(path)

@@ -285,9 +285,11 @@ def _video_stream(path: str | Path) -> Iterator[tuple[av.container.InputContaine
             codec.options = {"err_detect": "explode"}
         try:
             yield container, stream
-        except (UnreadableVideo, NotPlannable, UserError, MemoryError):
-            raise
-        except Exception as error:  # whatever a library raises about one video: it does not stop the others
+        except av.FFmpegError as error:
+            raise UnreadableVideo("decode_error", short(error)) from error
+        except (UnreadableVideo, NotPlannable, UserError, MemoryError, ImportError, OSError, RuntimeError):
+            raise  # of this machine, or of the package: nothing that a video could be blamed for
+        except Exception as error:  # whatever else a library raises about one video does not stop the others
             raise UnreadableVideo("decode_error", short(error)) from error
 
 

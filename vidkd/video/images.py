@@ -139,7 +139,8 @@ def _check_numbers(names: list[str]) -> None:
 def _check_links(files: Sequence[Path], folder: Path) -> None:
     """An image that is a link may lead to any picture of this machine."""
     for file in files:
-        if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
+        # realpath: resolve() raises where links lead to each other
+        if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder)):
             raise UnreadableVideo("unreadable", f"{file.name} is a link that leaves its folder")
 
 
@@ -171,5 +172,7 @@ def _opened(file: Path) -> Iterator[PIL.Image.Image]:
         ) from error
     except OSError as error:
         raise UnreadableVideo("decode_error", f"{file.name}: {error.strerror or error}") from error
-    except (SyntaxError, ValueError) as error:
+    except (UnreadableVideo, MemoryError, ImportError):
+        raise
+    except Exception as error:  # whatever the library raises about one image does not stop the other videos
         raise UnreadableVideo("decode_error", f"{file.name}: {error}") from error
