@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vidkd.config.base import canonical
 from vidkd.config.data import FrameSettings
-from vidkd.data.hdf5 import checksum, fixed_length, write_attributes
+from vidkd.data.hdf5 import checksum, fixed_length, new_file, write_attributes
 from vidkd.files import atomic
 
 _BLOCK = 16 * 2**20
@@ -98,8 +98,7 @@ class FrameWriter:
 
     def write(self, path: Path) -> None:
         """Write the HDF5 file."""
-        # With the format of HDF5 1.10 the structure of the file has checksums too.
-        with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        with new_file(path) as file:
             self._write_rows(file)
             if self._settings.encoding == "none":
                 file["path"] = fixed_length(np.array([clip.path for clip in self._clips], np.str_))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -24,6 +27,24 @@ def fixed_length(values: NDArray[np.str_]) -> NDArray[Any]:
     """
     encoded = np.char.encode(values, "utf-8")
     return encoded.astype(h5py.string_dtype("utf-8", max(1, encoded.dtype.itemsize)))
+
+
+@contextmanager
+def new_file(path: Path, **options: Any) -> Iterator[h5py.File]:
+    """Write a file in the format of HDF5 1.10, in which the structure of the file has checksums too.
+
+    Raises:
+        OSError: the disk is full, also where only the last bytes do not fit.
+    """
+    file = h5py.File(path, "w", libver=("v110", "v110"), **options)
+    try:
+        yield file
+    finally:
+        try:
+            file.close()
+        except RuntimeError as error:
+            number = re.search(r"errno = (\d+)", str(error))
+            raise OSError(int(number[1]) if number else 0, str(error)) from error
 
 
 def write_attributes(file: h5py.File, values: Mapping[str, str | int]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vidkd.data.hdf5 import fixed_length, write_attributes
+from vidkd.data.hdf5 import fixed_length, new_file, write_attributes
 from vidkd.errors import UserError
 from vidkd.features.meta import COLUMNS, FeatureMeta, checksum
 from vidkd.files import atomic
@@ -61,17 +60,11 @@ def feature_writer(path: Path, meta: FeatureMeta, count: int) -> Iterator[Featur
         UserError: a row is refused, see FeatureWriter.add; the folder cannot be written, or the disk is full.
         ValueError: fewer than `count` videos were added.
     """
-    with atomic(path) as temporary:
-        # With the format of HDF5 1.10 the structure of the file has checksums too, and page-aligned data can
-        # be mapped without a copy.
-        options: dict[str, Any] = {"libver": ("v110", "v110"), "alignment_interval": _PAGE}
-        file = h5py.File(temporary, "w", alignment_threshold=_PAGE, **options)
-        try:
-            writer = FeatureWriter(path, file, meta, count)
-            yield writer
-            writer.finish()
-        finally:
-            _close(file)
+    aligned = {"alignment_threshold": _PAGE, "alignment_interval": _PAGE}  # mapped without a copy
+    with atomic(path) as temporary, new_file(temporary, **aligned) as file:
+        writer = FeatureWriter(path, file, meta, count)
+        yield writer
+        writer.finish()
 
 
 class FeatureWriter:
@@ -169,12 +162,3 @@ class FeatureWriter:
                 reason = "NaN or infinite: the weights or the precision of the backbone are at fault"
             raise UserError(f"{self._path}: features of video {video_id!r} are {reason}")
         return stored
-
-
-def _close(file: h5py.File) -> None:
-    """Close a file; that the last bytes do not fit on the disk is an OSError like any other."""
-    try:
-        file.close()
-    except RuntimeError as error:
-        number = re.search(r"errno = (\d+)", str(error))
-        raise OSError(int(number[1]) if number else 0, str(error)) from error
