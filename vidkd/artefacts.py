@@ -128,7 +128,7 @@ def reading(path: str | Path) -> Iterator[Path]:
         UserError: it is missing or damaged.
     """
     try:
-        yield check(_there(path))
+        yield check(existing(path))
     except OSError as error:
         raise _cannot_read(path, error) from error
     except ValueError as error:
@@ -149,7 +149,12 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return found
 
 
-def _there(path: str | Path) -> Path:
+def existing(path: str | Path) -> Path:
+    """Return the path of a file or folder.
+
+    Raises:
+        UserError: it does not exist.
+    """
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path} does not exist: name another file, or run `snakemake {path}` first.")
@@ -203,7 +208,7 @@ def _input_sha256(path: Path) -> str | None:
     """
     if path.is_dir():
         return None
-    recorded, now = _recorded(_there(path)), _stat(path)
+    recorded, now = _recorded(existing(path)), _stat(path)
     if path.suffix in STORES and now.items() <= recorded.items():
         return str(recorded["sha256"])
     digest = _sum(path)

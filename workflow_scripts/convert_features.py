@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd import lazy
-from vidkd.artefacts import write_sidecar
+from vidkd.artefacts import write_sidecars
 from vidkd.config.options import PATH, command
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.cli import method_argument, needs_options
@@ -31,8 +31,7 @@ def main(method: str, needs: Needs, output_train: Path, output_val: Path, output
     entry = find_method(method).CONVERT
     lazy.load(entry)(inputs, outputs)
     code = code_digest("workflow_scripts.convert_features", lazy.module_of(entry))
-    for output in outputs.values():
-        write_sidecar(output, settings={}, inputs=inputs.files, code=code)
+    write_sidecars(outputs.values(), settings={}, inputs=inputs.files, code=code)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidkd import lazy
-from vidkd.artefacts import write_sidecar
+from vidkd.artefacts import write_sidecars
 from vidkd.config.options import PATH, command
 from vidkd.engine.logging import setup_logging
 from vidkd.methods.cli import needs_options
@@ -26,8 +26,7 @@ def main(draw: str, needs: Needs, figure: tuple[Path, ...]) -> None:
     inputs = Inputs(needs)
     lazy.load(draw)(inputs, figure)
     code = code_digest("workflow_scripts.draw", lazy.module_of(draw))
-    for artefact in figure:
-        write_sidecar(artefact, settings={}, inputs=inputs.files, code=code)
+    write_sidecars(figure, settings={}, inputs=inputs.files, code=code)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vidkd.artefacts import write_sidecar
+from vidkd.artefacts import write_sidecars
 from vidkd.config.options import PATH, command
 from vidkd.provenance import code_digest
 from vidkd.report.dag import draw_dag
@@ -20,8 +20,7 @@ def main(graph: str, figure: tuple[Path, ...]) -> None:
     """Draw the rules of a run and what depends on what."""
     rules = json.loads(graph)
     draw_dag(rules["stages"], rules["edges"], figure)
-    for path in figure:
-        write_sidecar(path, settings=rules, inputs=[], code=code_digest("workflow_scripts.draw_dag"))
+    write_sidecars(figure, settings=rules, inputs=[], code=code_digest("workflow_scripts.draw_dag"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vidkd.artefacts import write_sidecar
+from vidkd.artefacts import write_sidecars
 from vidkd.config.options import INPUT, PATH, command
 from vidkd.engine.logging import setup_logging
 from vidkd.features.pickle_import import import_features
@@ -25,8 +25,7 @@ def main(features: Path, index: Path) -> None:
     setup_logging()
     written = import_features(index, features)
     code = code_digest("workflow_scripts.import_features")
-    for shard in written:
-        write_sidecar(shard, settings={}, inputs=[index], code=code)
+    write_sidecars(written, settings={}, inputs=[index], code=code)
     for folder in sorted({shard.parent for shard in written}):
         store = FeatureStore([shard for shard in written if shard.parent == folder])
         store.verify()

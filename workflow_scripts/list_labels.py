@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vidkd.artefacts import write_sidecar
+from vidkd.artefacts import write_sidecars
 from vidkd.config.data import DataSettings
 from vidkd.config.options import PATH, command, settings_options
 from vidkd.data.adapters.registry import ADAPTERS
@@ -34,8 +34,7 @@ def main(
     annotations = annotations or Path(os.path.normpath(root / settings.annotations))
     write_labels(settings, root, annotations, output, classes)
     code = code_digest("workflow_scripts.list_labels", module_of(ADAPTERS[settings.adapter]))
-    for artefact in (output, classes):
-        write_sidecar(artefact, settings=settings, inputs=[annotations], code=code)
+    write_sidecars((output, classes), settings=settings, inputs=[annotations], code=code)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidkd.artefacts import check
+from vidkd.artefacts import check, existing
 from vidkd.data.shards import find_feature_shards, find_shards
 from vidkd.data.tables import read_classes
 from vidkd.errors import UserError
@@ -70,7 +70,7 @@ class Inputs:
         """
         if self.needs.classes is None:
             raise UserError("names of the classes are needed: give --class-names FILE")
-        return _there(self.needs.classes)
+        return existing(self.needs.classes)
 
     @property
     def class_names(self) -> list[str]:
@@ -93,7 +93,7 @@ class Inputs:
         """
         if self.needs.labels is None:
             raise UserError("the label of each video is needed: give --label-list FILE")
-        return _there(self.needs.labels)
+        return existing(self.needs.labels)
 
     def network(self, role: str) -> Network | None:
         """Return a frozen network; None where none is given."""
@@ -107,12 +107,12 @@ class Inputs:
         """
         if not self.needs.weights.get(name):
             raise UserError(f"weights of {name} are needed: give --trained {name}=FILE")
-        return _there(self.needs.weights[name][0])
+        return existing(self.needs.weights[name][0])
 
     @property
     def runs(self) -> dict[str, list[Path]]:
         """The weights of all other runs that are given."""
-        return {name: [_there(file) for file in files] for name, files in self.needs.weights.items()}
+        return {name: [existing(file) for file in files] for name, files in self.needs.weights.items()}
 
     def result(self, name: str) -> Path:
         """Find another file.
@@ -130,21 +130,9 @@ class Inputs:
         """
         if not self.needs.results.get(name):
             raise UserError(f"{name} is needed: give --file {name}=FILE")
-        return [_there(file) for file in self.needs.results[name]]
+        return [existing(file) for file in self.needs.results[name]]
 
     @property
     def files(self) -> Sequence[Path]:
         """Every file that is named, for stamps and sidecars; folders stand for themselves."""
         return [Path(file) for file in self.needs.files()]
-
-
-def _there(file: str) -> Path:
-    """A file or folder.
-
-    Raises:
-        UserError: it does not exist.
-    """
-    path = Path(file)
-    if not path.exists():
-        raise UserError(f"{file} does not exist: name another file, or run `snakemake {file}` first.")
-    return path
